@@ -1,0 +1,55 @@
+# Everything a person or CI does with this repository. `make help` lists it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help install sandbox controlplane unit unit-all test lint format crds lock kill-all rbac-all clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed ## virtual environment with the locked dependencies
+
+sandbox: install ## the whole marketplace on this machine; Ctrl-C ends it
+	@$(BIN)/talkdesk-operator sandbox
+
+controlplane: install ## build (once) the programs of the local control plane
+	@$(BIN)/talkdesk-operator controlplane build
+
+unit: install ## fast tests, no cluster
+	@$(PYTEST) -q -m "not cluster and not sandbox"
+
+unit-all: ## the fast tests on every supported Python that is at hand
+	@sh tests/unit-all.sh
+
+test: controlplane ## every test
+	@$(PYTEST) --durations=15
+
+lint: install ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install ## let ruff write
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+crds: install ## write crds/*.yaml and the chart's copies from the models
+	@$(BIN)/python -m talkdesk_crds.schema
+
+lock: install ## resolve the newest versions into requirements.lock
+	@$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --all-extras --custom-compile-command 'make lock' --quiet --output-file requirements.lock pyproject.toml
+
+clean: ## remove what make made here
+	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

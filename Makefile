@@ -47,9 +47,12 @@ format: install ## let ruff write
 crds: install ## write crds/*.yaml and the chart's copies from the models
 	@$(BIN)/python -m talkdesk_crds.schema
 
-lock: install ## resolve the newest versions into requirements.lock
+lock: install ## resolve the newest versions into the lock files (all, and the image's subset)
 	@$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --all-extras --custom-compile-command 'make lock' --quiet --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command 'make lock' --quiet --constraint requirements.lock \
+		--output-file requirements-image.lock pyproject.toml
 
 clean: ## remove what make made here
 	@rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

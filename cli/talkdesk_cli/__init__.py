@@ -1,0 +1,1 @@
+"""The ``talkdesk-operator`` command: starts every process of the product, and the sandbox."""

@@ -1,0 +1,96 @@
+"""``talkdesk-operator``: one command for every process, so that one image serves all of them.
+
+Each command imports what it runs when it runs: the webhook must not pay for the operator's imports, and the
+image of the product holds no test programs.
+"""
+
+# ruff: noqa: PLC0415 - see above: an import belongs to the command that needs it
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+S = TypeVar("S")
+
+app = typer.Typer(
+    name="talkdesk-operator",
+    help="Runs Talkdesk AppConnect apps on Kubernetes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+controlplane = typer.Typer(help="The local control plane: real etcd, kube-apiserver, controller manager.")
+app.add_typer(controlplane, name="controlplane")
+
+
+@app.command()
+def webhook() -> None:
+    """Receive Talkdesk's signed events (settings: TALKDESK_* variables)."""
+    from talkdesk_webhook.main import run
+    from talkdesk_webhook.settings import WebhookSettings
+
+    asyncio.run(run(_settings(WebhookSettings)))
+
+
+@app.command()
+def operator() -> None:
+    """Reconcile installations into tenants (settings: TALKDESK_* variables)."""
+    from talkdesk_operator.main import run
+    from talkdesk_operator.settings import OperatorSettings
+
+    asyncio.run(run(_settings(OperatorSettings)))
+
+
+@app.command()
+def sandbox(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Play the story, report, end.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the story's steps to this file, as JSON.", dir_okay=False)
+    ] = None,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: how the Talkdesk stand-in treats what Talkdesk does not document."),
+    ] = None,
+    installs: Annotated[
+        int, typer.Option(help="After the story, time so many more installs from event to approval.", min=0)
+    ] = 0,
+) -> None:
+    """The whole marketplace on this machine: a real control plane, the chart, a Talkdesk stand-in."""
+    from talkdesk_sandbox.command import sandbox as run
+
+    raise typer.Exit(run(once=once, report=report, switches=switch or [], installs=installs))
+
+
+@controlplane.command()
+def build() -> None:
+    """Build the control plane's programs into the per-user cache, unless they are there."""
+    from talkdesk_sandbox.controlplane import build as run
+
+    try:
+        typer.echo(f"control plane programs: {run(lambda line: typer.echo(line, err=True))}")
+    except RuntimeError as problem:
+        typer.echo(f"talkdesk-operator: {problem}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _settings(kind: type[S]) -> S:
+    """Settings from the environment; a wrong or missing variable is named, without its value."""
+    from pydantic import ValidationError
+
+    try:
+        return kind()
+    except ValidationError as problem:
+        for error in problem.errors(include_input=False, include_url=False):
+            name = "TALKDESK_" + "_".join(str(part) for part in error["loc"]).upper()
+            sys.stderr.write(f"talkdesk-operator: {name}: {error['msg']}\n")
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    app()

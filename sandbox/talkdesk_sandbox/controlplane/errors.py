@@ -1,0 +1,29 @@
+"""What can go wrong with the local control plane, each with what to do about it in its one line."""
+
+from __future__ import annotations
+
+
+class ControlPlaneError(Exception):
+    """Base of every error of this package; its text is one line for a person, details follow it."""
+
+
+class AssetsError(ControlPlaneError):
+    """The programs (etcd, kube-apiserver, ...) are not there and cannot be built."""
+
+
+class StartError(ControlPlaneError):
+    """A program of the control plane ended, or was not ready in time; carries the end of its log."""
+
+
+class CommandError(ControlPlaneError):
+    """kubectl or helm answered with a non-zero exit code.
+
+    ``command`` is the program's name with its sub-command, ``exit_code`` its exit code, ``stderr`` what it
+    said. Input is never shown, for it may hold a Secret.
+    """
+
+    def __init__(self, *, command: str, exit_code: int, stderr: str) -> None:
+        super().__init__(f"{command}: exit code {exit_code}: {stderr.strip()}")
+        self.command = command
+        self.exit_code = exit_code
+        self.stderr = stderr

@@ -1,0 +1,148 @@
+"""Starting programs that cannot outlive us, waiting for them within bounds, and reading the end of their log.
+
+A program is started through a very small Python trampoline instead of ``preexec_fn``, which is unsafe in a
+process with threads. The trampoline asks the kernel for SIGKILL on the death of its parent (Linux), makes
+every file private, and becomes the program. The kernel means the parent *thread*, so all programs are
+started by one thread that lives as long as this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from talkdesk_sandbox.controlplane.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+# After prctl the parent may be gone already; the kernel would then never send the signal.
+_TRAMPOLINE = """\
+import os, sys
+os.umask(0o077)
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None, use_errno=True).prctl(1, 9, 0, 0, 0)
+    if os.getppid() != int(sys.argv[1]):
+        os._exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+_TAIL_LINES = 15
+_POLL_SECONDS = 0.02
+
+_Job = tuple["Future[subprocess.Popen[bytes]]", "Callable[[], subprocess.Popen[bytes]]"]
+
+
+class _Starter:
+    """The one thread that starts every program of this process."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._pid: int | None = None
+
+    def run(self, job: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._pid != os.getpid():  # first use, or first use after a fork, which copies no threads
+                self._jobs = queue.SimpleQueue()
+                threading.Thread(target=self._serve, args=(self._jobs,), name="programs", daemon=True).start()
+                self._pid = os.getpid()
+        future: Future[subprocess.Popen[bytes]] = Future()
+        self._jobs.put((future, job))
+        return future.result()
+
+    @staticmethod
+    def _serve(jobs: queue.SimpleQueue[_Job]) -> None:
+        while True:
+            future, job = jobs.get()
+            try:
+                future.set_result(job())
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the result is awaited
+                future.set_exception(error)
+
+
+_starter = _Starter()
+
+
+@dataclass
+class Program:
+    """One running program: ``name`` for people, ``log`` with both its outputs."""
+
+    name: str
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    @classmethod
+    def start(
+        cls,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Program:
+        """Start ``command`` (absolute program path first) in a session of its own, output appended to ``log``.
+
+        It gets SIGKILL when this process dies in whatever way (on Linux; elsewhere only ``stop`` ends it).
+        """
+        arguments = [str(part) for part in command]
+
+        def job() -> subprocess.Popen[bytes]:
+            with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
+                return subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    cwd=cwd,
+                    env=None if env is None else dict(env),
+                )
+
+        return cls(name=name, log=log, process=_starter.run(job))
+
+    def tail(self, lines: int = _TAIL_LINES) -> str:
+        """The last ``lines`` lines of the log, each cut at 400 characters."""
+        with contextlib.suppress(OSError):
+            text = self.log.read_text(errors="replace").splitlines()[-lines:]
+            return "\n".join(f"  | {line[:400]}" for line in text)
+        return "  | (no log)"
+
+    def check(self) -> None:
+        """Raise StartError if the program has ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise StartError(f"{self.name} ended with exit code {code}; the end of its log:\n{self.tail()}")
+
+    def wait_until(self, condition: Callable[[], bool], *, what: str, seconds: float) -> None:
+        """Wait until ``condition`` holds; StartError when the program ends first or ``seconds`` have passed."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.check()
+            if time.monotonic() >= deadline:
+                raise StartError(
+                    f"{self.name} was not {what} within {seconds:g} s; the end of its log:\n{self.tail()}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, *, kill: bool = False, patience: float = 5.0) -> None:
+        """SIGTERM (or SIGKILL at once), then SIGKILL after ``patience`` seconds; returns when it has ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()

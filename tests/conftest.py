@@ -1,0 +1,56 @@
+"""The control plane that all tests share, and a namespace for each of them."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from talkdesk_kube import Kube
+    from talkdesk_sandbox.controlplane import ControlPlane
+
+_CRDS = Path(__file__).parent.parent / "crds"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``."""
+    for item in items:
+        if "control_plane" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """One control plane for the whole run, with our kinds installed and established."""
+    from talkdesk_sandbox.controlplane import ControlPlane  # noqa: PLC0415 - unit tests do not pay for it
+
+    with ControlPlane.start() as plane:
+        if crds := sorted(_CRDS.glob("*.yaml")):
+            files = [argument for path in crds for argument in ("-f", str(path))]
+            plane.kubectl("apply", "--server-side", *files)
+            plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *files)
+        yield plane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of this test alone; deleted afterwards, without waiting for it to be gone."""
+    name = f"test-{secrets.token_hex(5)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest_asyncio.fixture
+async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
+    """Our own client as administrator, for arranging and looking."""
+    from talkdesk_kube import Kube, KubeSettings  # noqa: PLC0415 - unit tests do not pay for it
+
+    async with await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig)) as connected:
+        yield connected

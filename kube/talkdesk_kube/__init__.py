@@ -1,0 +1,55 @@
+"""Everything the product says to Kubernetes: requests, watch cache, Lease, Events, and what a pod needs."""
+
+from __future__ import annotations
+
+from talkdesk_kube.client import Kube, Listing, WatchEvent
+from talkdesk_kube.connection import KubeSettings, NoConfiguration, Timeouts
+from talkdesk_kube.errors import (
+    AlreadyExists,
+    Cause,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    KubeError,
+    NotFound,
+    ServerError,
+    Status,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
+from talkdesk_kube.resources import Obj, Resource, UnknownKind, key_of, resource_for, resource_of
+from talkdesk_kube.typed import Unreadable, listing, parse, read
+
+__all__ = [
+    "AlreadyExists",
+    "Cause",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "Invalid",
+    "Kube",
+    "KubeError",
+    "KubeSettings",
+    "Listing",
+    "NoConfiguration",
+    "NotFound",
+    "Obj",
+    "Resource",
+    "ServerError",
+    "Status",
+    "Timeouts",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnknownKind",
+    "Unreachable",
+    "Unreadable",
+    "WatchEvent",
+    "key_of",
+    "listing",
+    "parse",
+    "read",
+    "resource_for",
+    "resource_of",
+]

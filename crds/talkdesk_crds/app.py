@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from talkdesk_crds.meta import (
-    VALIDATIONS,
+    ATOMIC_LIST,
+    WHOLE,
     Conditions,
     DnsLabel,
     HostName,
     HttpUrl,
     Model,
     ObjectMeta,
+    ObservedGeneration,
     Quantity,
     TalkdeskId,
     cel,
+    immutable,
+    validations,
 )
 
 #: Kinds a template may hold, with the apiVersion each must carry.
@@ -59,30 +63,38 @@ class TemplateMeta(Model):
     """metadata of a template object. A namespace is refused: the tenant decides it."""
 
     name: DnsLabel
-    namespace: str | None = None
-    labels: Annotated[dict[str, str], Field(max_length=32)] = Field(default_factory=dict)
-    annotations: Annotated[dict[str, str], Field(max_length=32)] = Field(default_factory=dict)
+    namespace: Annotated[str, Field(max_length=253)] | None = None
+    labels: Annotated[
+        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=512)]],
+        Field(max_length=32),
+    ] = Field(default_factory=dict)
+    annotations: Annotated[
+        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=16384)]],
+        Field(max_length=32),
+    ] = Field(default_factory=dict)
 
 
 class TemplateObject(Model):
     """One Kubernetes object of the tenant's template; strings may hold ``${…}`` references."""
 
-    model_config = {
-        "extra": "allow",
-        "json_schema_extra": {
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
             "x-kubernetes-preserve-unknown-fields": True,
-            VALIDATIONS: [
+            **validations(
                 cel(
                     f"self.apiVersion + '/' + self.kind in [{_ALLOWED}]",
-                    "this kind is not allowed in a template",
+                    f"a template may hold only {', '.join(TEMPLATE_KINDS)}, each in its own apiVersion",
+                    field=".kind",
                 ),
                 cel(
                     "!has(self.metadata.namespace)",
-                    "metadata.namespace must be left out: the tenant decides it",
+                    "must be left out: the tenant decides the namespace",
+                    field=".metadata.namespace",
                 ),
-            ],
+            ),
         },
-    }
+    )
 
     api_version: Annotated[str, Field(max_length=64)]
     kind: Annotated[str, Field(max_length=64)]
@@ -101,7 +113,7 @@ class ServiceRef(Model):
     """The tenant's Service that users reach."""
 
     name: DnsLabel
-    port: Annotated[int, Field(ge=1, le=65535)]
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE]
 
 
 class Resources(Model):
@@ -137,6 +149,16 @@ class Probe(Model):
 class Approval(Model):
     """When an installation is usable, and how long to try."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "!has(self.probe) || self.gate == 'WorkloadReady'",
+                "a probe needs gate: WorkloadReady",
+                field=".probe",
+            )
+        )
+    )
+
     gate: Literal["WorkloadReady", "NamespaceReady"] = "WorkloadReady"
     probe: Annotated[
         Probe | None,
@@ -149,15 +171,8 @@ class Approval(Model):
             le=604800,
             description="how long a permanent failure or an unready tenant is tried before rejecting",
         ),
+        WHOLE,
     ] = 86400
-
-    model_config = {
-        "json_schema_extra": {
-            VALIDATIONS: [
-                cel("!has(self.probe) || self.gate == 'WorkloadReady'", "a probe needs gate: WorkloadReady")
-            ]
-        }
-    }
 
     @model_validator(mode="after")
     def _probe_needs_workload(self) -> Self:
@@ -178,7 +193,7 @@ class NetworkDestination(Model):
     """An address range that the tenant's pods may reach beside DNS."""
 
     cidr: Annotated[str, Field(max_length=43, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
-    ports: Annotated[list[Annotated[int, Field(ge=1, le=65535)]], Field(max_length=16)] = Field(
+    ports: Annotated[list[Annotated[int, Field(ge=1, le=65535), WHOLE]], Field(max_length=16)] = Field(
         default_factory=list
     )
 
@@ -186,40 +201,31 @@ class NetworkDestination(Model):
 class TalkdeskAppSpec(Model):
     """What the platform engineer declares."""
 
-    app_id: Annotated[
-        TalkdeskId,
-        Field(
-            json_schema_extra={
-                VALIDATIONS: [cel("self == oldSelf", "appId is immutable: declare another TalkdeskApp")]
-            }
-        ),
-    ]
+    app_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("appId"))]
     regions: Annotated[dict[RegionName, Region], Field(min_length=1, max_length=32)]
     base_domain: Annotated[HostName, Field(description="tenants live at <tenant>.<baseDomain>")]
     service: ServiceRef
-    template: Annotated[
-        list[TemplateObject], Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    ]
+    template: Annotated[list[TemplateObject], Field(max_length=64, json_schema_extra=ATOMIC_LIST)]
     default_plan: Plan = Field(default_factory=Plan)
     approval: Approval = Field(default_factory=Approval)
     links: AppLinks = Field(default_factory=AppLinks)
     contact: (
         Annotated[str, Field(max_length=254, description="e-mail address that customers may write to")] | None
     ) = None
-    egress: Annotated[
-        list[NetworkDestination], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    ] = Field(default_factory=list)
+    egress: Annotated[list[NetworkDestination], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = Field(
+        default_factory=list
+    )
 
 
 class TalkdeskAppStatus(Model):
     """Written by the operator alone."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: ObservedGeneration = -1
     conditions: Conditions = Field(default_factory=list)
 
 
 class TalkdeskApp(Model):
-    """A partner app; see :class:`TalkdeskAppSpec`."""
+    """One partner app: where Talkdesk is, what a tenant is made of, and when it counts as usable."""
 
     api_version: Literal["talkdesk-operator.io/v1alpha1"] = "talkdesk-operator.io/v1alpha1"
     kind: Literal["TalkdeskApp"] = "TalkdeskApp"

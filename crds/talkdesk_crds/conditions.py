@@ -5,6 +5,7 @@ A reason is an API: people write alerts on it. Add here and in that table; a tes
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 # Condition types of a TalkdeskInstallation.
@@ -15,5 +16,70 @@ USERS_SYNCED: Final = "UsersSynced"
 CONFIRMED: Final = "Confirmed"
 READY: Final = "Ready"
 
+INSTALLATION_CONDITIONS: Final = (
+    APP_KNOWN,
+    CREDENTIALS_VALID,
+    TENANT_READY,
+    USERS_SYNCED,
+    CONFIRMED,
+    READY,
+)
+
 # Condition types of a TalkdeskApp.
 ACCEPTED: Final = "Accepted"
+
+
+class Reason(StrEnum):
+    """Why a condition, or ``status.access``, is as it is."""
+
+    # Any condition that nothing could be said about yet.
+    NOT_CHECKED = "NotChecked"
+    # AppKnown
+    APP_FOUND = "AppFound"
+    APP_UNKNOWN = "AppUnknown"
+    # CredentialsValid
+    CREDENTIALS_ACCEPTED = "CredentialsAccepted"
+    AWAITING_INSTALLED = "AwaitingInstalled"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CREDENTIALS_INVALID = "CredentialsInvalid"
+    CREDENTIALS_REFUSED = "CredentialsRefused"
+    CREDENTIALS_REVOKED = "CredentialsRevoked"
+    LINKS_MISSING = "LinksMissing"
+    FOREIGN_LINKS = "ForeignLinks"
+    # TenantReady
+    NAMESPACE_READY = "NamespaceReady"
+    WORKLOAD_READY = "WorkloadReady"
+    WORKLOAD_NOT_READY = "WorkloadNotReady"
+    WORKLOAD_FAILED = "WorkloadFailed"
+    PROBE_FAILING = "ProbeFailing"
+    TEMPLATE_INVALID = "TemplateInvalid"
+    APPLY_FAILED = "ApplyFailed"
+    APPLY_RETRYING = "ApplyRetrying"
+    AWAITING_ACCOUNT = "AwaitingAccount"
+    # UsersSynced
+    USERS_LISTED = "UsersListed"
+    LIST_FAILED = "ListFailed"
+    USERS_UNUSABLE = "UsersUnusable"
+    # Confirmed
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    NOTHING_PENDING = "NothingPending"
+    UNINSTALL_APPROVED = "UninstallApproved"
+    WAITING_FOR_TENANT = "WaitingForTenant"
+    WAITING_FOR_USERS = "WaitingForUsers"
+    WAITING_FOR_ACCESS = "WaitingForAccess"
+    WAITING_FOR_TALKDESK = "WaitingForTalkdesk"
+    ANSWER_FAILED = "AnswerFailed"
+    ENDED_BY_TALKDESK = "EndedByTalkdesk"
+    TALKDESK_UNREACHABLE = "TalkdeskUnreachable"
+    TALKDESK_REFUSES = "TalkdeskRefuses"
+    # Ready, status.access, and whatever they stop
+    INSTALLATION_READY = "InstallationReady"
+    INSTALLING = "Installing"
+    UNINSTALLED = "Uninstalled"
+    SUSPENDED = "Suspended"
+    SUPERSEDED = "Superseded"
+    # Accepted, of a TalkdeskApp
+    APP_ACCEPTED = "AppAccepted"
+    DUPLICATE_APP_ID = "DuplicateAppId"
+    UNREADABLE = "Unreadable"

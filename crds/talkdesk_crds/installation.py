@@ -1,33 +1,35 @@
 """TalkdeskInstallation (``tdi``): one installation of one app in one account.
 
 ``spec.talkdesk`` is what Talkdesk said, as last-writer-wins registers that only the webhook writes; beside it
-stand the switches meant for people. ``status`` is written by the operator alone. No user and no secret is here.
+stand the switches meant for people. ``status`` is written by the operator alone. No user and no secret is
+here.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from talkdesk_crds.app import RegionName
 from talkdesk_crds.meta import (
-    VALIDATIONS,
+    ATOMIC_LIST,
+    MAX_INTEGER,
+    WHOLE,
     Conditions,
     DnsLabel,
+    Flag,
     Model,
     ObjectMeta,
     ObjectName,
+    ObservedGeneration,
     StampTime,
     TalkdeskId,
     Time,
     cel,
+    immutable,
+    validations,
 )
-
-
-def _immutable(field: str) -> dict[str, list[dict[str, str]]]:
-    return {VALIDATIONS: [cel("self == oldSelf", f"{field} is immutable")]}
-
 
 Text = Annotated[str, Field(max_length=1024)]
 
@@ -40,7 +42,7 @@ class Stamp(Model):
     """
 
     at: StampTime | None = None
-    rank: Annotated[int, Field(ge=0, le=99)]
+    rank: Annotated[int, Field(ge=0, le=99), WHOLE]
     event: Annotated[str, Field(min_length=1, max_length=128)]
 
     def order(self) -> tuple[str, int, str]:
@@ -117,9 +119,9 @@ class FromTalkdesk(Model):
         dict[Annotated[str, Field(min_length=1, max_length=64)], Link],
         Field(max_length=32),
     ] = Field(default_factory=dict)
-    recent: Annotated[
-        list[RecentEvent], Field(max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    ] = Field(default_factory=list)
+    recent: Annotated[list[RecentEvent], Field(max_length=20, json_schema_extra=ATOMIC_LIST)] = Field(
+        default_factory=list
+    )
 
     @property
     def is_uninstalled(self) -> bool:
@@ -132,22 +134,22 @@ class FromTalkdesk(Model):
 class TalkdeskInstallationSpec(Model):
     """Identity, what Talkdesk said, and the switches meant for people."""
 
-    app_id: Annotated[TalkdeskId, Field(json_schema_extra=_immutable("appId"))]
-    account_id: Annotated[TalkdeskId, Field(json_schema_extra=_immutable("accountId"))]
-    installation_id: Annotated[TalkdeskId, Field(json_schema_extra=_immutable("installationId"))]
-    region: Annotated[RegionName, Field(json_schema_extra=_immutable("region"))] | None = Field(
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel("!has(oldSelf.region) || has(self.region)", "region is immutable once set", field=".region")
+        )
+    )
+
+    app_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("appId"))]
+    account_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("accountId"))]
+    installation_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("installationId"))]
+    region: Annotated[RegionName, Field(json_schema_extra=immutable("region"))] | None = Field(
         default=None, description="resolved once, by the operator, from the app's host table"
     )
     talkdesk: FromTalkdesk = Field(default_factory=FromTalkdesk)
     suspend: Annotated[
-        bool, Field(description="a person's switch: refuse access and scale the tenant to zero")
+        Flag, Field(description="a person's switch: refuse access and scale the tenant to zero")
     ] = False
-
-    model_config = {
-        "json_schema_extra": {
-            VALIDATIONS: [cel("!has(oldSelf.region) || has(self.region)", "region is immutable once set")]
-        }
-    }
 
 
 class Access(Model):
@@ -160,8 +162,8 @@ class Access(Model):
 class Users(Model):
     """Which generation of TalkdeskUserSlices counts."""
 
-    count: Annotated[int, Field(ge=0)]
-    buckets: Annotated[int, Field(ge=1, le=65536)]
+    count: Annotated[int, Field(ge=0, le=MAX_INTEGER), WHOLE]
+    buckets: Annotated[int, Field(ge=1, le=65536), WHOLE]
     resource_version: Annotated[
         str,
         Field(max_length=32, description="what a reader's slice watch must have reached before it uses this"),
@@ -188,7 +190,7 @@ class Answer(Model):
 class TalkdeskInstallationStatus(Model):
     """Written by the operator alone; all of it can be rebuilt."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: ObservedGeneration = -1
     conditions: Conditions = Field(default_factory=list)
     access: Access | None = None
     users: Users | None = None
@@ -197,14 +199,14 @@ class TalkdeskInstallationStatus(Model):
     plan: Annotated[str, Field(max_length=256)] | None = None
     credentials: Annotated[ObjectName | None, Field(description="the Secret in use")] = None
     talkdesk: TalkdeskState | None = None
-    answers: Annotated[
-        list[Answer], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    ] = Field(default_factory=list)
+    answers: Annotated[list[Answer], Field(max_length=10, json_schema_extra=ATOMIC_LIST)] = Field(
+        default_factory=list
+    )
     observed_resync: Annotated[str, Field(max_length=128)] | None = None
 
 
 class TalkdeskInstallation(Model):
-    """One installation; see :class:`TalkdeskInstallationSpec`."""
+    """One installation of one app in one account."""
 
     api_version: Literal["talkdesk-operator.io/v1alpha1"] = "talkdesk-operator.io/v1alpha1"
     kind: Literal["TalkdeskInstallation"] = "TalkdeskInstallation"

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from talkdesk_crds.meta import VALIDATIONS, Model, ObjectMeta, StampTime, TalkdeskId, Time, cel
+from talkdesk_crds.meta import (
+    ATOMIC_LIST,
+    WHOLE,
+    Model,
+    ObjectMeta,
+    StampTime,
+    TalkdeskId,
+    Time,
+    cel,
+    validations,
+)
 from talkdesk_crds.names import digest
 
 #: Users one object may name; a longer list is split into numbered parts.
@@ -20,10 +30,15 @@ USERS_PER_PART = 10_000
 class TalkdeskRevocationSpec(Model):
     """Who loses what, and why."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(cel("self == oldSelf", "a revocation is immutable"))
+    )
+
     kind: Annotated[
         Literal["Removed", "SignedOut"],
         Field(
-            description="Removed: out until Talkdesk lists the user again; SignedOut: sessions end, access stays"
+            description="Removed: out until Talkdesk lists the user again; "
+            "SignedOut: sessions end, access stays"
         ),
     ]
     app_id: TalkdeskId
@@ -31,17 +46,13 @@ class TalkdeskRevocationSpec(Model):
     installation_id: TalkdeskId
     users: Annotated[
         list[TalkdeskId],
-        Field(
-            min_length=1, max_length=USERS_PER_PART, json_schema_extra={"x-kubernetes-list-type": "atomic"}
-        ),
+        Field(min_length=1, max_length=USERS_PER_PART, json_schema_extra=ATOMIC_LIST),
     ]
     cause: Annotated[
         str, Field(min_length=1, max_length=256, description="the event's id, or what else caused it")
     ]
-    part: Annotated[int, Field(ge=0, le=99)] = 0
+    part: Annotated[int, Field(ge=0, le=99), WHOLE] = 0
     at: Annotated[StampTime | None, Field(description="the event's own time, for people")] = None
-
-    model_config = {"json_schema_extra": {VALIDATIONS: [cel("self == oldSelf", "a revocation is immutable")]}}
 
 
 class TalkdeskRevocationStatus(Model):
@@ -55,7 +66,7 @@ class TalkdeskRevocationStatus(Model):
 
 
 class TalkdeskRevocation(Model):
-    """A fact that takes access away; see :class:`TalkdeskRevocationSpec`."""
+    """A fact that takes access away: users who were removed, or who signed out."""
 
     api_version: Literal["talkdesk-operator.io/v1alpha1"] = "talkdesk-operator.io/v1alpha1"
     kind: Literal["TalkdeskRevocation"] = "TalkdeskRevocation"

@@ -6,11 +6,30 @@ slice. Written by the operator alone.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from talkdesk_crds.meta import VALIDATIONS, Model, ObjectMeta, ObjectName, TalkdeskId, cel
+from talkdesk_crds.meta import (
+    WHOLE,
+    Flag,
+    Model,
+    ObjectMeta,
+    ObjectName,
+    TalkdeskId,
+    cel,
+    immutable,
+    validations,
+)
+
+#: Users one slice may hold; about twice the average, for hashing spreads unevenly.
+USERS_PER_SLICE = 400
+
+
+def _power_of_two(buckets: int) -> int:
+    if buckets & (buckets - 1):
+        raise ValueError("must be a power of two")
+    return buckets
 
 
 class LicensedUser(Model):
@@ -18,16 +37,16 @@ class LicensedUser(Model):
 
     email: Annotated[str, Field(max_length=320)] | None = None
     name: Annotated[str, Field(max_length=512)] | None = None
-    active: bool = True
+    active: Flag = True
     role: Annotated[str, Field(min_length=1, max_length=64)] = "user"
-    admin: Annotated[bool, Field(description="the installing admin")] = False
+    admin: Annotated[Flag, Field(description="the installing admin")] = False
     epoch: Annotated[
         str,
         Field(
             min_length=1,
             max_length=64,
-            description="new whenever the entry is made or the user signs out; a session enters only under the "
-            "epoch it was made under",
+            description="new whenever the entry is made or the user signs out; a session enters only "
+            "under the epoch it was made under",
         ),
     ]
 
@@ -35,12 +54,15 @@ class LicensedUser(Model):
 class TalkdeskUserSliceSpec(Model):
     """One bucket of one generation."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel("self.bucket < self.buckets", "bucket must be less than buckets", field=".bucket")
+        )
+    )
+
     installation: Annotated[
         ObjectName,
-        Field(
-            description="name of the TalkdeskInstallation",
-            json_schema_extra={VALIDATIONS: [cel("self == oldSelf", "installation is immutable")]},
-        ),
+        Field(description="name of the TalkdeskInstallation", json_schema_extra=immutable("installation")),
     ]
     buckets: Annotated[
         int,
@@ -48,29 +70,32 @@ class TalkdeskUserSliceSpec(Model):
             ge=1,
             le=65536,
             description="how many buckets this generation has: a power of two",
-            json_schema_extra={VALIDATIONS: [cel("self == oldSelf", "buckets is immutable")]},
+            json_schema_extra=validations(
+                cel("self == oldSelf", "buckets is immutable"),
+                cel(
+                    f"self in [{', '.join(str(2**power) for power in range(17))}]",
+                    "must be a power of two",
+                ),
+            ),
         ),
+        WHOLE,
+        AfterValidator(_power_of_two),
     ]
-    bucket: Annotated[
-        int,
-        Field(
-            ge=0, le=65535, json_schema_extra={VALIDATIONS: [cel("self == oldSelf", "bucket is immutable")]}
-        ),
-    ]
+    bucket: Annotated[int, Field(ge=0, le=65535, json_schema_extra=immutable("bucket")), WHOLE]
     users: Annotated[
         dict[TalkdeskId, LicensedUser],
-        Field(max_length=400, json_schema_extra={"x-kubernetes-map-type": "atomic"}),
+        Field(max_length=USERS_PER_SLICE, json_schema_extra={"x-kubernetes-map-type": "atomic"}),
     ] = Field(default_factory=dict)
 
-    model_config = {
-        "json_schema_extra": {
-            VALIDATIONS: [cel("self.bucket < self.buckets", "bucket must be less than buckets")]
-        }
-    }
+    @model_validator(mode="after")
+    def _bucket_of_these(self) -> Self:
+        if self.bucket >= self.buckets:
+            raise ValueError("bucket must be less than buckets")
+        return self
 
 
 class TalkdeskUserSlice(Model):
-    """One bucket of licensed users; see :class:`TalkdeskUserSliceSpec`."""
+    """One bucket of an installation's licensed users."""
 
     api_version: Literal["talkdesk-operator.io/v1alpha1"] = "talkdesk-operator.io/v1alpha1"
     kind: Literal["TalkdeskUserSlice"] = "TalkdeskUserSlice"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from talkdesk_sandbox.controlplane.assets import Assets
+from talkdesk_sandbox.controlplane.assets import Assets, build
 from talkdesk_sandbox.controlplane.control_plane import ControlPlane
 from talkdesk_sandbox.controlplane.errors import AssetsError, CommandError, ControlPlaneError, StartError
 from talkdesk_sandbox.controlplane.network import Network, NodeTLS
@@ -16,4 +16,5 @@ __all__ = [
     "Network",
     "NodeTLS",
     "StartError",
+    "build",
 ]

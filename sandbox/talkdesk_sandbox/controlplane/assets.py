@@ -1,6 +1,7 @@
 """Where the programs of the control plane come from.
 
-The order of choice: a folder named by the caller → ``KUBEBUILDER_ASSETS``.
+The order of choice: a folder named by the caller → ``KUBEBUILDER_ASSETS`` → the per-user cache → building
+them into the cache.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from talkdesk_sandbox.controlplane import builder
 from talkdesk_sandbox.controlplane.errors import AssetsError
+from talkdesk_sandbox.controlplane.progress import shown
+from talkdesk_sandbox.controlplane.recipe import cache_folder, control_plane_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Every program, by the names its file may have; the first is ours, etcd's module calls its own ``server``.
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
@@ -59,10 +63,21 @@ def _find(directory: Path, name: str) -> Path | None:
     return None
 
 
-def locate(directory: Path | None = None) -> Assets:
-    """The programs, in the order of choice above. Raises AssetsError when they are nowhere."""
+def locate(directory: Path | None = None, *, report: Callable[[str], None] | None = None) -> Assets:
+    """The programs, in the order of choice above.
+
+    Building takes minutes and is told to ``report`` in lines; by default to standard error.
+    Raises AssetsError: an incomplete folder, or nothing or no room to build with.
+    """
     if directory is not None:
         return Assets.of(directory, named_by="the given folder")
     if named := os.environ.get("KUBEBUILDER_ASSETS"):
         return Assets.of(Path(named), named_by="KUBEBUILDER_ASSETS")
-    raise AssetsError("no programs of a control plane: set KUBEBUILDER_ASSETS to their folder")
+    with shown(report) as progress:
+        folder = builder.build(control_plane_recipe(), cache=cache_folder(), progress=progress)
+    return Assets(folder)
+
+
+def build(report: Callable[[str], None] | None = None) -> Path:
+    """Make sure that the programs are there, and return their folder; see ``locate``."""
+    return locate(report=report).directory

@@ -1,8 +1,8 @@
-"""The certificates of one control plane: an own authority, never used for anything else, gone with the folder."""
+"""The certificates of one control plane: an own authority, used for nothing else."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_LIFE = datetime.timedelta(days=365)
+_LIFE = dt.timedelta(days=365)
 # Virtual machines on laptops wake up with clocks that are behind.
-_BACKDATED = datetime.timedelta(hours=1)
+_BACKDATED = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def _alternative_name(name: str) -> x509.GeneralName:
 class Authority:
     """A certificate authority in ``directory``: ``ca.crt`` and, in memory only, its key."""
 
-    def __init__(self, directory: Path, *, name: str, now: datetime.datetime) -> None:
+    def __init__(self, directory: Path, *, name: str, now: dt.datetime) -> None:
         self._directory = directory
         self._now = now
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -94,7 +94,7 @@ class Authority:
     def issue(
         self, file: str, *, common_name: str, organizations: Sequence[str] = (), hosts: Sequence[str] = ()
     ) -> KeyPair:
-        """``file``.crt and ``file``.key for a client (a user and its groups) or, with ``hosts``, a server too."""
+        """``file``.crt and ``file``.key for a client (user and groups); with ``hosts`` for a server too."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]

@@ -1,9 +1,9 @@
-"""A real Kubernetes API on this machine, for tests and the sandbox: started in seconds, gone without a trace."""
+"""A real Kubernetes API on this machine, for tests and the sandbox; it leaves no trace when it ends."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import json
 import os
 import ssl
@@ -60,9 +60,7 @@ class ControlPlane:
         self.audit_log = workspace.path / "audit.jsonl"
         self.kubeconfig = workspace.path / "kubeconfig"
         self.network_file = workspace.path / "network.json"
-        authority = Authority(
-            self._certificates, name="talkdesk-sandbox", now=datetime.datetime.now(datetime.UTC)
-        )
+        authority = Authority(self._certificates, name="talkdesk-sandbox", now=dt.datetime.now(dt.UTC))
         self.ca_file = authority.certificate
         self._admin = authority.issue(
             "admin", common_name="talkdesk-sandbox-admin", organizations=["system:masters"]
@@ -116,6 +114,7 @@ class ControlPlane:
         assets: Path | None = None,
         unsafe_no_fsync: bool = True,
         audit_level: servers.AuditLevel = "Metadata",
+        report: Callable[[str], None] | None = None,
     ) -> Self:
         """Start one and return when it answers and hands out service accounts.
 
@@ -123,12 +122,13 @@ class ControlPlane:
             assets: folder with the programs; by default see ``talkdesk_sandbox.controlplane.assets``.
             unsafe_no_fsync: etcd does not wait for the disk. Right for tests, wrong for benchmarks.
             audit_level: how much each entry of the audit log holds; bodies of Secrets from ``Request`` on.
+            report: told in lines about a build, should one be necessary; by default standard error is.
 
         Raises:
             AssetsError: the programs are missing and cannot be built.
             StartError: a program ended or was not ready in time; the message has the end of its log.
         """
-        programs = locate(assets)
+        programs = locate(assets, report=report)
         with contextlib.ExitStack() as undo:
             claim = Claim.take()
             undo.callback(claim.close)

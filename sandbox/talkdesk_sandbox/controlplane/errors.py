@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class ControlPlaneError(Exception):
+class ControlPlaneError(RuntimeError):
     """Base of every error of this package; its text is one line for a person, details follow it."""
 
 

@@ -127,8 +127,8 @@ class Claim:
             return [next(free) for _ in range(count)]
         except StopIteration:
             raise StartError(
-                f"fewer than {count} free ports in {self._first_port}-{self._first_port + _PORTS_PER_BLOCK - 1}"
-                " of 127.0.0.1: see who listens there (ss -ltnp) and stop it"
+                f"fewer than {count} free ports of 127.0.0.1 between {self._first_port} and"
+                f" {self._first_port + _PORTS_PER_BLOCK - 1}: see who listens there (ss -ltnp) and stop it"
             ) from None
 
     @property

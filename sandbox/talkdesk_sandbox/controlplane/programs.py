@@ -1,8 +1,8 @@
 """Starting programs that cannot outlive us, waiting for them within bounds, and reading the end of their log.
 
 A program is started through a very small Python trampoline instead of ``preexec_fn``, which is unsafe in a
-process with threads. The trampoline asks the kernel for SIGKILL on the death of its parent (Linux), makes
-every file private, and becomes the program. The kernel means the parent *thread*, so all programs are
+process with threads. The trampoline asks the kernel for SIGKILL on the death of its parent (Linux) and
+becomes the program. The kernel means the parent *thread*, so all programs are
 started by one thread that lives as long as this process.
 """
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # After prctl the parent may be gone already; the kernel would then never send the signal.
 _TRAMPOLINE = """\
 import os, sys
-os.umask(0o077)
 if sys.platform == "linux":
     import ctypes
     ctypes.CDLL(None, use_errno=True).prctl(1, 9, 0, 0, 0)
@@ -92,9 +91,11 @@ class Program:
         log: Path,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        private: bool = True,
     ) -> Program:
-        """Start ``command`` (absolute program path first) in a session of its own, output appended to ``log``.
+        """Start ``command`` (absolute program path first) in its own session, output appended to ``log``.
 
+        The files it makes are its owner's alone, unless it is not ``private``.
         It gets SIGKILL when this process dies in whatever way (on Linux; elsewhere only ``stop`` ends it).
         """
         arguments = [str(part) for part in command]
@@ -109,6 +110,7 @@ class Program:
                     start_new_session=True,
                     cwd=cwd,
                     env=None if env is None else dict(env),
+                    umask=0o077 if private else -1,
                 )
 
         return cls(name=name, log=log, process=_starter.run(job))
@@ -127,7 +129,7 @@ class Program:
             raise StartError(f"{self.name} ended with exit code {code}; the end of its log:\n{self.tail()}")
 
     def wait_until(self, condition: Callable[[], bool], *, what: str, seconds: float) -> None:
-        """Wait until ``condition`` holds; StartError when the program ends first or ``seconds`` have passed."""
+        """Wait until ``condition`` holds; StartError if the program ends first or ``seconds`` pass."""
         deadline = time.monotonic() + seconds
         while not condition():
             self.check()
@@ -138,11 +140,12 @@ class Program:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, *, kill: bool = False, patience: float = 5.0) -> None:
-        """SIGTERM (or SIGKILL at once), then SIGKILL after ``patience`` seconds; returns when it has ended."""
+        """SIGTERM (or SIGKILL at once), SIGKILL after ``patience`` seconds; returns when it has ended."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            # It leads a group of its own, which holds its children too (compilers, for instance).
+            os.killpg(self.process.pid, signal.SIGKILL if kill else signal.SIGTERM)
             try:
                 self.process.wait(patience)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -74,7 +74,7 @@ class Ports:
 
 
 def audit_policy(level: AuditLevel) -> str:
-    """An audit policy (JSON is YAML): an entry when an answer is complete, for watches also when it begins."""
+    """An audit policy (JSON is YAML): an entry at the end of each answer, for watches also at its begin."""
     return json.dumps(
         {
             "apiVersion": "audit.k8s.io/v1",

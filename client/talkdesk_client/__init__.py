@@ -1,0 +1,61 @@
+"""Talkdesk's HTTP API for partner apps, as this product uses it.
+
+The public names are these; everything else is an implementation detail.
+"""
+
+from talkdesk_client.api import TalkdeskClient
+from talkdesk_client.credentials import Credentials, InstallationRef
+from talkdesk_client.errors import (
+    BadRequest,
+    Conflict,
+    FieldProblem,
+    Forbidden,
+    ForeignHost,
+    NotFound,
+    RateLimited,
+    ServerError,
+    TalkdeskError,
+    TokenRefused,
+    TransportError,
+    Unauthorized,
+    UnexpectedAnswer,
+    UnusableCredentials,
+    UnusableInput,
+)
+from talkdesk_client.hosts import Hosts
+from talkdesk_client.links import token_url
+from talkdesk_client.models import Account, Installation, SignatureKey, State, Subscription, Trial, User
+from talkdesk_client.options import ClientOptions
+from talkdesk_client.transport import http_client
+
+__all__ = [
+    "Account",
+    "BadRequest",
+    "ClientOptions",
+    "Conflict",
+    "Credentials",
+    "FieldProblem",
+    "Forbidden",
+    "ForeignHost",
+    "Hosts",
+    "Installation",
+    "InstallationRef",
+    "NotFound",
+    "RateLimited",
+    "ServerError",
+    "SignatureKey",
+    "State",
+    "Subscription",
+    "TalkdeskClient",
+    "TalkdeskError",
+    "TokenRefused",
+    "TransportError",
+    "Trial",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "UnusableCredentials",
+    "UnusableInput",
+    "User",
+    "http_client",
+    "token_url",
+]

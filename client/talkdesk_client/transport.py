@@ -1,0 +1,67 @@
+"""The HTTP client under the Talkdesk client: explicit about everything, taking nothing from the environment."""
+
+from __future__ import annotations
+
+import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Connections are shared by all installations; beyond ``max_connections`` a request waits for ``pool`` seconds.
+LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20.0)
+#: Seconds for connecting (TLS and proxy included), between two reads, between two writes, and for a free connection.
+TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=10.0, pool=10.0)
+
+
+def http_client(
+    *,
+    proxy: str | None = None,
+    ca_file: str | Path | None = None,
+    timeout: float | httpx.Timeout | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """An ``httpx.AsyncClient`` for :class:`talkdesk_client.TalkdeskClient`; the caller closes it.
+
+    ``proxy``    URL of an HTTP proxy for every request (CONNECT); empty or None: none. The environment's are ignored.
+    ``ca_file``  PEM bundle trusted *instead of* the built-in one; empty or None: the built-in one.
+    ``timeout``  seconds for each of connect, read, write and pool; None: :data:`TIMEOUT`.
+    ``transport`` replaces the network: the seam for tests; ``proxy`` and ``ca_file`` mean nothing then.
+
+    Redirects are not followed and cookies are not kept: one client serves many customers. OSError for a file
+    that cannot be read, ssl.SSLError for one without certificates, ValueError for a proxy that is no http URL.
+    """
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ValueError("the proxy must be an http:// or https:// URL")
+    return httpx.AsyncClient(
+        transport=transport,
+        proxy=proxy or None,
+        verify=_trust(ca_file),
+        timeout=TIMEOUT if timeout is None else timeout,
+        limits=LIMITS,
+        headers={"User-Agent": _user_agent(), "Accept": "application/json, application/hal+json"},
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _trust(ca_file: str | Path | None) -> ssl.SSLContext:
+    if ca_file is None or not str(ca_file):
+        context = httpx.create_ssl_context(trust_env=False)
+    else:
+        context = ssl.create_default_context(cafile=str(ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _user_agent() -> str:
+    try:
+        version = metadata.version("talkdesk-operator")
+    except metadata.PackageNotFoundError:
+        version = "0"
+    return f"talkdesk-operator/{version}"

@@ -1,0 +1,79 @@
+"""``talkdesk-operator sandbox``: bring everything up, play the story, stay (or report and end)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+
+from talkdesk_sandbox.controlplane import ControlPlaneError
+from talkdesk_sandbox.environment import NAMESPACE, Environment, running
+from talkdesk_sandbox.measure import summary, time_installs
+from talkdesk_sandbox.story.opening import open_story
+from talkdesk_sandbox.story.script import play
+from talkdesk_sandbox.story.step import StepResult, write_report
+from talkdesk_sandbox.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import FrameType
+
+
+def sandbox(*, once: bool, report: Path | None, switches: Sequence[str], installs: int) -> int:
+    """The exit code: 0 when every step was observed. See ``talkdesk-operator sandbox --help``."""
+    timeline = Timeline(Console())
+    _end_on_sigterm()
+    try:
+        with running(tell=timeline.up, switches=switches) as environment:
+            results = asyncio.run(_perform(environment, timeline, installs=installs))
+            if report is not None:
+                write_report(report, results)
+            if not once:
+                _how_to_use(environment, timeline)
+                threading.Event().wait()
+    except KeyboardInterrupt:
+        timeline.say("\nstopped; nothing is left running")
+        return 0 if not once else 130
+    except ControlPlaneError as problem:
+        timeline.say(f"talkdesk-operator sandbox: {problem}")
+        if report is not None:
+            write_report(report, [StepResult("sandbox comes up", ok=False, seconds=0.0, detail=str(problem))])
+        return 1
+    return 0 if all(result.ok for result in results) else 1
+
+
+async def _perform(environment: Environment, timeline: Timeline, *, installs: int) -> list[StepResult]:
+    async with open_story(environment, tell=timeline.ledger) as story:
+        timeline.heading("A customer's life: install on a trial, update, uninstall, reinstall")
+        results = await play(story, tell=timeline.step)
+        if installs and all(result.ok for result in results):
+            timeline.heading(f"{installs} more installs, one after another")
+            story.marketplace.tell = lambda _: None
+            timeline.say(summary([one async for one in time_installs(story, number=installs)]))
+        return results
+
+
+def _how_to_use(environment: Environment, timeline: Timeline) -> None:
+    control_plane, stand_in = environment.control_plane, environment.stand_in
+    timeline.heading("It stays up until Ctrl-C")
+    timeline.say(f"  export KUBECONFIG={control_plane.kubeconfig}")
+    timeline.say(f"  export PATH={control_plane.bin('kubectl').parent}:$PATH")
+    timeline.say(f"  kubectl --namespace {NAMESPACE} get tdi          # the installations")
+    timeline.say(f"  kubectl --namespace {NAMESPACE} get events       # what happened to them")
+    timeline.say("  kubectl get namespaces --selector talkdesk-operator.io/tenant   # the tenants")
+    timeline.say(f"\n  The Talkdesk stand-in answers at {stand_in.control} :")
+    timeline.say(f"  curl {stand_in.control}/control/state            # accounts, users, installations")
+    timeline.say("  # another event: uninstall the customer of the story")
+    timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/INSTALLATION_ID/uninstall")
+    timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
+
+
+def _end_on_sigterm() -> None:
+    def end(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)

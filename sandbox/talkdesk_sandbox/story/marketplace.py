@@ -1,0 +1,84 @@
+"""The Talkdesk stand-in as the story uses it: its control API, and its ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from talkdesk_sandbox.story.observe import NotYet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+Entry = dict[str, Any]
+
+
+@dataclass
+class Marketplace:
+    """``http`` has the control API's base URL; ``tell`` hears every new ledger entry once, in order."""
+
+    http: httpx.AsyncClient
+    tell: Callable[[Entry], None] = lambda _: None
+    entries: list[Entry] = field(default_factory=list)
+    _next: int = 0
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST to the control API; httpx.HTTPStatusError with the stand-in's words where it refuses."""
+        response = await self.http.post(path, json=body)
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def state(self) -> dict[str, Any]:
+        """The whole marketplace as the stand-in sees it."""
+        response = await self.http.get("/control/state")
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def read(self) -> list[Entry]:
+        """All of the ledger so far; new entries are told."""
+        response = await self.http.get("/control/ledger", params={"since": self._next})
+        response.raise_for_status()
+        page = response.json()
+        for entry in page["entries"]:
+            self.entries.append(entry)
+            self.tell(entry)
+        self._next = page["next"]
+        return self.entries
+
+    async def stored(self, event_id: str) -> Entry:
+        """The delivery of ``event_id`` that was answered 2xx."""
+        mine = [e for e in await self.read() if e["kind"] == "delivery" and e.get("event_id") == event_id]
+        for entry in mine:
+            if 200 <= (entry.get("status") or 0) < 300:
+                return entry
+        raise NotYet(
+            f"event {event_id} was not accepted"
+            + (
+                f" (last answer: {mine[-1].get('status') or mine[-1]['detail']})"
+                if mine
+                else " (not delivered)"
+            )
+        )
+
+    async def approved(self, installation_id: str, *, number: int = 1) -> Entry:
+        """The installation's effective approval; it must be number ``number``, and no reject among them."""
+        effective = [
+            e
+            for e in await self.read()
+            if e["kind"] == "transition"
+            and e.get("installation_id") == installation_id
+            and e["detail"].get("effective")
+            and e["detail"].get("answer")
+        ]
+        rejected = [e for e in effective if e["detail"]["answer"] != "approve"]
+        if rejected:
+            raise NotYet(f"Talkdesk was answered {rejected[-1]['detail']['answer']}")
+        if len(effective) > number:
+            raise NotYet(f"{len(effective)} effective approvals where {number} were due")
+        if len(effective) < number:
+            raise NotYet("Talkdesk has no approval of it")
+        return effective[-1]

@@ -1,0 +1,73 @@
+"""The story's opening: the demo app is registered at the stand-in and declared in the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from talkdesk_kube.client import Kube
+from talkdesk_kube.connection import KubeSettings
+from talkdesk_sandbox.environment import CREDENTIALS_NAMESPACE, NAMESPACE, Environment, demo_app
+from talkdesk_sandbox.story.cluster import Cluster
+from talkdesk_sandbox.story.marketplace import Marketplace
+from talkdesk_sandbox.story.script import PATIENCE, Story
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+PLAN = "Free trial"
+REGION = "eu"
+
+
+@contextlib.asynccontextmanager
+async def open_story(
+    environment: Environment,
+    *,
+    tell: Callable[[dict[str, Any]], None] = lambda _: None,
+    patience: float = PATIENCE,
+) -> AsyncIterator[Story]:
+    """A story that can be played on ``environment``.
+
+    :param tell: hears every new entry of the stand-in's ledger.
+    :param patience: seconds that each effect may take.
+    """
+    async with (
+        await Kube.connect(KubeSettings(kubeconfig=environment.control_plane.kubeconfig)) as kube,
+        httpx.AsyncClient(base_url=environment.stand_in.control, trust_env=False, timeout=30) as control,
+        httpx.AsyncClient(trust_env=False, timeout=2) as tenants,
+    ):
+        marketplace = Marketplace(http=control, tell=tell)
+        app_id = await _register(environment, marketplace)
+        app = demo_app(app_id=app_id, regions=environment.stand_in.regions)
+        await kube.apply(app, field_manager="talkdesk-sandbox")
+        yield Story(
+            marketplace=marketplace,
+            cluster=Cluster(kube=kube, http=tenants, namespace=NAMESPACE, credentials=CREDENTIALS_NAMESPACE),
+            app_id=app_id,
+            plan=PLAN,
+            region=REGION,
+            patience=patience,
+        )
+
+
+async def _register(environment: Environment, marketplace: Marketplace) -> str:
+    events_url = await asyncio.to_thread(lambda: environment.events_url)
+    app = await marketplace.post(
+        "/control/apps",
+        {
+            "name": "Demo",
+            "events_url": events_url,
+            "launch_url": "https://launch.demo.localhost/",
+            "redirect_uris": ["https://launch.demo.localhost/callback"],
+            "scopes": ["openid", "account:read", "users:read", "apps:read", "apps:write"],
+            "plans": [
+                {"name": PLAN, "type": "trial", "license_type": "individual", "price": 0},
+                {"name": "Professional", "type": "paid", "license_type": "individual", "price": 20},
+            ],
+        },
+    )
+    app_id: str = app["id"]
+    return app_id

@@ -11,14 +11,13 @@ import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlencode
 
 import aiohttp
 import structlog
 from yarl import URL
 
+from talkdesk_kube import metrics, requests
 from talkdesk_kube.connection import Connection, KubeSettings, Timeouts
-from talkdesk_kube.encoding import encode
 from talkdesk_kube.errors import (
     Gone,
     KubeError,
@@ -30,11 +29,13 @@ from talkdesk_kube.errors import (
     error_of,
     parse_status,
 )
-from talkdesk_kube.resources import Obj, Resource, resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from types import TracebackType
+
+    from talkdesk_kube.requests import FieldValidation, Propagation, Request
+    from talkdesk_kube.resources import Obj, Resource
 
 _log = structlog.get_logger("talkdesk_kube.client")
 
@@ -43,9 +44,6 @@ PAGE = 500
 #: How often a request is repeated after a 429, and how long each wait may be at most (seconds).
 BUSY_REPEATS = 4
 BUSY_WAIT = 10.0
-
-FieldValidation = Literal["Strict", "Warn", "Ignore"]
-Propagation = Literal["Background", "Foreground", "Orphan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +60,6 @@ class WatchEvent:
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Obj
-
-
-def _query(**parameters: str | int | bool | None) -> str:
-    given: dict[str, str] = {}
-    for name, value in parameters.items():
-        if value is None or value == "":
-            continue
-        given[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return urlencode(given)
 
 
 class Kube:
@@ -117,9 +106,7 @@ class Kube:
         self, resource: Resource, name: str, *, namespace: str | None = None, subresource: str | None = None
     ) -> Obj:
         """The object, as stored."""
-        return await self._request(
-            "GET", resource.path(namespace=namespace, name=name, subresource=subresource)
-        )
+        return await self._do(requests.get(resource, name, namespace=namespace, subresource=subresource))
 
     async def list(
         self, resource: Resource, *, namespace: str | None = None, labels: str = "", fields: str = ""
@@ -137,12 +124,13 @@ class Kube:
     async def _list(
         self, resource: Resource, *, namespace: str | None, labels: str, fields: str, limit: int | None
     ) -> Listing:
-        path = resource.path(namespace=namespace)
         items: list[Obj] = []
         token = ""
         while True:
-            query = _query(labelSelector=labels, fieldSelector=fields, limit=limit, **{"continue": token})
-            page = await self._request("GET", path, query=query)
+            request = requests.list_page(
+                resource, namespace=namespace, labels=labels, fields=fields, limit=limit, token=token
+            )
+            page = await self._do(request)
             items.extend(
                 {"apiVersion": resource.api_version, "kind": resource.kind, **item}
                 for item in page.get("items") or ()
@@ -168,13 +156,16 @@ class Kube:
         ``name`` and ``subresource`` together post to an object's subresource (``binding``, ``token``,
         ``eviction``). Raises :class:`~talkdesk_kube.errors.AlreadyExists`.
         """
-        if namespace is None and resource.namespaced:
-            namespace = (obj.get("metadata") or {}).get("namespace")
-            if namespace is None:
-                raise ValueError(f"{resource.kind} to create needs a namespace")
-        path = resource.path(namespace=namespace, name=name, subresource=subresource)
-        query = _query(fieldManager=field_manager, fieldValidation=field_validation)
-        return await self._request("POST", path, query=query, body=obj)
+        request = requests.create(
+            resource,
+            obj,
+            namespace=namespace,
+            name=name,
+            subresource=subresource,
+            field_manager=field_manager,
+            field_validation=field_validation,
+        )
+        return await self._do(request)
 
     async def merge_patch(
         self,
@@ -188,13 +179,16 @@ class Kube:
         field_validation: FieldValidation | None = None,
     ) -> Obj:
         """RFC 7386 merge patch. ``metadata.resourceVersion`` in it is an optimistic lock: else Conflict."""
-        return await self._request(
-            "PATCH",
-            resource.path(namespace=namespace, name=name, subresource=subresource),
-            query=_query(fieldManager=field_manager, fieldValidation=field_validation),
-            body=patch,
-            content_type="application/merge-patch+json",
+        request = requests.merge_patch(
+            resource,
+            name,
+            patch,
+            namespace=namespace,
+            subresource=subresource,
+            field_manager=field_manager,
+            field_validation=field_validation,
         )
+        return await self._do(request)
 
     async def apply(
         self,
@@ -210,17 +204,14 @@ class Kube:
         Creates what is not there. With ``force=False`` raises Conflict, its causes naming the fields that
         another manager owns.
         """
-        resource = resource_of(obj)
-        metadata = obj["metadata"]
-        return await self._request(
-            "PATCH",
-            resource.path(
-                namespace=metadata.get("namespace"), name=metadata["name"], subresource=subresource
-            ),
-            query=_query(fieldManager=field_manager, force=force, fieldValidation=field_validation),
-            body=obj,
-            content_type="application/apply-patch+yaml",
+        request = requests.apply(
+            obj,
+            field_manager=field_manager,
+            force=force,
+            subresource=subresource,
+            field_validation=field_validation,
         )
+        return await self._do(request)
 
     async def delete(
         self,
@@ -234,16 +225,16 @@ class Kube:
         grace_seconds: int | None = None,
     ) -> None:
         """Delete, if ``uid`` and ``resource_version`` (where given) are still the object's: else Conflict."""
-        preconditions = {"uid": uid, "resourceVersion": resource_version}
-        options: dict[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": propagation,
-            "preconditions": {name: value for name, value in preconditions.items() if value is not None},
-        }
-        if grace_seconds is not None:
-            options["gracePeriodSeconds"] = grace_seconds
-        await self._request("DELETE", resource.path(namespace=namespace, name=name), body=options)
+        request = requests.delete(
+            resource,
+            name,
+            namespace=namespace,
+            uid=uid,
+            resource_version=resource_version,
+            propagation=propagation,
+            grace_seconds=grace_seconds,
+        )
+        await self._do(request)
 
     async def watch(
         self,
@@ -255,7 +246,7 @@ class Kube:
         fields: str = "",
         timeout: float = 300.0,  # noqa: ASYNC109 -- the server's, not ours to await
         silence: float | None = None,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after ``resource_version``, with bookmarks; ends when the server ends it.
 
         :param timeout: seconds after which the server ends the watch.
@@ -264,48 +255,35 @@ class Kube:
         Raises :class:`~talkdesk_kube.errors.Gone` where ``resource_version`` is too old, and Unreachable
         where the connection is cut. Close it (``contextlib.aclosing``) when leaving it early.
         """
-        path = resource.path(namespace=namespace)
-        query = _query(
-            watch=True,
-            allowWatchBookmarks=True,
-            resourceVersion=resource_version,
-            labelSelector=labels,
-            fieldSelector=fields,
-            timeoutSeconds=max(1, int(timeout)),
+        request = requests.watch(
+            resource,
+            resource_version=resource_version,
+            seconds=timeout,
+            namespace=namespace,
+            labels=labels,
+            fields=fields,
         )
         timeouts = self._connection.timeouts
         limits = aiohttp.ClientTimeout(
             sock_connect=timeouts.connect, sock_read=timeouts.silence if silence is None else silence
         )
         try:
-            response = await self._send("GET", path, query=query, limits=limits)
-            async with response:
-                if response.status != 200:
-                    raise await self._error("WATCH", path, response)
+            async with await self._send(request, limits) as response:
                 pending = b""
                 async for chunk in response.content.iter_any():
                     *lines, pending = (pending + chunk).split(b"\n")
                     for line in lines:
                         if line.strip():
-                            yield _watch_event(line, path)
+                            yield _watch_event(line, request)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error, "WATCH", path) from error
+            raise _unreachable(error, request) from error
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-    ) -> Obj:
-        data = None if body is None else encode(body)
+    async def _do(self, request: Request) -> Obj:
         renewed = False
         repeats = 0
         while True:
             try:
-                return await self._once(method, path, query=query, data=data, content_type=content_type)
+                return await self._once(request)
             except Unauthorized:
                 if renewed or not await self._connection.reload():
                     raise
@@ -317,84 +295,70 @@ class Kube:
                 repeats += 1
                 await asyncio.sleep(wait)
 
-    async def _once(
-        self, method: str, path: str, *, query: str, data: bytes | None, content_type: str
-    ) -> Obj:
+    async def _once(self, request: Request) -> Obj:
         timeouts = self._connection.timeouts
         limits = aiohttp.ClientTimeout(total=timeouts.request, sock_connect=timeouts.connect)
-        began = time.monotonic()
         try:
-            response = await self._send(
-                method, path, query=query, limits=limits, data=data, content_type=content_type
-            )
-            async with response:
-                if not 200 <= response.status < 300:
-                    raise await self._error(method, path, response)
-                for warning in response.headers.getall("Warning", ()):
-                    _log.debug("API server warns", method=method, path=path, warning=warning)
-                answer = await response.read()
+            async with await self._send(request, limits) as response:
+                return _document(await response.read(), request)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error, method, path) from error
-        _log.debug(
-            "request",
-            method=method,
-            path=path,
-            status=response.status,
-            seconds=round(time.monotonic() - began, 4),
-        )
-        return _document(answer, method, path)
+            raise _unreachable(error, request) from error
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str,
-        limits: aiohttp.ClientTimeout,
-        data: bytes | None = None,
-        content_type: str | None = None,
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """The answer, its body still unread; raises KubeError for one that is no success."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        if data is not None and content_type is not None:
-            headers["Content-Type"] = content_type
+        if request.data is not None:
+            headers["Content-Type"] = request.content_type
         authorization = await self._connection.authorization()
         if authorization is not None:
             headers["Authorization"] = authorization
-        address = f"{self._connection.base}{path}" + (f"?{query}" if query else "")
-        return await self._connection.send(
-            method, URL(address, encoded=True), headers=headers, data=data, limits=limits
-        )
+        url = URL(f"{self._connection.base}{request.target}", encoded=True)
+        began = time.monotonic()
+        code = 0
+        try:
+            response = await self._connection.send(
+                request.method, url, headers=headers, data=request.data, limits=limits
+            )
+            code = response.status
+        finally:
+            seconds = time.monotonic() - began
+            metrics.REQUESTS.labels(request.verb, str(request.resource), str(code)).observe(seconds)
+            _log.debug("request", verb=request.verb, path=request.path, code=code, seconds=round(seconds, 4))
+        for warning in response.headers.getall("Warning", ()):
+            _log.debug("API server warns", verb=request.verb, path=request.path, warning=warning)
+        if 200 <= code < 300:
+            return response
+        async with response:
+            answer = await response.read()
+        status = parse_status(code, answer, retry_after=response.headers.get("Retry-After"))
+        raise error_of(status, method=request.method, path=request.path)
 
-    async def _error(self, method: str, path: str, response: aiohttp.ClientResponse) -> KubeError:
-        status = parse_status(
-            response.status, await response.read(), retry_after=response.headers.get("Retry-After")
-        )
-        error = error_of(status, method=method, path=path)
-        _log.debug("request refused", method=method, path=path, status=status.code, reason=status.reason)
-        return error
 
-
-def _document(answer: bytes, method: str, path: str) -> Obj:
+def _document(answer: bytes, request: Request) -> Obj:
     try:
         document = json.loads(answer)
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise ServerError(Status(502, "NoJSON", "the answer is no JSON object"), method, path)
+        status = Status(502, "NoJSON", "the answer is no JSON object")
+        raise ServerError(status, request.method, request.path)
     return document
 
 
-def _watch_event(line: bytes, path: str) -> WatchEvent:
-    document = _document(line, "WATCH", path)
+def _watch_event(line: bytes, request: Request) -> WatchEvent:
+    document = _document(line, request)
     kind, obj = document.get("type"), document.get("object") or {}
     if kind == "ERROR":
-        code = obj.get("code") or 500
-        raise error_of(parse_status(code, obj), method="WATCH", path=path)
+        raise error_of(
+            parse_status(int(obj.get("code") or 500), obj), method=request.method, path=request.path
+        )
     if kind not in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"}:
-        raise ServerError(Status(502, "UnknownEvent", f"watch event of type {kind!r}"), "WATCH", path)
+        status = Status(502, "UnknownEvent", f"watch event of type {kind!r}")
+        raise ServerError(status, request.method, request.path)
     return WatchEvent(kind, obj)
 
 
-def _unreachable(error: Exception, method: str, path: str) -> Unreachable:
+def _unreachable(error: Exception, request: Request) -> KubeError:
     text = str(error) or type(error).__name__
-    return Unreachable(Status(0, "Unreachable", f"no answer from the API server: {text}"), method, path)
+    status = Status(0, "Unreachable", f"no answer from the API server: {text}")
+    return Unreachable(status, request.method, request.path)

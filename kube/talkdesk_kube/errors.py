@@ -209,7 +209,7 @@ def parse_status(code: int, body: bytes | Mapping[str, Any], *, retry_after: str
 
 def error_of(status: Status, *, method: str, path: str) -> KubeError:
     """The exception for a Status. What concerns Secrets loses its message, which may quote their content."""
-    if "/secrets" in path and status.code in {400, 409, 422, 500}:
+    if "/secrets" in path and status.code in {400, 422, 500}:
         causes = tuple(replace(cause, message="") for cause in status.causes)
         status = replace(status, message=WITHHELD, causes=causes)
     kind = _BY_CODE.get(status.code)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
+    from talkdesk_sandbox.release import Release
 
 _CRDS = Path(__file__).parent.parent / "crds"
 
@@ -54,3 +55,20 @@ async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
 
     async with await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig)) as connected:
         yield connected
+
+
+@pytest.fixture
+def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
+    """The chart in the test's namespace, without pods: its identities, roles and admission policies are real.
+
+    ``release.settings("operator")`` is the environment for running a process of it in the test.
+    """
+    from talkdesk_sandbox.release import Release  # noqa: PLC0415 - unit tests do not pay for it
+
+    installed = Release(control_plane, namespace)
+    installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    yield installed
+    installed.uninstall()
+    control_plane.kubectl(
+        "delete", "namespace", installed.credentials_namespace, "--wait=false", "--ignore-not-found"
+    )

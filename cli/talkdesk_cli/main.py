@@ -9,13 +9,15 @@ image of the product holds no test programs.
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+S = TypeVar("S", bound="BaseSettings")
 
 app = typer.Typer(
     name="talkdesk-operator",
@@ -32,6 +34,7 @@ app.add_typer(controlplane, name="controlplane")
 def webhook() -> None:
     """Receive Talkdesk's signed events (settings: TALKDESK_* variables)."""
     from talkdesk_webhook.main import run
+
     from talkdesk_webhook.settings import WebhookSettings
 
     asyncio.run(run(_settings(WebhookSettings)))
@@ -81,14 +84,12 @@ def build() -> None:
 
 def _settings(kind: type[S]) -> S:
     """Settings from the environment; a wrong or missing variable is named, without its value."""
-    from pydantic import ValidationError
+    from talkdesk_kube.pod.settings import SettingsError, read_settings
 
     try:
-        return kind()
-    except ValidationError as problem:
-        for error in problem.errors(include_input=False, include_url=False):
-            name = "TALKDESK_" + "_".join(str(part) for part in error["loc"]).upper()
-            sys.stderr.write(f"talkdesk-operator: {name}: {error['msg']}\n")
+        return read_settings(kind)
+    except SettingsError as problem:
+        typer.echo(f"talkdesk-operator: {problem}", err=True)
         raise typer.Exit(2) from None
 
 

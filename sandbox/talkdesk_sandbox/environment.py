@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from talkdesk_sandbox.controlplane import ControlPlane
 from talkdesk_sandbox.node import Node
+from talkdesk_sandbox.release import Release
 from talkdesk_sandbox.talkdesk import StandIn
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 RELEASE = "td"
 NAMESPACE = "talkdesk-system"
-CREDENTIALS_NAMESPACE = f"{NAMESPACE}-{RELEASE}-credentials"
 #: In the folder of a pod's service account the node keeps a kubeconfig beside the token.
 POD_KUBECONFIG = "/var/run/secrets/kubernetes.io/serviceaccount/kubeconfig"
 
@@ -34,12 +32,6 @@ IMAGES: dict[str, list[str]] = {
     "talkdesk-operator": [sys.executable, "-m", "talkdesk_cli"],
     "talkdesk-demo": [sys.executable, "-m", "talkdesk_sandbox.demo"],
 }
-
-
-def chart() -> Path:
-    """The product's chart: in the checkout, or as packed into the wheel."""
-    packed = Path(str(files("talkdesk_sandbox"))) / "_chart"
-    return packed if packed.is_dir() else Path(__file__).parents[2] / "charts" / "talkdesk-operator"
 
 
 def demo_app(*, app_id: str, regions: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -59,11 +51,7 @@ class Environment:
     control_plane: ControlPlane
     node: Node
     stand_in: StandIn
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def helm_upgrade(self, values: Mapping[str, Any]) -> None:
-        """``helm upgrade`` with ``values`` over those of the installation."""
-        install_chart(self.control_plane, _merged(self.values, values))
+    release: Release
 
     @property
     def events_url(self) -> str:
@@ -73,28 +61,6 @@ class Environment:
             "--output", "jsonpath=http://{.spec.clusterIP}:{.spec.ports[0].port}/events",
         )  # fmt: skip
         return address.strip()
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        known = result.get(key)
-        if isinstance(known, dict) and isinstance(value, dict):
-            result[key] = _merged(known, value)
-        else:
-            result[key] = value
-    return result
-
-
-def install_chart(control_plane: ControlPlane, values: Mapping[str, Any]) -> None:
-    """``helm upgrade --install --wait``; CommandError with helm's words where it fails."""
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(dict(values), file)
-        file.flush()
-        control_plane.helm(
-            "upgrade", RELEASE, str(chart()), "--install", "--namespace", NAMESPACE, "--create-namespace",
-            "--values", file.name, "--wait", "--timeout", "120s",
-        )  # fmt: skip
 
 
 def chart_values(stand_in: StandIn) -> dict[str, Any]:
@@ -138,6 +104,6 @@ def running(
         with timed("node: runs pods as local processes"):
             node = stack.enter_context(Node.start(control_plane, {**IMAGES, **(images or {})}))
         with timed("helm install talkdesk-operator: 2 webhooks, 2 operators"):
-            chosen = _merged(chart_values(stand_in), values or {})
-            install_chart(control_plane, chosen)
-        yield Environment(control_plane=control_plane, node=node, stand_in=stand_in, values=chosen)
+            release = Release(control_plane, NAMESPACE, RELEASE, values=chart_values(stand_in))
+            release.install(values or {})
+        yield Environment(control_plane=control_plane, node=node, stand_in=stand_in, release=release)

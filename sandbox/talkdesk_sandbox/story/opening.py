@@ -10,7 +10,7 @@ import httpx
 
 from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
-from talkdesk_sandbox.environment import CREDENTIALS_NAMESPACE, NAMESPACE, Environment, demo_app
+from talkdesk_sandbox.environment import Environment, demo_app
 from talkdesk_sandbox.story.cluster import Cluster
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.story.script import PATIENCE, Story

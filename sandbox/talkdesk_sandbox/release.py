@@ -1,0 +1,96 @@
+"""A release of the product's chart on a control plane, and what its processes are told.
+
+The sandbox installs it whole, with pods; tests may install it without (no replicas) and run a process
+themselves: still under the chart's own service accounts, roles and admission policies.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from talkdesk_sandbox.controlplane import ControlPlane
+
+
+def chart() -> Path:
+    """The product's chart: in the checkout, or as packed into the wheel."""
+    packed = Path(str(files("talkdesk_sandbox"))) / "_chart"
+    return packed if packed.is_dir() else Path(__file__).parents[2] / "charts" / "talkdesk-operator"
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid over ``base``, as helm lays one values file over another."""
+    result = dict(base)
+    for key, value in over.items():
+        known = result.get(key)
+        result[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return result
+
+
+@dataclass
+class Release:
+    """A release ``name`` in ``namespace``; ``values`` are those it was last installed with."""
+
+    control_plane: ControlPlane
+    namespace: str
+    name: str = "td"
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def credentials_namespace(self) -> str:
+        """Where the installations' Secrets are, by the chart's default."""
+        return f"{self.namespace}-{self.name}-credentials"
+
+    @property
+    def tenant_cluster_role(self) -> str:
+        """The ClusterRole that the operator binds in every tenant."""
+        return f"{self.namespace}-{self.name}-tenant"
+
+    def install(self, values: Mapping[str, Any]) -> None:
+        """``helm upgrade --install --wait`` with ``values`` over the earlier ones.
+
+        Raises CommandError with helm's words where it fails.
+        """
+        self.values = merged(self.values, values)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(self.values, file)
+            file.flush()
+            self.control_plane.helm(
+                "upgrade", self.name, str(chart()), "--install", "--create-namespace",
+                "--namespace", self.namespace, "--values", file.name, "--wait", "--timeout", "120s",
+            )  # fmt: skip
+
+    def uninstall(self) -> None:
+        """``helm uninstall``; CRDs and the credentials' namespace stay, as the chart says."""
+        self.control_plane.helm("uninstall", self.name, "--namespace", self.namespace, "--wait")
+
+    def user(self, component: str) -> str:
+        """The user name of a component's service account, as RBAC and the audit log have it."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}-{component}"
+
+    def kubeconfig(self, component: str) -> Path:
+        """A kubeconfig with the identity of the component's service account."""
+        return self.control_plane.kubeconfig_for(f"{self.name}-{component}", self.namespace)
+
+    def settings(self, component: str) -> dict[str, str]:
+        """Environment variables for running ``component`` (webhook, operator) outside a pod.
+
+        What depends on Talkdesk (gateways, proxy, CA) and on free ports is the caller's to add.
+        """
+        return {
+            "TALKDESK_NAMESPACE": self.namespace,
+            "TALKDESK_RELEASE": self.name,
+            "TALKDESK_CREDENTIALS_NAMESPACE": self.credentials_namespace,
+            "TALKDESK_KUBECONFIG": str(self.kubeconfig(component)),
+            "TALKDESK_TENANT_CLUSTER_ROLE": self.tenant_cluster_role,
+            "TALKDESK_BIND_ADDRESS": "127.0.0.1",
+            "TALKDESK_METRICS_PORT": "0",
+        }

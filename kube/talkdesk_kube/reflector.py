@@ -52,8 +52,8 @@ class ReflectorTimings:
 class Reflector:
     """One resource, in one namespace or in all; see the module.
 
-    :param transform: what to keep of an object (``metadata.managedFields`` are gone already); it may return
-        the object it was given, changed.
+    :param transform: what to keep of an object, which it sees whole; it may return the object it was given,
+        changed. ``metadata.managedFields`` are dropped from what it returns.
     :ivar synced: set after the first complete list, for good.
     """
 
@@ -192,7 +192,6 @@ class Reflector:
 
     def _put(self, key: Key, obj: Obj) -> None:
         metadata = obj["metadata"]
-        metadata.pop("managedFields", None)
         version = (str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")))
         known = self._versions.get(key)
         if known == version:
@@ -201,6 +200,7 @@ class Reflector:
             # Deleted and made again while nobody looked: two facts, told as two.
             self._remove(key)
         kept = obj if self._transform is None else self._transform(obj)
+        kept["metadata"].pop("managedFields", None)
         old = self._store.get(key)
         self._store[key] = kept
         self._versions[key] = version

@@ -1,0 +1,161 @@
+"""The answer owed to Talkdesk: approve, reject, wait or nothing. Pure.
+
+Talkdesk's states are open strings. What is not known to be settled counts as waiting for an answer, and each
+observed (state, updated_at) is answered once. Nothing is approved that is not usable; an uninstallation is
+never rejected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, TYPE_CHECKING
+
+from talkdesk_crds.conditions import Reason
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+    from collections.abc import Iterable
+
+#: Talkdesk waits for nothing in these states.
+SETTLED_STATES = frozenset({"completed", "failed", "rejected", "timeout", "suspended", "revoked"})
+#: An installation in these was ended by Talkdesk or by our rejection; it serves nobody.
+ENDED_STATES = frozenset({"failed", "rejected", "timeout", "suspended", "revoked"})
+#: Certainly about installing or updating: seen beside an uninstalled register, the reading is an old one.
+INSTALL_STATES = frozenset({"installing", "updating"})
+UNINSTALLED_STATE = "uninstalled"
+
+#: How many answers are remembered.
+REMEMBERED = 10
+
+Moment = tuple[str, str | None]
+
+
+class Readiness(Enum):
+    """Whether the tenant is usable."""
+
+    USABLE = "Usable"
+    NOT_YET = "NotYet"
+    #: It will not become usable by waiting.
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer that Talkdesk accepted (or refused because nothing was pending), and the state it led to."""
+
+    state: str
+    updated_at: str | None
+    answer: Literal["approve", "reject"]
+    at: str
+    reason: str | None = None
+    result_state: str | None = None
+    result_updated_at: str | None = None
+
+    def covers(self, moment: Moment) -> bool:
+        """True where ``moment`` is what was answered, or what the answer itself led to."""
+        if moment == (self.state, self.updated_at):
+            return True
+        return self.result_state is not None and moment == (self.result_state, self.result_updated_at)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the decision hangs on. ``since`` is when patience began."""
+
+    state: str
+    updated_at: str | None
+    uninstalled: bool
+    access_refused: bool
+    readiness: Readiness
+    #: What the tenant waits for, or why it failed; becomes the reason of a rejection.
+    detail: str
+    users_listed: bool
+    given: tuple[Given, ...]
+    since: datetime
+    patience: timedelta
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No answer is owed."""
+
+    reason: Reason
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """An answer is owed, but not yet; ``until`` is when patience ends (None: something else wakes us)."""
+
+    reason: Reason
+    message: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Say:
+    """Give this answer now."""
+
+    answer: Literal["approve", "reject"]
+    reason: str | None = None
+
+
+Decision = Nothing | Wait | Say
+
+
+def is_pending(state: str) -> bool:
+    """True where Talkdesk may be waiting for an answer."""
+    return state not in SETTLED_STATES
+
+
+def decide(situation: Situation, now: datetime) -> Decision:
+    """What to tell Talkdesk about the state it is in."""
+    moment = (situation.state, situation.updated_at)
+    last = next((given for given in reversed(situation.given) if given.covers(moment)), None)
+    if situation.uninstalled or situation.state == UNINSTALLED_STATE:
+        return _uninstall(situation, last)
+    if not is_pending(situation.state):
+        return _settled(situation)
+    if last is not None:
+        return Wait(
+            Reason.WAITING_FOR_TALKDESK, f"answered {last.answer}; Talkdesk still says {situation.state}"
+        )
+    if situation.readiness is Readiness.USABLE:
+        if not situation.users_listed:
+            return Wait(Reason.WAITING_FOR_USERS, "the users have not been listed yet")
+        return Say("approve")
+    deadline = situation.since + situation.patience
+    if now >= deadline:
+        return Say("reject", situation.detail)
+    return Wait(Reason.WAITING_FOR_TENANT, situation.detail, until=deadline)
+
+
+def _uninstall(situation: Situation, last: Given | None) -> Decision:
+    if last is not None and last.state == situation.state:
+        return Nothing(Reason.UNINSTALL_APPROVED, "Talkdesk accepted the approval of the uninstallation")
+    if not is_pending(situation.state):
+        if any(given.state not in INSTALL_STATES for given in situation.given):
+            return Nothing(Reason.UNINSTALL_APPROVED, f"Talkdesk says {situation.state}")
+        return Nothing(Reason.NOTHING_PENDING, f"Talkdesk says {situation.state}")
+    if situation.state in INSTALL_STATES:
+        # The event says uninstalled, the reading is older than that: approving it would approve an install.
+        return Wait(Reason.WAITING_FOR_TALKDESK, f"uninstalled, but Talkdesk still says {situation.state}")
+    if not situation.access_refused:
+        return Wait(Reason.WAITING_FOR_ACCESS, "approved once access is stored as refused")
+    return Say("approve")
+
+
+def _settled(situation: Situation) -> Decision:
+    if situation.state == "completed":
+        approved = any(given.answer == "approve" for given in situation.given)
+        return Nothing(Reason.APPROVED if approved else Reason.NOTHING_PENDING, "Talkdesk says completed")
+    rejected = next((given for given in reversed(situation.given) if given.answer == "reject"), None)
+    if situation.state == "rejected" and rejected is not None:
+        return Nothing(Reason.REJECTED, f"rejected: {rejected.reason or 'no reason given'}")
+    return Nothing(Reason.ENDED_BY_TALKDESK, f"Talkdesk says {situation.state}")
+
+
+def remember(given: Iterable[Given], new: Given) -> tuple[Given, ...]:
+    """``given`` and ``new``, newest last, bounded by :data:`REMEMBERED`."""
+    return (*given, new)[-REMEMBERED:]

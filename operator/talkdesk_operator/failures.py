@@ -1,0 +1,62 @@
+"""What an error means for the reconciliation, in one place. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import talkdesk_client as talkdesk
+from talkdesk_crds.conditions import Reason
+from talkdesk_kube import Forbidden, Invalid, KubeError
+
+#: In a tenant's first seconds its RoleBinding and its labels may not have reached every API server yet.
+YOUNG_SECONDS = 30.0
+
+
+class Kind(Enum):
+    """What to do about a failure."""
+
+    #: Nothing changes by itself: shown, and rejected once the app's patience ends.
+    PERMANENT = "Permanent"
+    #: Repeated with backoff.
+    TRANSIENT = "Transient"
+    #: Talkdesk refuses our credentials; a new scope takes minutes to spread, so this is repeated as well.
+    REFUSED = "Refused"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One classified error; ``retry_after`` in seconds where the other side asked for it."""
+
+    kind: Kind
+    reason: Reason
+    message: str
+    retry_after: float | None = None
+
+    @property
+    def permanent(self) -> bool:
+        """Waiting does not help."""
+        return self.kind is Kind.PERMANENT
+
+
+def of_kube(error: KubeError, *, tenant_age: float | None = None) -> Failure:
+    """A refused or failed request to the API server while applying; ``tenant_age`` in seconds."""
+    young = tenant_age is None or tenant_age < YOUNG_SECONDS
+    lagging = young and isinstance(error, Forbidden | Invalid)
+    if error.transient or lagging:
+        return Failure(Kind.TRANSIENT, Reason.APPLY_RETRYING, str(error), error.retry_after)
+    return Failure(Kind.PERMANENT, Reason.APPLY_FAILED, str(error), error.retry_after)
+
+
+def of_talkdesk(error: talkdesk.TalkdeskError) -> Failure:
+    """A refused or failed request to Talkdesk."""
+    message = str(error)
+    if isinstance(error, talkdesk.TokenRefused | talkdesk.Unauthorized):
+        return Failure(Kind.REFUSED, Reason.CREDENTIALS_REFUSED, message, error.retry_after)
+    if isinstance(error, talkdesk.ForeignHost):
+        return Failure(Kind.PERMANENT, Reason.FOREIGN_LINKS, message)
+    if isinstance(error, talkdesk.UnusableInput):
+        return Failure(Kind.PERMANENT, Reason.CREDENTIALS_INVALID, message)
+    if error.transient or isinstance(error, talkdesk.Conflict):
+        return Failure(Kind.TRANSIENT, Reason.TALKDESK_UNREACHABLE, message, error.retry_after)
+    return Failure(Kind.PERMANENT, Reason.TALKDESK_REFUSES, message, error.retry_after)

@@ -1,0 +1,33 @@
+"""What the work queue's keys are: a tenant, or a TalkdeskApp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Region of installations whose region could not be resolved (yet): they share no tenant.
+UNPLACED = ""
+
+
+@dataclass(frozen=True, order=True)
+class TenantKey:
+    """One app in one account of one region: a tenant outlives an installation."""
+
+    app_id: str
+    region: str
+    account_id: str
+
+    def __str__(self) -> str:
+        return f"tenant/{self.app_id}/{self.region or '-'}/{self.account_id}"
+
+
+@dataclass(frozen=True, order=True)
+class AppKey:
+    """One TalkdeskApp object, by its name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"app/{self.name}"
+
+
+Key = TenantKey | AppKey

@@ -1,0 +1,65 @@
+"""Which tenant of which release: names, host, labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from talkdesk_crds import names
+
+if TYPE_CHECKING:
+    from talkdesk_operator.keys import TenantKey
+
+
+@dataclass(frozen=True)
+class Release:
+    """The Helm release this operator belongs to, and the ClusterRole it binds to itself in each tenant."""
+
+    namespace: str
+    name: str
+    service_account: str
+    tenant_cluster_role: str
+
+    @property
+    def id(self) -> str:
+        """Label value that tells this release's tenants from another's."""
+        return names.release_id(self.namespace, self.name)
+
+    def tenant(self, key: TenantKey) -> Tenant:
+        """The tenant of ``key``."""
+        name = names.tenant_name(
+            self.namespace, self.name, app_id=key.app_id, region=key.region, account_id=key.account_id
+        )
+        return Tenant(key=key, name=name, release=self)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One tenant; ``name`` is its namespace."""
+
+    key: TenantKey
+    name: str
+    release: Release
+
+    def host(self, base_domain: str) -> str:
+        """Where its users reach it. All 80 bits of the name's digest: two tenants must never share a host."""
+        return f"{self.name.rpartition('-')[2]}.{base_domain}"
+
+    @property
+    def inventory(self) -> str:
+        """Name of its inventory in the release's namespace."""
+        return f"inventory-{self.name}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """On the namespace and on every object applied in it."""
+        return {
+            names.APP_LABEL: names.label_value(self.key.app_id),
+            names.ACCOUNT_LABEL: names.label_value(self.key.account_id),
+            names.REGION_LABEL: self.key.region,
+        }
+
+    @property
+    def object_labels(self) -> dict[str, str]:
+        """On every object applied in the namespace: the reflectors select by it."""
+        return {**self.labels, names.MANAGED_LABEL: self.release.id}

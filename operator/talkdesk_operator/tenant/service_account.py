@@ -1,0 +1,20 @@
+"""The ServiceAccount of the tenant's pods. No token is mounted: tenants do not talk to the API server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from talkdesk_operator.tenant.identity import Tenant
+
+NAME = "tenant"
+
+
+def service_account(tenant: Tenant) -> dict[str, Any]:
+    """The ServiceAccount ``tenant``, used by every pod of the template that names none."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
+        "automountServiceAccountToken": False,
+    }

@@ -1,0 +1,131 @@
+"""The app's own objects, from its template: references replaced, then fitted into the tenant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from talkdesk_crds.app import template_json
+from talkdesk_operator.render import REFERENCES, Problem, RenderError, Scalar, render
+from talkdesk_operator.tenant import account_record, limits, network, quota, rolebinding, service_account
+
+if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_operator.tenant.facts import Facts
+    from talkdesk_operator.tenant.identity import Tenant
+
+#: Names that the operator uses itself; a template may not have them.
+RESERVED = {
+    ("ConfigMap", account_record.NAME),
+    ("ServiceAccount", service_account.NAME),
+    ("ServiceAccount", "default"),
+    ("NetworkPolicy", network.NAME),
+    ("ResourceQuota", quota.NAME),
+    ("LimitRange", limits.NAME),
+    ("RoleBinding", rolebinding.NAME),
+}
+#: Where each kind keeps the specification of its pods.
+_POD_SPECS = {
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+_SCALABLE = {"Deployment", "StatefulSet"}
+
+
+def values_of(tenant: Tenant, app: TalkdeskApp, facts: Facts) -> dict[str, Scalar | None]:
+    """A value, or None, for each of :data:`~talkdesk_operator.render.REFERENCES`."""
+    links = app.spec.links
+    return {
+        "account.id": facts.account_id,
+        "account.name": facts.account.name,
+        "account.companyName": facts.account.company_name,
+        "account.email": facts.account.email,
+        "account.timezone": facts.account.timezone,
+        "installation.id": facts.installation_id,
+        "app.id": facts.app_id,
+        "region.name": facts.region,
+        "tenant.name": tenant.name,
+        "tenant.host": tenant.host(app.spec.base_domain),
+        "plan.name": facts.plan,
+        "links.terms": links.terms,
+        "links.support": links.support,
+        "links.upgrade": links.upgrade,
+    }
+
+
+def template_objects(
+    tenant: Tenant, app: TalkdeskApp, facts: Facts, *, suspended: bool
+) -> list[dict[str, Any]]:
+    """The template's objects as they should be in the tenant. RenderError with every problem's path.
+
+    A suspended tenant's Deployments and StatefulSets have no replicas, its CronJobs are suspended.
+    """
+    rendered = render(template_json(app), values_of(tenant, app, facts), path="spec.template")
+    if problems := _misplaced(rendered):
+        raise RenderError(tuple(problems))
+    return [_fit(item, tenant, suspended=suspended) for item in rendered]
+
+
+def problems_of(app: TalkdeskApp) -> tuple[Problem, ...]:
+    """What is wrong with the app's template for every tenant alike."""
+    links = app.spec.links
+    values: dict[str, Scalar | None] = dict.fromkeys(REFERENCES, "0")
+    values |= {
+        "links.terms": links.terms,
+        "links.support": links.support,
+        "links.upgrade": links.upgrade,
+    }
+    try:
+        rendered = render(template_json(app), values, path="spec.template")
+    except RenderError as error:
+        return error.problems
+    problems = _misplaced(rendered)
+    services = {item["metadata"]["name"] for item in rendered if item["kind"] == "Service"}
+    if app.spec.approval.probe is not None and app.spec.service.name not in services:
+        message = f"the probe asks Service {app.spec.service.name}, which the template does not have"
+        problems.append(Problem("spec.service.name", message))
+    return tuple(problems)
+
+
+def _misplaced(items: list[dict[str, Any]]) -> list[Problem]:
+    """Objects with a name that the operator, or another object of the template, has already."""
+    problems = []
+    seen: set[tuple[str, str]] = set()
+    for index, item in enumerate(items):
+        name = (item["kind"], item["metadata"]["name"])
+        path = f"spec.template[{index}].metadata.name"
+        if name in RESERVED:
+            problems.append(Problem(path, f"{name[0]} {name[1]} is the operator's own"))
+        elif name in seen:
+            problems.append(Problem(path, f"{name[0]} {name[1]} is there twice"))
+        seen.add(name)
+    return problems
+
+
+def _fit(item: dict[str, Any], tenant: Tenant, *, suspended: bool) -> dict[str, Any]:
+    metadata = {name: value for name, value in item["metadata"].items() if value not in ({}, None)}
+    labels = {**metadata.get("labels", {}), **tenant.object_labels}
+    fitted = {**item, "metadata": {**metadata, "namespace": tenant.name, "labels": labels}}
+    kind = item["kind"]
+    if path := _POD_SPECS.get(kind):
+        fitted = _update(fitted, path, _with_service_account)
+    if suspended and kind in _SCALABLE:
+        fitted = _update(fitted, ("spec",), lambda spec: {**spec, "replicas": 0})
+    if suspended and kind == "CronJob":
+        fitted = _update(fitted, ("spec",), lambda spec: {**spec, "suspend": True})
+    return fitted
+
+
+def _with_service_account(pod: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"serviceAccountName": service_account.NAME, "automountServiceAccountToken": False}
+    return {**defaults, **pod}
+
+
+def _update(node: dict[str, Any], path: tuple[str, ...], change: Any) -> dict[str, Any]:
+    """``node`` with the object at ``path`` changed; untouched where a part of the path is no object."""
+    head, *rest = path
+    child = node.get(head)
+    if not isinstance(child, dict):
+        return node
+    return {**node, head: _update(child, tuple(rest), change) if rest else change(child)}

@@ -1,0 +1,144 @@
+"""Who may enter: user list, revocations and the slices as they are, folded into slices as they should be.
+
+Pure. Slices are the only copy of the licensed users, so every function here starts from them. What keeps
+sessions apart is the epoch: an entry that is made anew, or whose user signed out, gets a fresh one, and an
+entry that stays keeps its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from talkdesk_crds.user_slice import LicensedUser
+
+#: Users per slice on average; hashing spreads unevenly, and the kind allows 400 at most.
+AVERAGE_PER_SLICE = 200
+MOST_PER_SLICE = 400
+MOST_BUCKETS = 65536
+
+Users = Mapping[str, LicensedUser]
+NewEpoch = Callable[[], str]
+
+
+@dataclass(frozen=True)
+class ListedUser:
+    """A user as Talkdesk's list of an installation's users shows them."""
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """A TalkdeskRevocation, as far as the slices are concerned."""
+
+    name: str
+    removes: bool
+    users: frozenset[str]
+    applied: bool
+    settled: bool
+
+
+def revoke(current: Users, revocations: Iterable[Revoked], *, new_epoch: NewEpoch) -> dict[str, LicensedUser]:
+    """``current`` without the users who were removed, and with fresh epochs for those who signed out."""
+    items = list(revocations)
+    out = held(items)
+    signed_out = {user for item in items if not item.removes and not item.applied for user in item.users}
+    return {
+        user: entry.model_copy(update={"epoch": new_epoch()}) if user in signed_out else entry
+        for user, entry in current.items()
+        if user not in out
+    }
+
+
+def held(revocations: Iterable[Revoked], *, settling: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Users kept out whatever a list says: removed, and no trustworthy list has been seen since.
+
+    ``settling`` names revocations that the list about to be merged settles.
+    """
+    return frozenset(
+        user
+        for item in revocations
+        if item.removes and not item.settled and item.name not in settling
+        for user in item.users
+    )
+
+
+def merge(
+    current: Users,
+    listed: Sequence[ListedUser],
+    *,
+    held: frozenset[str],
+    admin: str | None,
+    new_epoch: NewEpoch,
+) -> dict[str, LicensedUser]:
+    """``current`` brought to a complete list. Not listed, inactive and held users are out.
+
+    ``admin`` is the id of the installing admin, who alone gets role and flag ``admin``.
+    """
+    result = {}
+    for user in listed:
+        if user.id in held or not user.active:
+            continue
+        before = current.get(user.id)
+        is_admin = user.id == admin
+        result[user.id] = LicensedUser(
+            email=user.email,
+            name=user.name,
+            active=True,
+            role="admin" if is_admin else "user",
+            admin=is_admin,
+            epoch=before.epoch if before is not None else new_epoch(),
+        )
+    return result
+
+
+def trustworthy(
+    before: tuple[str, str | None], after: tuple[str, str | None], *, settled_states: frozenset[str]
+) -> bool:
+    """True where a list may overrule removals that were seen before the reading ``before`` began.
+
+    ``before`` and ``after`` are the (state, updated_at) of two readings of the installation around the list.
+    """
+    return before == after and before[0] in settled_states
+
+
+def bucket_of(user_id: str, buckets: int) -> int:
+    """The bucket that ``user_id`` belongs to among ``buckets`` (a power of two)."""
+    return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4], "big") % buckets
+
+
+def buckets_for(users: Iterable[str], *, current: int) -> int:
+    """How many buckets a generation needs: a power of two, never fewer than ``current``.
+
+    Shrinking would rewrite everything and gain nothing; so a generation only ever grows.
+    """
+    ids = list(users)
+    count = max(current, 1)
+    while count < MOST_BUCKETS and (
+        len(ids) > AVERAGE_PER_SLICE * count or _fullest(ids, count) > MOST_PER_SLICE
+    ):
+        count *= 2
+    return count
+
+
+def split(users: Users, buckets: int) -> dict[int, dict[str, LicensedUser]]:
+    """``users`` by bucket; every bucket is there, the empty ones too, so that a missing slice shows."""
+    result: dict[int, dict[str, LicensedUser]] = {bucket: {} for bucket in range(buckets)}
+    for user, entry in sorted(users.items()):
+        result[bucket_of(user, buckets)][user] = entry
+    return result
+
+
+def _fullest(ids: Sequence[str], buckets: int) -> int:
+    if len(ids) <= MOST_PER_SLICE:
+        return len(ids)
+    sizes: dict[int, int] = {}
+    for user in ids:
+        bucket = bucket_of(user, buckets)
+        sizes[bucket] = sizes.get(bucket, 0) + 1
+    return max(sizes.values(), default=0)

@@ -1,0 +1,160 @@
+"""The work queue: one worker a key, each key once, failures backed off."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from talkdesk_operator.queue import Backoff, Outcome, WorkQueue
+
+
+@pytest.fixture
+async def run():
+    """Starts a queue's workers; they are ended with the test."""
+    tasks = []
+
+    def start(queue, worker, workers=2):
+        task = asyncio.ensure_future(queue.run(worker, workers=workers))
+        tasks.append(task)
+        return task
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_key_added_many_times_is_worked_on_once(run) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    seen = []
+
+    async def work(key: str) -> Outcome:
+        seen.append(key)
+        return Outcome()
+
+    for key in ("a", "b", "a", "a"):
+        queue.add(key)
+    run(queue, work)
+    await until(lambda: queue.idle and seen)
+    assert seen == ["a", "b"]
+
+
+async def test_a_key_never_has_two_workers_and_a_wake_up_meanwhile_is_not_lost(run) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    gate = asyncio.Event()
+    running, most, passes = 0, 0, 0
+
+    async def work(_key: str) -> Outcome:
+        nonlocal running, most, passes
+        running += 1
+        most = max(most, running)
+        await gate.wait()
+        running -= 1
+        passes += 1
+        return Outcome()
+
+    run(queue, work, workers=3)
+    queue.add("a")
+    await until(lambda: running == 1)
+    queue.add("a")
+    queue.add("a")
+    gate.set()
+    await until(lambda: queue.idle and passes >= 2)
+    assert (most, passes) == (1, 2)
+
+
+async def test_other_keys_go_on_while_one_is_stuck(run) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    stuck, done = asyncio.Event(), []
+
+    async def work(key: str) -> Outcome:
+        if key == "stuck":
+            await stuck.wait()
+        done.append(key)
+        return Outcome()
+
+    run(queue, work)
+    queue.add("stuck")
+    for number in range(20):
+        queue.add(f"k{number}")
+    await until(lambda: len(done) == 20)
+    stuck.set()
+    await until(lambda: len(done) == 21)
+
+
+async def test_failures_are_repeated_with_growing_delays_until_one_pass_succeeds(run) -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first=0.001, most=0.004, draw=lambda: 1.0))
+    outcomes = iter([Outcome(failed=True), ValueError("a defect"), Outcome(failed=True), Outcome()])
+    calls = 0
+
+    async def work(_key: str) -> Outcome:
+        nonlocal calls
+        calls += 1
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    run(queue, work)
+    queue.add("a")
+    await until(lambda: calls == 4 and queue.idle)
+
+
+def test_backoff_doubles_up_to_its_limit_and_jitters_down_to_half() -> None:
+    full = Backoff(first=1, most=10, draw=lambda: 1.0)
+    assert [full.delay(failures) for failures in (1, 2, 3, 4, 5, 500)] == [1, 2, 4, 8, 10, 10]
+    assert Backoff(first=1, most=10, draw=lambda: 0.0).delay(3) == 2
+
+
+async def test_a_key_comes_again_after_the_time_its_pass_asked_for(run) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    calls = 0
+
+    async def work(_key: str) -> Outcome:
+        nonlocal calls
+        calls += 1
+        return Outcome(after=0.005) if calls < 3 else Outcome()
+
+    run(queue, work)
+    queue.add("a")
+    await until(lambda: calls == 3)
+
+
+async def test_close_lets_the_pass_in_hand_finish_and_starts_no_other(run) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    started, gate, done = asyncio.Event(), asyncio.Event(), []
+
+    async def work(key: str) -> Outcome:
+        started.set()
+        await gate.wait()
+        done.append(key)
+        return Outcome(after=0.0)
+
+    task = run(queue, work, workers=1)
+    queue.add("a")
+    queue.add("b")
+    await started.wait()
+    queue.close()
+    gate.set()
+    await asyncio.wait_for(task, 5)
+    assert done == ["a"]
+
+
+async def test_a_key_can_be_woken_from_another_thread(run) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    seen = []
+
+    async def work(key: str) -> Outcome:
+        seen.append(key)
+        return Outcome()
+
+    run(queue, work)
+    await asyncio.to_thread(queue.wake, "a")
+    await until(lambda: seen == ["a"])

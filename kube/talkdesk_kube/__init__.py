@@ -19,6 +19,9 @@ from talkdesk_kube.errors import (
     Unauthorized,
     Unreachable,
 )
+from talkdesk_kube.events import EventRecorder, RecorderLimits
+from talkdesk_kube.lease import Lease, LeaseLost, LeaseTimings
+from talkdesk_kube.reflector import Key, Reflector, ReflectorTimings
 from talkdesk_kube.resources import Obj, Resource, UnknownKind, key_of, resource_for, resource_of
 from talkdesk_kube.typed import Unreadable, listing, parse, read
 
@@ -26,16 +29,24 @@ __all__ = [
     "AlreadyExists",
     "Cause",
     "Conflict",
+    "EventRecorder",
     "Forbidden",
     "Gone",
     "Invalid",
+    "Key",
     "Kube",
     "KubeError",
     "KubeSettings",
+    "Lease",
+    "LeaseLost",
+    "LeaseTimings",
     "Listing",
     "NoConfiguration",
     "NotFound",
     "Obj",
+    "RecorderLimits",
+    "Reflector",
+    "ReflectorTimings",
     "Resource",
     "ServerError",
     "Status",

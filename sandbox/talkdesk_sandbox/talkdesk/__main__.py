@@ -1,0 +1,64 @@
+"""``python -m talkdesk_sandbox.talkdesk``: run the stand-in until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from talkdesk_sandbox.talkdesk.hosts import region_table
+from talkdesk_sandbox.talkdesk.parent import end_with
+from talkdesk_sandbox.talkdesk.platform import Talkdesk
+from talkdesk_sandbox.talkdesk.server import serve
+from talkdesk_sandbox.talkdesk.switches import Switches, parse_switch
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the command line and serve; one JSON line on standard output says where."""
+    parser = argparse.ArgumentParser(prog="talkdesk_sandbox.talkdesk", description="The Talkdesk stand-in.")
+    parser.add_argument("--dir", type=Path, required=True, help="folder for the CA's certificate")
+    parser.add_argument("--control-port", type=int, default=0, help="0: any free one")
+    parser.add_argument(
+        "--switch", action="append", default=[], metavar="NAME=VALUE", help="an undocumented behaviour"
+    )
+    parser.add_argument("--parent", type=int, help="end when this process, the starter, does")
+    chosen = parser.parse_args(arguments)
+    if chosen.parent is not None:
+        end_with(chosen.parent)
+    try:
+        switches = Switches.model_validate(dict(parse_switch(text) for text in chosen.switch))
+    except ValidationError as wrong:
+        told = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in wrong.errors())
+        parser.error(f"argument --switch: {told}")
+    except ValueError as wrong:
+        parser.error(f"argument --switch: {wrong}")
+    chosen.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        asyncio.run(_serve(switches, directory=chosen.dir, control_port=chosen.control_port))
+    except OSError as failed:
+        sys.exit(f"the Talkdesk stand-in cannot start: {failed}")
+
+
+async def _serve(switches: Switches, *, directory: Path, control_port: int) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with serve(Talkdesk(switches=switches), directory=directory, control_port=control_port) as where:
+        ready = {
+            "control": where.control,
+            "proxy": where.proxy,
+            "ca_file": str(where.ca_file),
+            "regions": region_table(),
+        }
+        print(json.dumps(ready), flush=True)
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The stand-in as a child process, for tests and for the sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Entry = dict[str, Any]
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+#: Moving the clock waits for deliveries, each of which may take 10 s.
+_CALL_SECONDS = 120.0
+
+
+class StandInError(Exception):
+    """The stand-in did not start, or refused a control call; says what it answered."""
+
+
+class StandIn:
+    """A running stand-in. Made by :meth:`start`."""
+
+    def __init__(self, *, ready: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
+        self.control: str = ready["control"]
+        self.proxy: str = ready["proxy"]
+        self.ca_file = Path(ready["ca_file"])
+        self.regions: dict[str, dict[str, str]] = ready["regions"]
+        self.pid = process.pid
+        self._http = httpx.Client(base_url=self.control, timeout=_CALL_SECONDS, trust_env=False)
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(
+        cls, directory: Path, *, switches: Mapping[str, Any] | None = None, control_port: int = 0
+    ) -> Iterator[StandIn]:
+        """Start it, and end it with the block. It also ends if this process (on Linux: this thread) dies.
+
+        Its messages go to ``directory/talkdesk.log``. Raises :class:`StandInError` if it does not come up.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "talkdesk_sandbox.talkdesk", "--dir", str(directory)]
+        command += ["--control-port", str(control_port), "--parent", str(os.getpid())]
+        for name, value in (switches or {}).items():
+            command += ["--switch", f"{name}={value}"]
+        log = directory / "talkdesk.log"
+        with log.open("w") as messages:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                start_new_session=True,
+            )
+        try:
+            stand_in = cls(ready=_ready(process, log=log), process=process)
+            try:
+                yield stand_in
+            finally:
+                stand_in._http.close()
+        finally:
+            _stop(process)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """JSON of ``GET path``."""
+        return self._json("GET", path, params=query)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """JSON of ``POST path``. Raises :class:`StandInError` when refused."""
+        return self._json("POST", path, json=dict(body or {}))
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """JSON of ``PATCH path``. Raises :class:`StandInError` when refused."""
+        return self._json("PATCH", path, json=dict(body))
+
+    def ledger(self, since: int = 0) -> list[Entry]:
+        """The ledger's entries after ``since``."""
+        entries: list[Entry] = self.get("/control/ledger", since=since)["entries"]
+        return entries
+
+    def wait_for(
+        self, predicate: Callable[[Entry], bool], *, deadline: float = 10.0, since: int = 0
+    ) -> Entry:
+        """The first entry after ``since`` that satisfies ``predicate``, waiting up to ``deadline`` seconds.
+
+        Raises TimeoutError, telling the last entries.
+        """
+        seen: list[Entry] = []
+        end = time.monotonic() + deadline
+        while (left := end - time.monotonic()) > 0:
+            page = self.get("/control/ledger", since=since, wait=min(left, 30.0))
+            for entry in page["entries"]:
+                if predicate(entry):
+                    return dict(entry)
+            seen += page["entries"]
+            since = page["next"]
+        last = "; ".join(
+            f"{entry['seq']} {entry['kind']} {entry.get('event_type') or entry['url']} {entry['status']}"
+            for entry in seen[-8:]
+        )
+        raise TimeoutError(f"no such ledger entry within {deadline:g} s; the last were: {last or 'none'}")
+
+    def _json(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._http.request(method, path, **options)
+        if answer.is_error:
+            raise StandInError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+
+def _ready(process: subprocess.Popen[bytes], *, log: Path) -> dict[str, Any]:
+    """The JSON line that says where it listens."""
+    timer = time.monotonic() + _START_SECONDS
+    stdout = process.stdout
+    if stdout is None:
+        raise StandInError("no pipe to the stand-in")
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([stdout], [], [], max(0.0, timer - time.monotonic()))
+        chunk = os.read(stdout.fileno(), 65536) if readable else b""
+        if not chunk:
+            raise StandInError(f"the Talkdesk stand-in did not start: {log.read_text()[-2000:].strip()}")
+        line += chunk
+    ready: dict[str, Any] = json.loads(line)
+    return ready
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL for one that does not listen."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()

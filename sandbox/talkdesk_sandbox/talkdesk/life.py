@@ -1,0 +1,493 @@
+"""The life of an installation: pure functions from a value and a moment to the next value.
+
+Each answers a :class:`Change`: the new installation, the states it went through (for the ledger), and the
+events that the partner must be sent. Nothing here reads a clock, a socket or a random number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from talkdesk_sandbox.talkdesk.model import (
+    App,
+    Credential,
+    Installation,
+    Pending,
+    Plan,
+    Settled,
+    Subscription,
+    Trial,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from talkdesk_sandbox.talkdesk.switches import Switches
+
+ANSWER_WITHIN = timedelta(days=7)
+TRIAL_LASTS = timedelta(days=30)
+OLD_CREDENTIALS_LAST = timedelta(days=7)
+_TICK = timedelta(milliseconds=1)
+
+
+class NotPossibleError(Exception):
+    """The request contradicts the installation's state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A line for the ledger. ``answer`` is the partner's, if it caused the step."""
+
+    before: str
+    after: str
+    event_id: str | None = None
+    answer: Verdict | None = None
+    effective: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcement:
+    """An event to be sent: its type, and what its data says beyond the ids."""
+
+    type: str
+    data: dict[str, Any]
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What came of a request, an answer or the passing of time."""
+
+    installation: Installation
+    steps: tuple[Step, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+
+
+def licenses_for(plan: Plan, users: int) -> int:
+    """How many licences ``users`` need on ``plan``: one each, or one for the whole account."""
+    needed = users if plan.license_type == "individual" else 1
+    return max(needed, plan.min_licenses)
+
+
+def install(
+    *,
+    app: App,
+    account_id: str,
+    installation_id: str,
+    event_id: str,
+    subscription: Subscription,
+    users: tuple[str, ...],
+    created_by: str,
+    credential: Credential,
+    secrets: dict[str, Any],
+    now: datetime,
+) -> Change:
+    """An admin installs. ``secrets`` is the part of the event's data that nobody keeps."""
+    installation = Installation(
+        id=installation_id,
+        app_id=app.id,
+        version=app.version,
+        account_id=account_id,
+        created_by=created_by,
+        created_at=now,
+        scopes=app.scopes,
+        state="installing",
+        updated_at=now,
+        users=users,
+        subscription=subscription,
+        credentials=(credential,),
+        pending=Pending(kind="install", event_id=event_id, deadline=now + ANSWER_WITHIN),
+    )
+    return Change(
+        installation=installation,
+        steps=(Step(before="", after="installing", event_id=event_id),),
+        announcements=(Announcement(type="app.installed", data=secrets, event_id=event_id),),
+    )
+
+
+def update(
+    installation: Installation,
+    *,
+    adding: tuple[str, ...],
+    removing: tuple[str, ...],
+    plan: Plan | None,
+    event_id: str,
+    now: datetime,
+    switches: Switches,
+) -> Change:
+    """An admin changes users or plan. Removing users keeps their licences; adding beyond them buys more."""
+    installation = _free(installation, switches=switches, now=now)
+    if installation.state not in {"completed", "suspended"}:
+        raise NotPossibleError(
+            f"installation {installation.id} is {installation.state}: it cannot be updated"
+        )
+    if installation.created_by in removing:
+        raise NotPossibleError(
+            f"user {installation.created_by} installed the app and cannot be removed from it"
+        )
+    kept = [user for user in installation.users if user not in removing]
+    users = (*kept, *(user for user in adding if user not in kept))
+    wanted = _subscription(installation.subscription, plan=plan, users=len(users))
+    data = _update_data(
+        adding=adding, removing=removing, before=installation.subscription, after=wanted, switches=switches
+    )
+    after = replace(
+        installation,
+        state="updating",
+        reason=None,
+        updated_at=_later(installation, now),
+        pending=Pending(
+            kind="update",
+            event_id=event_id,
+            deadline=now + ANSWER_WITHIN,
+            previous_state=installation.state,
+            users=users,
+            subscription=wanted,
+        ),
+    )
+    change = Change(
+        installation=after,
+        steps=(Step(before=installation.state, after="updating", event_id=event_id),),
+        announcements=(Announcement(type="app.updated", data=data, event_id=event_id),),
+    )
+    if switches.upgrade_ends_trial == "at-update" and wanted.plan.type == "paid":
+        change = _then(change, end_trial(after, reason="plan_upgraded", now=now))
+    return change
+
+
+def uninstall(
+    installation: Installation, *, reason: dict[str, Any], event_id: str, now: datetime, switches: Switches
+) -> Change:
+    """An admin uninstalls: the state says so at once, the credentials live until the answer or 7 days."""
+    installation = _free(installation, switches=switches, now=now)
+    if not installation.live:
+        raise NotPossibleError(
+            f"installation {installation.id} is {installation.state}: nothing to uninstall"
+        )
+    after = replace(
+        installation,
+        state="uninstalled",
+        reason=None,
+        updated_at=_later(installation, now),
+        pending=Pending(
+            kind="uninstall",
+            event_id=event_id,
+            deadline=now + ANSWER_WITHIN,
+            previous_state=installation.state,
+        ),
+    )
+    change = Change(
+        installation=after,
+        steps=(Step(before=installation.state, after="uninstalled", event_id=event_id),),
+        announcements=(Announcement(type="app.uninstalled", data={"reason": reason}, event_id=event_id),),
+    )
+    return _then(change, end_trial(after, reason="app_uninstalled", now=now))
+
+
+def answer(
+    installation: Installation, *, verdict: Verdict, reason: str | None, now: datetime, switches: Switches
+) -> Change:
+    """The partner answers. The same answer again changes nothing; a contrary one is not possible."""
+    pending = installation.pending
+    if pending is None:
+        if installation.settled is None or installation.settled.verdict != verdict:
+            raise NotPossibleError(f"nothing waits for {verdict!r}: the installation is {installation.state}")
+        if switches.repeated_answer == 409:
+            raise NotPossibleError(f"{verdict!r} was given already")
+        again = Step(
+            before=installation.state,
+            after=installation.state,
+            event_id=installation.settled.event_id,
+            answer=verdict,
+            effective=False,
+        )
+        return Change(installation=installation, steps=(again,))
+    settled = replace(
+        installation,
+        reason=reason,
+        pending=None,
+        settled=Settled(verdict=verdict, event_id=pending.event_id),
+        updated_at=_later(installation, now),
+    )
+    if pending.kind == "install":
+        change = _installed(settled, verdict=verdict, now=now, switches=switches)
+    elif pending.kind == "update":
+        change = _updated(settled, pending=pending, verdict=verdict, now=now, switches=switches)
+    elif verdict == "reject" and switches.rejected_uninstall == "restored":
+        change = Change(installation=replace(settled, state=pending.previous_state))
+    else:
+        change = Change(installation=_uninstalled(settled, switches=switches))
+    step = Step(
+        before=installation.state,
+        after=change.installation.state,
+        event_id=pending.event_id,
+        answer=verdict,
+    )
+    return replace(change, steps=(step, *change.steps))
+
+
+def next_due(installation: Installation) -> datetime | None:
+    """The next moment at which time alone changes this installation."""
+    moments = [one.ends_at for one in installation.credentials if one.status == "old" and one.ends_at]
+    if installation.pending:
+        moments.append(installation.pending.deadline)
+    if installation.trial and not installation.trial.ended_at:
+        moments.append(installation.trial.expires_at)
+    return min(moments, default=None)
+
+
+def elapse(installation: Installation, *, now: datetime, switches: Switches) -> Change:
+    """What the passing of time does: answers that never came, trials that ran out, old credentials."""
+    change = Change(installation=installation)
+    pending = installation.pending
+    if pending and pending.deadline <= now:
+        waited = replace(installation, pending=None, settled=None, updated_at=_later(installation, now))
+        if pending.kind == "install":
+            after = _closed(replace(waited, state="timeout", reason="not answered"), switches=switches)
+        elif pending.kind == "update":
+            after = replace(waited, state=pending.previous_state, reason="not answered")
+        else:
+            after = _uninstalled(waited, switches=switches)
+        step = Step(before=installation.state, after=after.state, event_id=pending.event_id)
+        change = Change(installation=after, steps=(step,))
+    trial = change.installation.trial
+    if trial and not trial.ended_at and trial.expires_at <= now:
+        ended = end_trial(change.installation, reason="trial_expired", now=now)
+        change = _then(change, _trial_over(ended, now=now, switches=switches))
+    kept = tuple(
+        replace(one, status="revoked") if one.status == "old" and one.ends_at and one.ends_at <= now else one
+        for one in change.installation.credentials
+    )
+    return replace(change, installation=replace(change.installation, credentials=kept))
+
+
+def start_trial(installation: Installation, *, now: datetime, expires_at: datetime | None = None) -> Change:
+    """The trial really starts: after the partner's approval."""
+    if installation.trial and not installation.trial.ended_at:
+        raise NotPossibleError(f"installation {installation.id} has a trial already")
+    if installation.state not in {"completed", "suspended"}:
+        raise NotPossibleError(f"installation {installation.id} is {installation.state}: no trial can start")
+    trial = Trial(
+        started_at=now,
+        expires_at=expires_at or now + TRIAL_LASTS,
+        subscription_name=installation.subscription.plan.name,
+    )
+    return Change(
+        installation=replace(installation, trial=trial),
+        announcements=(Announcement(type="app.trial_started", data={"expires_at": trial.expires_at}),),
+    )
+
+
+def extend_trial(installation: Installation, *, expires_at: datetime) -> Change:
+    """Talkdesk's staff move the end of a running trial; only while it runs."""
+    trial = installation.trial
+    if not trial or trial.ended_at:
+        raise NotPossibleError(f"installation {installation.id} has no running trial to extend")
+    return Change(
+        installation=replace(installation, trial=replace(trial, expires_at=expires_at)),
+        announcements=(Announcement(type="app.trial_extended", data={"expires_at": expires_at}),),
+    )
+
+
+def end_trial(
+    installation: Installation,
+    *,
+    reason: Literal["trial_expired", "app_uninstalled", "plan_upgraded"],
+    now: datetime,
+) -> Change:
+    """End the running trial, if there is one; without one nothing changes."""
+    trial = installation.trial
+    if not trial or trial.ended_at:
+        return Change(installation=installation)
+    by: Literal["system", "user"] = "system" if reason == "trial_expired" else "user"
+    ended = replace(trial, ended_at=now, ended_reason=reason, ended_by=by)
+    data = {
+        "ended_at": now,
+        "expires_at": trial.expires_at,
+        "ended_reason": reason,
+        "ended_by": by,
+    }
+    return Change(
+        installation=replace(installation, trial=ended),
+        announcements=(Announcement(type="app.trial_ended", data=data),),
+    )
+
+
+def expire_trial(installation: Installation, *, now: datetime, switches: Switches) -> Change:
+    """The trial ends on its own, as if its time had come."""
+    return _trial_over(end_trial(installation, reason="trial_expired", now=now), now=now, switches=switches)
+
+
+def rotate(
+    installation: Installation,
+    *,
+    credential: Credential,
+    secrets: dict[str, Any],
+    compromise: bool,
+    event_id: str,
+    now: datetime,
+) -> Change:
+    """New credentials. The old ones live 7 days more, or die at once when they are compromised."""
+    if not any(one.status == "active" for one in installation.credentials):
+        raise NotPossibleError(f"installation {installation.id} has no valid credentials to rotate")
+    ends_at = now if compromise else now + OLD_CREDENTIALS_LAST
+    old = tuple(
+        one
+        if one.status == "revoked"
+        else replace(
+            one, status="revoked" if compromise else "old", ends_at=min(one.ends_at or ends_at, ends_at)
+        )
+        for one in installation.credentials
+    )
+    return Change(
+        installation=replace(installation, credentials=(*old, replace(credential, acknowledged=False))),
+        announcements=(Announcement(type="app.credentials_rotated", data=secrets, event_id=event_id),),
+    )
+
+
+def acknowledge(installation: Installation, *, client_id: str, switches: Switches) -> Change:
+    """The partner has the new set: the old ones end now."""
+    credential = installation.credential(client_id)
+    if credential is None or credential.status != "active":
+        raise NotPossibleError(f"credentials {client_id} are not the current ones")
+    if credential.acknowledged:
+        if switches.repeated_answer == 409 or len(installation.credentials) == 1:
+            raise NotPossibleError(f"credentials {client_id} wait for no acknowledgement")
+        return Change(installation=installation)
+    done = tuple(
+        replace(one, acknowledged=True) if one.client_id == client_id else replace(one, status="revoked")
+        for one in installation.credentials
+    )
+    return Change(installation=replace(installation, credentials=done))
+
+
+def listed_users(installation: Installation, *, switches: Switches) -> tuple[str, ...]:
+    """The users that GET users shows."""
+    pending = installation.pending
+    if pending and pending.kind == "update" and switches.update_shows == "new":
+        return pending.users
+    return installation.users
+
+
+def listed_subscription(installation: Installation, *, switches: Switches) -> Subscription:
+    """The subscription that GET subscription shows."""
+    pending = installation.pending
+    if pending and pending.subscription and switches.update_shows == "new":
+        return pending.subscription
+    return installation.subscription
+
+
+def _free(installation: Installation, *, switches: Switches, now: datetime) -> Installation:
+    """The installation with nothing pending, or NotPossibleError."""
+    pending = installation.pending
+    if pending is None:
+        return installation
+    if switches.overlap == "refuse" or pending.kind == "uninstall":
+        raise NotPossibleError(
+            f"installation {installation.id}: its {pending.kind} waits for an answer (event {pending.event_id})"
+        )
+    state = pending.previous_state or "completed"
+    return replace(installation, pending=None, state=state, updated_at=_later(installation, now))
+
+
+def _subscription(current: Subscription, *, plan: Plan | None, users: int) -> Subscription:
+    chosen = plan or current.plan
+    needed = licenses_for(chosen, users)
+    total = max(needed, current.total_licenses) if chosen == current.plan else needed
+    if chosen.max_licenses is not None and total > chosen.max_licenses:
+        raise NotPossibleError(
+            f"plan {chosen.name} allows {chosen.max_licenses} licences, {total} are needed"
+        )
+    return replace(current, plan=chosen, total_licenses=total)
+
+
+def _update_data(
+    *,
+    adding: tuple[str, ...],
+    removing: tuple[str, ...],
+    before: Subscription,
+    after: Subscription,
+    switches: Switches,
+) -> dict[str, Any]:
+    """``users`` and ``subscription`` of app.updated; licences are those newly bought."""
+    data: dict[str, Any] = {}
+    empty = switches.unchanged_keys == "empty"
+    users = {
+        key: list(value) for key, value in (("adding", adding), ("removing", removing)) if value or empty
+    }
+    if users:
+        data["users"] = users
+    same_plan = before.plan == after.plan
+    bought = after.total_licenses - (before.total_licenses if same_plan else 0)
+    if bought or not same_plan:
+        count = str(bought) if switches.licenses == "string" else bought
+        data["subscription"] = {"adding": {"name": after.plan.name, "licenses": count}}
+    elif empty:
+        data["subscription"] = {}
+    return data
+
+
+def _installed(installation: Installation, *, verdict: Verdict, now: datetime, switches: Switches) -> Change:
+    if verdict == "reject":
+        return Change(installation=_closed(replace(installation, state="rejected"), switches=switches))
+    completed = replace(installation, state="completed")
+    if completed.subscription.plan.type == "trial":
+        return start_trial(completed, now=now)
+    return Change(installation=completed)
+
+
+def _updated(
+    installation: Installation, *, pending: Pending, verdict: Verdict, now: datetime, switches: Switches
+) -> Change:
+    if verdict == "reject" or pending.subscription is None:
+        return Change(installation=replace(installation, state=pending.previous_state))
+    paid = pending.subscription.plan.type == "paid"
+    state = "completed" if paid else pending.previous_state
+    applied = replace(installation, state=state, users=pending.users, subscription=pending.subscription)
+    if paid and switches.upgrade_ends_trial == "at-approval":
+        return end_trial(applied, reason="plan_upgraded", now=now)
+    return Change(installation=applied)
+
+
+def _uninstalled(installation: Installation, *, switches: Switches) -> Installation:
+    state = "revoked" if switches.after_uninstall == "revoked" else "uninstalled"
+    return replace(_revoked(installation), state=state, gone=switches.after_uninstall == "gone")
+
+
+def _closed(installation: Installation, *, switches: Switches) -> Installation:
+    return _revoked(installation) if switches.rejected_install == "revoked" else installation
+
+
+def _revoked(installation: Installation) -> Installation:
+    return replace(
+        installation, credentials=tuple(replace(one, status="revoked") for one in installation.credentials)
+    )
+
+
+def _trial_over(change: Change, *, now: datetime, switches: Switches) -> Change:
+    """After an expiry the customer is cut off; an update in flight comes back to that."""
+    installation = change.installation
+    if switches.after_trial != "suspended":
+        return change
+    if installation.state == "completed":
+        after = replace(installation, state="suspended", updated_at=_later(installation, now))
+        step = Step(before="completed", after="suspended")
+        return replace(change, installation=after, steps=(*change.steps, step))
+    if installation.pending and installation.pending.kind == "update":
+        pending = replace(installation.pending, previous_state="suspended")
+        return replace(change, installation=replace(installation, pending=pending))
+    return change
+
+
+def _then(first: Change, second: Change) -> Change:
+    return Change(
+        installation=second.installation,
+        steps=(*first.steps, *second.steps),
+        announcements=(*first.announcements, *second.announcements),
+    )
+
+
+def _later(installation: Installation, now: datetime) -> datetime:
+    """``now``, but always after the last change: readers compare updated_at at milliseconds."""
+    return max(now, installation.updated_at + _TICK)

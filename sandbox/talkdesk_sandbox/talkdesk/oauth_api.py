@@ -1,0 +1,156 @@
+"""OAuth on each account's identity host: the token endpoint (client credentials) and the key set."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from talkdesk_sandbox.talkdesk.answers import TALKDESK, RefusalError, about, answer, host_of, refusal
+from talkdesk_sandbox.talkdesk.hosts import identity_root
+from talkdesk_sandbox.talkdesk.tokens import (
+    ASSERTION_TYPE,
+    Grant,
+    TokenRefusedError,
+    allowed_audiences,
+    check_assertion,
+    check_basic,
+    expiry,
+    granted_scopes,
+)
+
+if TYPE_CHECKING:
+    from multidict import MultiMapping
+
+    from talkdesk_sandbox.talkdesk.model import Account, Credential
+    from talkdesk_sandbox.talkdesk.platform import Talkdesk
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/oauth/token")
+async def token(request: web.Request) -> web.Response:
+    """``grant_type=client_credentials`` by private_key_jwt or Basic → a bearer token."""
+    talkdesk, account = request.app[TALKDESK], _account(request)
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise refusal(400, "the request is form-encoded", shape="oauth", error="invalid_request")
+    form = await request.post()
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    if any(len(_all(form, name)) > 1 for name in fields):
+        raise refusal(400, "a parameter is repeated", shape="oauth", error="invalid_request")
+    try:
+        grant, wire = _grant(request, talkdesk=talkdesk, account=account, fields=fields)
+    except TokenRefusedError as refused:
+        raise refusal(refused.status, refused.description, shape="oauth", error=refused.error) from None
+    response = answer(
+        request,
+        {
+            "access_token": wire,
+            "token_type": "Bearer",
+            "expires_in": talkdesk.switches.token_seconds,
+            "scope": " ".join(grant.scopes),
+        },
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@routes.get("/oauth/certs")
+@routes.get("/oauth/2023-10/certs")
+async def certs(request: web.Request) -> web.Response:
+    """The identity provider's public keys (JWKS)."""
+    _account(request)
+    return answer(request, request.app[TALKDESK].issuer.certs())
+
+
+def _all(
+    form: MultiMapping[str | bytearray | web.FileField], name: str
+) -> list[str | bytearray | web.FileField]:
+    return form.getall(name)
+
+
+def _account(request: web.Request) -> Account:
+    """The account whose identity host was asked."""
+    place = host_of(request)
+    for account in request.app[TALKDESK].accounts.values():
+        if (account.name, account.region) == (place.account, place.region):
+            about(request).account_id = account.id
+            return account
+    raise RefusalError(404, {"error": "not_found", "error_description": f"no account at {request.host}"})
+
+
+def _grant(
+    request: web.Request, *, talkdesk: Talkdesk, account: Account, fields: dict[str, str]
+) -> tuple[Grant, str]:
+    grant_type = fields.get("grant_type")
+    about(request).detail["grant_type"] = (grant_type or "")[:64]
+    if grant_type != "client_credentials":
+        raise TokenRefusedError(400, "unsupported_grant_type", "grant_type must be client_credentials")
+    credential = _client(request, talkdesk=talkdesk, account=account, fields=fields)
+    found = talkdesk.client(credential.client_id, account=account)
+    if found is None:
+        raise TokenRefusedError(401, "invalid_client", "the client was revoked")
+    installation, _ = found
+    noted = about(request)
+    noted.installation_id = installation.id
+    noted.detail["client_id"] = credential.client_id
+    now = talkdesk.clock.now()
+    delay = timedelta(seconds=talkdesk.switches.scope_delay_seconds)
+    if now < installation.created_at + delay:
+        raise TokenRefusedError(401, "invalid_scope", "the client's scopes are not known here yet")
+    scopes = granted_scopes(fields.get("scope"), allowed=installation.scopes)
+    noted.detail["scope"] = " ".join(scopes)
+    grant = Grant(
+        installation_id=installation.id,
+        account_id=account.id,
+        region=account.region,
+        client_id=credential.client_id,
+        scopes=scopes,
+        expires_at=expiry(now, switches=talkdesk.switches),
+    )
+    issuer = identity_root(account.region, account.name)
+    return grant, talkdesk.issuer.issue(grant, issuer=issuer, now=now, switches=talkdesk.switches)
+
+
+def _client(
+    request: web.Request, *, talkdesk: Talkdesk, account: Account, fields: dict[str, str]
+) -> Credential:
+    """Who asks, by exactly one of the two ways."""
+
+    def credential_of(client_id: str) -> Credential | None:
+        found = talkdesk.client(client_id, account=account)
+        if found is None:
+            return None
+        about(request).installation_id = found[0].id
+        return found[1]
+
+    header = request.headers.get("Authorization", "")
+    assertion = fields.get("client_assertion")
+    if header and assertion is not None:
+        raise TokenRefusedError(400, "invalid_request", "two ways of authentication in one request")
+    if assertion is not None:
+        about(request).detail["authentication"] = "private_key_jwt"
+        if fields.get("client_assertion_type") != ASSERTION_TYPE:
+            raise TokenRefusedError(400, "invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}")
+        credential = check_assertion(
+            assertion,
+            credential_of=credential_of,
+            audiences=allowed_audiences(
+                identity_root(account.region, account.name), switches=talkdesk.switches
+            ),
+            seen=talkdesk.seen_assertions,
+            leeway=talkdesk.switches.assertion_leeway_seconds,
+            now=time.time(),
+        )
+    elif header.startswith("Basic "):
+        about(request).detail["authentication"] = "basic"
+        if talkdesk.switches.basic == "refused":
+            raise TokenRefusedError(401, "invalid_client", "this client must sign an assertion")
+        credential = check_basic(header, credential_of=credential_of)
+    else:
+        raise TokenRefusedError(401, "invalid_client", "the client does not authenticate")
+    if fields.get("client_id", credential.client_id) != credential.client_id:
+        raise TokenRefusedError(401, "invalid_client", "client_id is not the authenticated client")
+    return credential

@@ -1,0 +1,338 @@
+"""Talkdesk itself: the world's state, and every change of it with its consequences.
+
+All methods are synchronous, so each change is one step for everybody who looks on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from talkdesk_sandbox.talkdesk import life
+from talkdesk_sandbox.talkdesk.clock import Agenda, Clock
+from talkdesk_sandbox.talkdesk.deliveries import Deliveries, Event
+from talkdesk_sandbox.talkdesk.envelopes import envelope, logout_data
+from talkdesk_sandbox.talkdesk.keys import SigningKey, new_credentials, new_id, new_signing_key
+from talkdesk_sandbox.talkdesk.ledger import Ledger
+from talkdesk_sandbox.talkdesk.model import (
+    Account,
+    App,
+    Credential,
+    Installation,
+    Plan,
+    Subscription,
+    User,
+    Verdict,
+)
+from talkdesk_sandbox.talkdesk.tokens import Issuer, SeenAssertions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from talkdesk_sandbox.talkdesk.switches import Switches
+
+_T = TypeVar("_T")
+
+
+class UnknownError(Exception):
+    """Nothing has that id."""
+
+
+class Talkdesk:
+    """The state of the stand-in. Raises :class:`UnknownError` and :class:`life.NotPossibleError`."""
+
+    def __init__(self, *, switches: Switches, clock: Clock | None = None) -> None:
+        self.switches = switches
+        self.clock = clock or Clock()
+        self.agenda = Agenda(self.clock)
+        self.ledger = Ledger(self.clock.now)
+        self.issuer = Issuer()
+        self.seen_assertions = SeenAssertions()
+        self.apps: dict[str, App] = {}
+        self.accounts: dict[str, Account] = {}
+        self.users: dict[str, User] = {}
+        self.installations: dict[str, Installation] = {}
+        self.signing_keys: dict[str, SigningKey] = {}
+        self._current_key = ""
+        self._installation_of_client: dict[str, str] = {}
+        self.deliveries = Deliveries(
+            agenda=self.agenda,
+            ledger=self.ledger,
+            events_url=lambda app_id: self.app(app_id).events_url,
+            signing_key=self.signing_key,
+            switches=lambda: self.switches,
+        )
+
+    def app(self, id_: str) -> App:
+        """The app of that id."""
+        return _known(self.apps, id_, "app")
+
+    def account(self, id_: str) -> Account:
+        """The account of that id."""
+        return _known(self.accounts, id_, "account")
+
+    def user(self, id_: str) -> User:
+        """The user of that id."""
+        return _known(self.users, id_, "user")
+
+    def installation(self, id_: str) -> Installation:
+        """The installation of that id."""
+        return _known(self.installations, id_, "installation")
+
+    def users_of(self, account_id: str) -> list[User]:
+        """The account's users, in the order they were made."""
+        return [user for user in self.users.values() if user.account_id == account_id]
+
+    def client(self, client_id: str, *, account: Account) -> tuple[Installation, Credential] | None:
+        """The installation and the credentials of a client of ``account``, unless they are revoked."""
+        installation = self.installations.get(self._installation_of_client.get(client_id, ""))
+        if installation is None or installation.account_id != account.id:
+            return None
+        credential = installation.credential(client_id)
+        if credential is None or credential.status == "revoked":
+            return None
+        return installation, credential
+
+    def signing_key(self, key_id: str | None = None) -> SigningKey:
+        """The signing key of that id; without one the current key, made anew when it is time."""
+        if key_id is not None:
+            return _known(self.signing_keys, key_id, "signing key")
+        current = self.signing_keys.get(self._current_key)
+        if current is None or not current.fits(now=self.clock.now(), switches=self.switches):
+            current = self.new_signing_key()
+            self._current_key = current.id
+        return current
+
+    def new_signing_key(self, *, expires_at: datetime | None = None) -> SigningKey:
+        """Make a key beside the current one."""
+        key = new_signing_key(now=self.clock.now(), switches=self.switches, expires_at=expires_at)
+        self.signing_keys[key.id] = key
+        return key
+
+    def rotate_signing_key(self) -> SigningKey:
+        """Sign with a new key from now on."""
+        key = self.new_signing_key()
+        self._current_key = key.id
+        return key
+
+    def install(
+        self, *, app_id: str, account_id: str, plan: str | None, users: list[str], created_by: str | None
+    ) -> tuple[str, str]:
+        """An admin installs the app: (installation id, event id)."""
+        app, account = self.app(app_id), self.account(account_id)
+        for other in self.installations.values():
+            if other.app_id == app_id and other.account_id == account_id and other.live:
+                raise life.NotPossibleError(
+                    f"account {account.name} has this app installed already: {other.id}"
+                )
+        licensed = tuple(dict.fromkeys(users))
+        admin = created_by or (licensed[0] if licensed else "")
+        self._check_users((*licensed, admin), account=account)
+        chosen = self._plan(app, plan)
+        licenses = life.licenses_for(chosen, len(licensed))
+        if chosen.max_licenses is not None and licenses > chosen.max_licenses:
+            raise life.NotPossibleError(
+                f"plan {chosen.name} allows {chosen.max_licenses} licences, not {licenses}"
+            )
+        credential, secrets = new_credentials(self.switches)
+        installation_id, event_id = new_id(), new_id()
+        self._installation_of_client[credential.client_id] = installation_id
+        self.apply(
+            life.install(
+                app=app,
+                account_id=account_id,
+                installation_id=installation_id,
+                event_id=event_id,
+                subscription=Subscription(
+                    id=new_id(), plan=chosen, total_licenses=licenses, created_by=admin
+                ),
+                users=licensed,
+                created_by=admin,
+                credential=credential,
+                secrets=secrets,
+                now=self.clock.now(),
+            )
+        )
+        return installation_id, event_id
+
+    def update(self, id_: str, *, adding: list[str], removing: list[str], plan: str | None) -> str:
+        """An admin changes users or plan: the event's id."""
+        installation = self.installation(id_)
+        account = self.account(installation.account_id)
+        self._check_users((*adding, *removing), account=account)
+        if strangers := [user for user in removing if user not in installation.users]:
+            raise life.NotPossibleError(f"not licensed, so not removable: {' '.join(strangers)}")
+        chosen = None if plan is None else self._plan(self.app(installation.app_id), plan)
+        event_id = new_id()
+        self.apply(
+            life.update(
+                installation,
+                adding=tuple(user for user in dict.fromkeys(adding) if user not in installation.users),
+                removing=tuple(dict.fromkeys(removing)),
+                plan=chosen,
+                event_id=event_id,
+                now=self.clock.now(),
+                switches=self.switches,
+            )
+        )
+        return event_id
+
+    def uninstall(self, id_: str, *, reason: dict[str, Any]) -> str:
+        """An admin uninstalls: the event's id."""
+        event_id = new_id()
+        self.apply(
+            life.uninstall(
+                self.installation(id_),
+                reason=reason,
+                event_id=event_id,
+                now=self.clock.now(),
+                switches=self.switches,
+            )
+        )
+        return event_id
+
+    def answer(self, id_: str, *, verdict: Verdict, reason: str | None) -> Installation:
+        """The partner approves or rejects."""
+        return self.apply(
+            life.answer(
+                self.installation(id_),
+                verdict=verdict,
+                reason=reason,
+                now=self.clock.now(),
+                switches=self.switches,
+            )
+        )
+
+    def trial(
+        self,
+        id_: str,
+        action: Literal["start", "extend", "end"],
+        *,
+        expires_at: datetime | None = None,
+        reason: Literal["trial_expired", "app_uninstalled", "plan_upgraded"] = "trial_expired",
+    ) -> str:
+        """Talkdesk's staff start, extend or end a trial: the event's id."""
+        installation, now = self.installation(id_), self.clock.now()
+        if action == "start":
+            change = life.start_trial(installation, now=now, expires_at=expires_at)
+        elif action == "extend":
+            running = installation.trial.expires_at if installation.trial else now
+            change = life.extend_trial(installation, expires_at=expires_at or running + life.TRIAL_LASTS)
+        elif reason == "trial_expired":
+            change = life.expire_trial(installation, now=now, switches=self.switches)
+        else:
+            change = life.end_trial(installation, reason=reason, now=now)
+        if not change.announcements:
+            raise life.NotPossibleError(f"installation {id_} has no running trial to {action}")
+        event_id = new_id()
+        first, *rest = change.announcements
+        self.apply(replace(change, announcements=(replace(first, event_id=event_id), *rest)))
+        return event_id
+
+    def rotate(self, id_: str, *, compromise: bool) -> str:
+        """New credentials for an installation: the event's id."""
+        installation = self.installation(id_)
+        credential, secrets = new_credentials(self.switches)
+        event_id = new_id()
+        change = life.rotate(
+            installation,
+            credential=credential,
+            secrets=secrets,
+            compromise=compromise,
+            event_id=event_id,
+            now=self.clock.now(),
+        )
+        self._installation_of_client[credential.client_id] = id_
+        self.apply(change)
+        return event_id
+
+    def acknowledge(self, id_: str, *, client_id: str) -> None:
+        """The partner confirms that it has the new credentials."""
+        self.apply(life.acknowledge(self.installation(id_), client_id=client_id, switches=self.switches))
+
+    def logout(self, id_: str, *, user_id: str) -> str:
+        """A licensed user logs out of Talkdesk: the event's id."""
+        installation, user = self.installation(id_), self.user(user_id)
+        if user_id not in installation.licensed:
+            raise life.NotPossibleError(f"user {user_id} is not licensed for installation {id_}")
+        event_id = new_id()
+        announcement = life.Announcement(type="user.logout", data=logout_data(user), event_id=event_id)
+        self.apply(life.Change(installation=installation, announcements=(announcement,)))
+        return event_id
+
+    def apply(self, change: life.Change) -> Installation:
+        """Make a change real: keep it, write it down, send its events, and look again when time is due."""
+        installation = change.installation
+        self.installations[installation.id] = installation
+        for step in change.steps:
+            self.ledger.add(
+                "transition",
+                installation_id=installation.id,
+                account_id=installation.account_id,
+                event_id=step.event_id,
+                detail={
+                    "from": step.before,
+                    "to": step.after,
+                    "answer": step.answer,
+                    "effective": step.effective,
+                },
+            )
+        for announcement in change.announcements:
+            self._announce(installation, announcement)
+        due = life.next_due(installation)
+        if due is not None:
+            self.agenda.at(due, self._elapse(installation.id))
+        return installation
+
+    def _elapse(self, id_: str) -> Callable[[], None]:
+        def look() -> None:
+            installation, now = self.installations[id_], self.clock.now()
+            due = life.next_due(installation)
+            if due is not None and due <= now:
+                self.apply(life.elapse(installation, now=now, switches=self.switches))
+
+        return look
+
+    def _announce(self, installation: Installation, announcement: life.Announcement) -> None:
+        event_id = announcement.event_id or new_id()
+        body = envelope(
+            type_=announcement.type,
+            event_id=event_id,
+            link_id=event_id if self.switches.self_link == "same" else new_id(),
+            now=self.clock.now(),
+            installation=installation,
+            account=self.account(installation.account_id),
+            data=announcement.data,
+            switches=self.switches,
+        )
+        self.deliveries.send(
+            Event(
+                id=event_id,
+                app_id=installation.app_id,
+                body=json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(),
+                type=announcement.type,
+                installation_id=installation.id,
+                account_id=installation.account_id,
+            )
+        )
+
+    def _check_users(self, ids: tuple[str, ...], *, account: Account) -> None:
+        for id_ in ids:
+            if self.user(id_).account_id != account.id:
+                raise UnknownError(f"user {id_} does not belong to account {account.name}")
+
+    @staticmethod
+    def _plan(app: App, name: str | None) -> Plan:
+        plan = app.plan(name) if name is not None else next(iter(app.plans), None)
+        if plan is None:
+            raise UnknownError(f"app {app.name} has no plan {name!r}")
+        return plan
+
+
+def _known(things: dict[str, _T], id_: str, what: str) -> _T:
+    try:
+        return things[id_]
+    except KeyError:
+        raise UnknownError(f"no {what} {id_!r}") from None

@@ -1,0 +1,94 @@
+"""Who and what exists: apps, accounts and users, made and changed by the control API."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from talkdesk_sandbox.talkdesk import control_bodies as bodies
+from talkdesk_sandbox.talkdesk import life
+from talkdesk_sandbox.talkdesk.keys import new_id, short_id
+from talkdesk_sandbox.talkdesk.model import Account, App, User, Version
+
+if TYPE_CHECKING:
+    from talkdesk_sandbox.talkdesk.platform import Talkdesk
+
+
+def add_app(talkdesk: Talkdesk, body: bodies.NewApp) -> App:
+    """A new app with its first version."""
+    app = App(
+        id=new_id(),
+        name=body.name,
+        events_url=body.events_url,
+        launch_url=body.launch_url,
+        redirect_uris=tuple(body.redirect_uris),
+        scopes=tuple(dict.fromkeys(body.scopes)),
+        plans=tuple(plan.to_plan() for plan in body.plans),
+        version=Version(id=new_id(), name=body.version),
+        created_at=talkdesk.clock.now(),
+    )
+    talkdesk.apps[app.id] = app
+    return app
+
+
+def change_app(talkdesk: Talkdesk, id_: str, body: bodies.AppChanges) -> App:
+    """Change an app in place; a ``version`` makes a new one, which later installs get."""
+    app = talkdesk.app(id_)
+    if body.redirect_uris is not None:
+        app = replace(app, redirect_uris=tuple(body.redirect_uris))
+    if body.scopes is not None:
+        app = replace(app, scopes=tuple(dict.fromkeys(body.scopes)))
+    if body.plans is not None:
+        app = replace(app, plans=tuple(plan.to_plan() for plan in body.plans))
+    if body.version is not None:
+        app = replace(app, version=Version(id=new_id(), name=body.version))
+    app = replace(
+        app,
+        name=body.name or app.name,
+        events_url=body.events_url or app.events_url,
+        launch_url=body.launch_url or app.launch_url,
+    )
+    talkdesk.apps[id_] = app
+    return app
+
+
+def add_account(talkdesk: Talkdesk, body: bodies.NewAccount) -> Account:
+    """A new account. Raises NotPossibleError if its region has one of that name."""
+    if any((one.name, one.region) == (body.name, body.region) for one in talkdesk.accounts.values()):
+        raise life.NotPossibleError(f"region {body.region} has an account named {body.name} already")
+    account = Account(
+        id=short_id(),
+        name=body.name,
+        region=body.region,
+        reseller=body.reseller,
+        created_at=talkdesk.clock.now(),
+    )
+    talkdesk.accounts[account.id] = account
+    return account
+
+
+def add_user(talkdesk: Talkdesk, account_id: str, body: bodies.NewUser) -> User:
+    """A new user of an account."""
+    user = User(
+        id=short_id(),
+        account_id=talkdesk.account(account_id).id,
+        email=body.email,
+        name=body.name,
+        active=body.active,
+        created_at=talkdesk.clock.now(),
+    )
+    talkdesk.users[user.id] = user
+    return user
+
+
+def change_user(talkdesk: Talkdesk, id_: str, body: bodies.UserChanges) -> User:
+    """Change a user in place."""
+    user = talkdesk.user(id_)
+    user = replace(
+        user,
+        email=body.email or user.email,
+        name=body.name or user.name,
+        active=user.active if body.active is None else body.active,
+    )
+    talkdesk.users[id_] = user
+    return user

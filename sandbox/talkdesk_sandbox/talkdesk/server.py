@@ -1,0 +1,93 @@
+"""The running stand-in: TLS listener, egress proxy, control API, and the clock's agenda."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from talkdesk_sandbox.talkdesk import accounts_api, apps_api, control_api, oauth_api
+from talkdesk_sandbox.talkdesk.answers import TALKDESK, public
+from talkdesk_sandbox.talkdesk.hosts import certificate_names
+from talkdesk_sandbox.talkdesk.pki import make_certificates
+from talkdesk_sandbox.talkdesk.proxy import ConnectProxy
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from talkdesk_sandbox.talkdesk.platform import Talkdesk
+
+_LARGEST_CONTROL_BODY = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where the stand-in is reached."""
+
+    control: str
+    proxy: str
+    ca_file: Path
+
+
+@contextlib.asynccontextmanager
+async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -> AsyncIterator[Addresses]:
+    """Serve ``talkdesk`` on 127.0.0.1; ``directory``, which must exist, gets the CA's certificate.
+
+    Raises OSError when ``control_port`` is taken.
+    """
+    ca_file, context = make_certificates(directory, names=certificate_names())
+    async with contextlib.AsyncExitStack() as stack:
+        await talkdesk.deliveries.start()
+        stack.push_async_callback(talkdesk.deliveries.close)
+        stack.push_async_callback(talkdesk.agenda.close)
+        following = asyncio.create_task(talkdesk.agenda.run())
+        stack.push_async_callback(_cancel, following)
+        tls_port = await _listen(stack, public_app(talkdesk), context=context)
+        proxy = ConnectProxy(ledger=talkdesk.ledger, tls_port=tls_port)
+        proxy_url = await proxy.start()
+        stack.push_async_callback(proxy.close)
+        port = await _listen(stack, control_app(talkdesk), port=control_port)
+        yield Addresses(control=f"http://127.0.0.1:{port}", proxy=proxy_url, ca_file=ca_file)
+
+
+def public_app(talkdesk: Talkdesk) -> web.Application:
+    """Talkdesk's gateways and identity hosts, told apart by the Host header."""
+    app = web.Application(middlewares=[public])
+    app[TALKDESK] = talkdesk
+    for routes in (oauth_api.routes, apps_api.routes, accounts_api.routes):
+        app.add_routes(routes)
+    return app
+
+
+def control_app(talkdesk: Talkdesk) -> web.Application:
+    """The control API."""
+    app = web.Application(middlewares=[control_api.control], client_max_size=_LARGEST_CONTROL_BODY)
+    app[TALKDESK] = talkdesk
+    app.add_routes(control_api.routes)
+    return app
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack,
+    app: web.Application,
+    *,
+    port: int = 0,
+    context: ssl.SSLContext | None = None,
+) -> int:
+    """Serve ``app`` until the stack unwinds; answers the port."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    return int(runner.addresses[0][1])
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,98 @@
+"""Joining two TCP connections byte for byte, with back-pressure and half-close."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Splice(asyncio.Protocol):
+    """One side of a pair; what it receives its ``peer`` sends."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.peer: Splice | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.write(data)
+
+    def eof_received(self) -> bool:
+        """See asyncio.Protocol."""
+        if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
+            self.peer.transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        if self.peer is not None and self.peer.transport is not None:
+            if error is None:
+                self.peer.transport.close()
+            else:
+                self.peer.transport.abort()
+
+
+class Front(Splice):
+    """The client's side: asks ``choose`` for a backend (host, port) and connects to it.
+
+    A backend that refuses resets the client's connection, as it would without anything in between. ``alive``
+    holds the fronts that are open.
+    """
+
+    def __init__(self, choose: Callable[[], tuple[str, int] | None], alive: set[Front]) -> None:
+        super().__init__()
+        self._choose = choose
+        self._alive = alive
+        self._connecting: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._alive.add(self)
+        cast("asyncio.Transport", transport).pause_reading()
+        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        transport = self.transport
+        backend = self._choose()
+        if transport is None:
+            return
+        if backend is None:
+            transport.abort()
+            return
+        back = Splice()
+        back.peer = self
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: back, *backend)
+        except OSError:
+            transport.abort()
+            return
+        if transport.is_closing():
+            if back.transport is not None:
+                back.transport.abort()
+            return
+        self.peer = back
+        transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._alive.discard(self)
+        super().connection_lost(error)

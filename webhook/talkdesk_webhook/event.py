@@ -43,7 +43,6 @@ _LINKS_FIRST: Final = (
     "root", "installation", "authorization", "tokens", "token", "token_url", "userinfo", "self", "user"
 )  # fmt: skip
 _ID: Final = re.compile(r"[!-~]{1,128}")
-_STAMP: Final = re.compile(r"[0-9]{4}-.{22}Z")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -210,10 +209,9 @@ class _Reader:
             if moment.tzinfo is None:
                 self.odd.add(NO_ZONE)
                 moment = moment.replace(tzinfo=UTC)
-            stamp = stamp_time(moment)
+            return stamp_time(moment)
         except (ValueError, OverflowError):
             return None
-        return stamp if _STAMP.fullmatch(stamp) else None  # years below 1000 come out shorter
 
     def links(self) -> dict[str, str]:
         found = {}

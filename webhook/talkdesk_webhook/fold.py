@@ -8,7 +8,7 @@ Each aspect is a last-writer-wins register: of two events that say something abo
 from __future__ import annotations
 
 import json
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from talkdesk_crds.installation import (
     AccountName,
@@ -71,49 +71,62 @@ def _same_installation(spec: TalkdeskInstallationSpec, event: Event) -> None:
 
 
 def _registers(before: FromTalkdesk, event: Event) -> FromTalkdesk:
-    stamp = {"at": event.at, "rank": event.rank, "event": event.id}
     installed, updated, uninstalled = before.installed, before.updated, before.uninstalled
     match event.type:
         case life.INSTALLED:
-            installed = _newer(installed, Installed.model_validate(stamp))
+            installed = _newer(installed, _stamped(Installed, event))
         case life.UPDATED:
-            updated = _newer(updated, Updated.model_validate(stamp))
+            updated = _newer(updated, _stamped(Updated, event))
         case life.UNINSTALLED:
-            uninstalled = _newer(
-                uninstalled, Uninstalled.model_validate(stamp | {"reason": event.uninstall_reason})
-            )
-    credentials, trial = before.credentials, before.trial
-    if event.credentials is not None and event.credentials.usable:
-        named = stamp | {"secret": secret_name(event.installation_id, event.credentials)}
-        credentials = _newer(credentials, CredentialsRef.model_validate(named))
-    if event.trial is not None:
-        said = {
-            "state": event.trial.state,
-            "expires_at": event.trial.expires_at,
-            "ended_at": event.trial.ended_at,
-            "ended_reason": event.trial.ended_reason,
-            "ended_by": event.trial.ended_by,
-        }
-        trial = _newer(trial, Trial.model_validate(stamp | said))
-    app_version, account_name = before.app_version, before.account_name
-    if event.version_id is not None:
-        version = stamp | {"id": event.version_id, "name": event.version_name}
-        app_version = _newer(app_version, AppVersion.model_validate(version))
-    if event.account_name is not None:
-        account_name = _newer(account_name, AccountName.model_validate(stamp | {"name": event.account_name}))
+            uninstalled = _newer(uninstalled, _stamped(Uninstalled, event, reason=event.uninstall_reason))
+    links = {name: _stamped(Link, event, href=href) for name, href in event.links.items()}
     return FromTalkdesk(
         installed=installed,
         updated=updated,
         uninstalled=uninstalled,
-        credentials=credentials,
-        trial=trial,
-        app_version=app_version,
-        account_name=account_name,
-        links=_links(
-            before.links, {n: Link.model_validate(stamp | {"href": h}) for n, h in event.links.items()}
-        ),
-        recent=_recent(before.recent, RecentEvent.model_validate(stamp | {"type": event.type})),
+        credentials=_credentials(before.credentials, event),
+        trial=_trial(before.trial, event),
+        app_version=_app_version(before.app_version, event),
+        account_name=_account_name(before.account_name, event),
+        links=_links(before.links, links),
+        recent=_recent(before.recent, _stamped(RecentEvent, event, type=event.type)),
     )
+
+
+def _credentials(held: CredentialsRef | None, event: Event) -> CredentialsRef | None:
+    if event.credentials is None or not event.credentials.usable:
+        return held
+    name = secret_name(event.installation_id, event.credentials)
+    return _newer(held, _stamped(CredentialsRef, event, secret=name))
+
+
+def _trial(held: Trial | None, event: Event) -> Trial | None:
+    if event.trial is None:
+        return held
+    said = {
+        "state": event.trial.state,
+        "expires_at": event.trial.expires_at,
+        "ended_at": event.trial.ended_at,
+        "ended_reason": event.trial.ended_reason,
+        "ended_by": event.trial.ended_by,
+    }
+    return _newer(held, _stamped(Trial, event, **said))
+
+
+def _app_version(held: AppVersion | None, event: Event) -> AppVersion | None:
+    if event.version_id is None:
+        return held
+    return _newer(held, _stamped(AppVersion, event, id=event.version_id, name=event.version_name))
+
+
+def _account_name(held: AccountName | None, event: Event) -> AccountName | None:
+    if event.account_name is None:
+        return held
+    return _newer(held, _stamped(AccountName, event, name=event.account_name))
+
+
+def _stamped(register: type[S], event: Event, **content: Any) -> S:
+    return register(at=event.at, rank=event.rank, event=event.id, **content)
 
 
 def _newer(held: S | None, news: S) -> S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.release import Release
 
 _CRDS = Path(__file__).parent.parent / "crds"
+_START_SECONDS = pytest.StashKey[float]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,12 +28,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how long the control plane took; nothing fails by it, for that depends on the machine's load."""
+    if (seconds := config.stash.get(_START_SECONDS, None)) is not None:
+        terminalreporter.write_line(f"control plane: usable after {seconds:.1f} s")
+
+
 @pytest.fixture(scope="session")
-def control_plane() -> Iterator[ControlPlane]:
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """One control plane for the whole run, with our kinds installed and established."""
     from talkdesk_sandbox.controlplane import ControlPlane  # noqa: PLC0415 - unit tests do not pay for it
 
     with ControlPlane.start() as plane:
+        request.config.stash[_START_SECONDS] = plane.start_seconds
         if crds := sorted(_CRDS.glob("*.yaml")):
             files = [argument for path in crds for argument in ("-f", str(path))]
             plane.kubectl("apply", "--server-side", *files)
@@ -42,10 +51,13 @@ def control_plane() -> Iterator[ControlPlane]:
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A namespace of this test alone; deleted afterwards, without waiting for it to be gone."""
+    from talkdesk_sandbox.controlplane import RequestError  # noqa: PLC0415 - unit tests do not pay for it
+
     name = f"test-{secrets.token_hex(5)}"
-    control_plane.kubectl("create", "namespace", name)
+    control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    with contextlib.suppress(RequestError):  # a test may have deleted it itself
+        control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest_asyncio.fixture

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from talkdesk_sandbox.controlplane.assets import Assets, build
 from talkdesk_sandbox.controlplane.control_plane import ControlPlane
-from talkdesk_sandbox.controlplane.errors import AssetsError, CommandError, ControlPlaneError, StartError
+from talkdesk_sandbox.controlplane.errors import (
+    AssetsError,
+    CommandError,
+    ControlPlaneError,
+    RequestError,
+    StartError,
+)
 from talkdesk_sandbox.controlplane.network import Network, NodeTLS
 
 __all__ = [
@@ -15,6 +21,7 @@ __all__ = [
     "ControlPlaneError",
     "Network",
     "NodeTLS",
+    "RequestError",
     "StartError",
     "build",
 ]

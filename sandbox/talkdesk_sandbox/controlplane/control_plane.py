@@ -16,17 +16,18 @@ import httpx
 from talkdesk_sandbox.controlplane import kubeconfig, servers
 from talkdesk_sandbox.controlplane.assets import Assets, locate
 from talkdesk_sandbox.controlplane.certificates import Authority, KeyPair, new_key_file, write_private
-from talkdesk_sandbox.controlplane.errors import CommandError, ControlPlaneError
+from talkdesk_sandbox.controlplane.errors import CommandError, RequestError
 from talkdesk_sandbox.controlplane.network import Claim, Network, NodeTLS
 from talkdesk_sandbox.controlplane.programs import Program
 from talkdesk_sandbox.controlplane.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _START_SECONDS = 60.0
 _COMMAND_SECONDS = 300.0
+_REQUEST_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
 _READ_SIZE = 1 << 16
 
@@ -42,6 +43,7 @@ class ControlPlane:
         network: the addresses of this control plane; ``network_file`` holds the same for its node.
         node_tls: with what the node serves ``kubectl logs``.
         directory: everything of this control plane; private, removed by ``stop``.
+        start_seconds: how long it took until it was usable.
     """
 
     def __init__(self, *, assets: Assets, workspace: Workspace, claim: Claim) -> None:
@@ -51,6 +53,7 @@ class ControlPlane:
         self._workspace = workspace
         self._claim = claim
         self._programs: list[Program] = []
+        self.start_seconds = 0.0
         ports = claim.ports(4)
         self._ports = servers.Ports(*ports)
         self._certificates = workspace.folder("certificates")
@@ -66,6 +69,12 @@ class ControlPlane:
             "admin", common_name="talkdesk-sandbox-admin", organizations=["system:masters"]
         )
         self._files = self._lay_out(authority)
+        self._http = httpx.Client(
+            base_url=self.url,
+            verify=_tls(self.ca_file, self._admin),
+            trust_env=False,
+            timeout=_REQUEST_SECONDS,
+        )
         node = authority.issue("node", common_name="node", hosts=["127.0.0.1", "localhost"])
         self.node_tls = NodeTLS(certificate=node.certificate, key=node.key, client_ca=self.ca_file)
         self.network: Network = claim.network.model_copy(update={"node_tls": self.node_tls})
@@ -135,6 +144,7 @@ class ControlPlane:
             workspace = Workspace.create()
             undo.callback(workspace.close)
             plane = cls(assets=programs, workspace=workspace, claim=claim)
+            undo.callback(plane._http.close)
             undo.callback(plane._end_programs)
             plane._launch(unsafe_no_fsync=unsafe_no_fsync, audit_level=audit_level)
             undo.pop_all()
@@ -143,7 +153,8 @@ class ControlPlane:
     def _launch(self, *, unsafe_no_fsync: bool, audit_level: servers.AuditLevel) -> None:
         files, ports = self._files, self._ports
         write_private(files.audit_policy, servers.audit_policy(audit_level).encode())
-        deadline = time.monotonic() + _START_SECONDS
+        began = time.monotonic()
+        deadline = began + _START_SECONDS
         self._run("etcd", servers.etcd(self.bin("etcd"), files, ports, unsafe_no_fsync=unsafe_no_fsync))
         # It waits for etcd by itself, so that both start at once.
         apiserver = self._run(
@@ -152,14 +163,14 @@ class ControlPlane:
                 self.bin("kube-apiserver"), files, ports, service_cidr=self.network.service_cidr
             ),
         )
-        with self._client() as client:
-            self._wait(apiserver, lambda: _is_ok(client, f"{self.url}/readyz"), "ready", deadline)
-            manager = self._run(
-                "kube-controller-manager",
-                servers.controller_manager(self.bin("kube-controller-manager"), files, ports),
-            )
-            account = f"{self.url}/api/v1/namespaces/default/serviceaccounts/default"
-            self._wait(manager, lambda: _is_ok(client, account), "making service accounts", deadline)
+        self._wait(apiserver, lambda: self._is_there("/readyz"), "ready", deadline)
+        manager = self._run(
+            "kube-controller-manager",
+            servers.controller_manager(self.bin("kube-controller-manager"), files, ports),
+        )
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._wait(manager, lambda: self._is_there(account), "making service accounts", deadline)
+        self.start_seconds = time.monotonic() - began
 
     def _run(self, name: str, command: list[str]) -> Program:
         program = Program.start(name, command, log=self._logs / f"{name}.log", cwd=self.directory)
@@ -174,9 +185,16 @@ class ControlPlane:
 
         program.wait_until(checked, what=what, seconds=deadline - time.monotonic())
 
+    def _is_there(self, path: str) -> bool:
+        try:
+            return self._http.get(path).is_success
+        except httpx.TransportError:
+            return False
+
     def stop(self) -> None:
         """End all programs and remove the folder. Idempotent."""
         self._end_programs()
+        self._http.close()
         self._workspace.close()
         self._claim.close()
 
@@ -238,31 +256,34 @@ class ControlPlane:
             raise CommandError(command=label, exit_code=result.returncode, stderr=result.stderr)
         return result.stdout
 
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One request as administrator, without the start of a kubectl: ``("GET", "/api/v1/namespaces")``.
+
+        Returns the object answered. RequestError when the answer is none of success.
+        """
+        answer = self._http.request(method, path, json=body)
+        if answer.is_error:
+            raise RequestError(method=method, path=path, code=answer.status_code, text=answer.text)
+        answered: dict[str, Any] = answer.json()
+        return answered
+
     def kubeconfig_for(self, service_account: str, namespace: str) -> Path:
         """A kubeconfig that acts as a service account, with a token for a day (inline and as ``tokenFile``).
 
-        Raises ControlPlaneError when the service account does not exist.
+        Raises RequestError when the service account does not exist.
         """
         request = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": _TOKEN_SECONDS},
         }
-        with self._client() as client:
-            answer = client.post(
-                f"{self.url}/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token",
-                json=request,
-            )
-        if answer.is_error:
-            raise ControlPlaneError(
-                f"no token for service account {namespace}/{service_account}: HTTP {answer.status_code}:"
-                f" {answer.json().get('message', '')}"
-            )
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
+        token = self.request("POST", path, request)["status"]["token"]
         return kubeconfig.write_with_token(
             self._tokens / f"{namespace}-{service_account}",
             url=self.url,
             ca_file=self.ca_file,
-            token=answer.json()["status"]["token"],
+            token=token,
             namespace=namespace,
         )
 
@@ -282,18 +303,8 @@ class ControlPlane:
                 if line.endswith(b"\n"):
                     yield json.loads(line)
 
-    def _client(self) -> httpx.Client:
-        return httpx.Client(verify=_tls(self.ca_file, self._admin), trust_env=False, timeout=5.0)
-
 
 def _tls(ca_file: Path, client: KeyPair) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file))
     context.load_cert_chain(client.certificate, client.key)
     return context
-
-
-def _is_ok(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(url).is_success
-    except httpx.TransportError:
-        return False

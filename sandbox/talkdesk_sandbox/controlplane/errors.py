@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 class ControlPlaneError(RuntimeError):
     """Base of every error of this package; its text is one line for a person, details follow it."""
@@ -13,6 +15,19 @@ class AssetsError(ControlPlaneError):
 
 class StartError(ControlPlaneError):
     """A program of the control plane ended, or was not ready in time; carries the end of its log."""
+
+
+class RequestError(ControlPlaneError):
+    """The API server refused a request; ``code`` is the HTTP status, ``reason`` that of its Status object."""
+
+    def __init__(self, *, method: str, path: str, code: int, text: str) -> None:
+        try:
+            status = json.loads(text)
+        except ValueError:
+            status = {"message": text[:200]}
+        super().__init__(f"{method} {path}: HTTP {code}: {status.get('message', '')}")
+        self.code = code
+        self.reason: str = status.get("reason", "")
 
 
 class CommandError(ControlPlaneError):

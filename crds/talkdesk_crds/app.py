@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
+    MAP,
     WHOLE,
     Conditions,
     DnsLabel,
@@ -67,10 +68,12 @@ class TemplateMeta(Model):
     labels: Annotated[
         dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=512)]],
         Field(max_length=32),
+        MAP,
     ] = Field(default_factory=dict)
     annotations: Annotated[
         dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=16384)]],
         Field(max_length=32),
+        MAP,
     ] = Field(default_factory=dict)
 
 
@@ -136,6 +139,7 @@ class Plan(Model):
     quota: Annotated[
         dict[Annotated[str, Field(max_length=128)], Quantity],
         Field(max_length=32, description="hard limits of the tenant's ResourceQuota, by resource name"),
+        MAP,
     ] = Field(default_factory=lambda: {"requests.cpu": "2", "requests.memory": "4Gi", "pods": "20"})
     container_defaults: ContainerDefaults = Field(default_factory=ContainerDefaults)
 
@@ -202,7 +206,7 @@ class TalkdeskAppSpec(Model):
     """What the platform engineer declares."""
 
     app_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("appId"))]
-    regions: Annotated[dict[RegionName, Region], Field(min_length=1, max_length=32)]
+    regions: Annotated[dict[RegionName, Region], Field(min_length=1, max_length=32), MAP]
     base_domain: Annotated[HostName, Field(description="tenants live at <tenant>.<baseDomain>")]
     service: ServiceRef
     template: Annotated[list[TemplateObject], Field(max_length=64, json_schema_extra=ATOMIC_LIST)]

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from talkdesk_crds.app import RegionName
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
+    MAP,
     MAX_INTEGER,
     WHOLE,
     Conditions,
@@ -118,6 +119,7 @@ class FromTalkdesk(Model):
     links: Annotated[
         dict[Annotated[str, Field(min_length=1, max_length=64)], Link],
         Field(max_length=32),
+        MAP,
     ] = Field(default_factory=dict)
     recent: Annotated[list[RecentEvent], Field(max_length=20, json_schema_extra=ATOMIC_LIST)] = Field(
         default_factory=list

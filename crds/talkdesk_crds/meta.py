@@ -101,7 +101,19 @@ def _whole(value: Any) -> Any:
     return value
 
 
-#: Put last into the ``Annotated`` of every integer.
+def _entries(value: Any) -> Any:
+    # As with fields, the server drops an entry that is null where null is not allowed.
+    return (
+        {key: entry for key, entry in value.items() if entry is not None}
+        if isinstance(value, dict)
+        else value
+    )
+
+
+#: Put last into the ``Annotated`` of every map.
+MAP = BeforeValidator(_entries)
+#: Put last into the ``Annotated`` of every integer, unless CEL computes with it: CEL takes no 3.0 for the
+#: integer 3, and such a field is ``strict`` instead.
 WHOLE = BeforeValidator(_whole)
 #: The greatest integer that every reader of JSON holds exactly.
 MAX_INTEGER = 2**53 - 1

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from talkdesk_crds.meta import (
-    WHOLE,
+    MAP,
     Flag,
     Model,
     ObjectMeta,
@@ -26,9 +26,12 @@ from talkdesk_crds.meta import (
 USERS_PER_SLICE = 400
 
 
+_BUCKETS = [2**power for power in range(17)]
+
+
 def _power_of_two(buckets: int) -> int:
-    if buckets & (buckets - 1):
-        raise ValueError("must be a power of two")
+    if buckets not in _BUCKETS:
+        raise ValueError("must be a power of two, 65536 at most")
     return buckets
 
 
@@ -67,24 +70,20 @@ class TalkdeskUserSliceSpec(Model):
     buckets: Annotated[
         int,
         Field(
-            ge=1,
-            le=65536,
-            description="how many buckets this generation has: a power of two",
+            strict=True,
+            description="how many buckets this generation has: a power of two, 65536 at most",
             json_schema_extra=validations(
                 cel("self == oldSelf", "buckets is immutable"),
-                cel(
-                    f"self in [{', '.join(str(2**power) for power in range(17))}]",
-                    "must be a power of two",
-                ),
+                cel(f"self in {_BUCKETS}", "must be a power of two, 65536 at most"),
             ),
         ),
-        WHOLE,
         AfterValidator(_power_of_two),
     ]
-    bucket: Annotated[int, Field(ge=0, le=65535, json_schema_extra=immutable("bucket")), WHOLE]
+    bucket: Annotated[int, Field(strict=True, ge=0, le=65535, json_schema_extra=immutable("bucket"))]
     users: Annotated[
         dict[TalkdeskId, LicensedUser],
         Field(max_length=USERS_PER_SLICE, json_schema_extra={"x-kubernetes-map-type": "atomic"}),
+        MAP,
     ] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -28,11 +28,13 @@ async def open_story(
     *,
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
     patience: float = PATIENCE,
+    events_url: str | None = None,
 ) -> AsyncIterator[Story]:
     """A story that can be played on ``environment``.
 
     :param tell: hears every new entry of the stand-in's ledger.
     :param patience: seconds that each effect may take.
+    :param events_url: where Talkdesk sends the app's events; by default the webhook's Service.
     """
     async with (
         await Kube.connect(KubeSettings(kubeconfig=environment.control_plane.kubeconfig)) as kube,
@@ -40,7 +42,8 @@ async def open_story(
         httpx.AsyncClient(trust_env=False, timeout=2) as tenants,
     ):
         marketplace = Marketplace(http=control, tell=tell)
-        app_id = await _register(environment, marketplace)
+        url = events_url or await asyncio.to_thread(lambda: environment.events_url)
+        app_id = await _register(marketplace, events_url=url)
         app = demo_app(app_id=app_id, regions=environment.stand_in.regions)
         await kube.apply(app, field_manager="talkdesk-sandbox")
         yield Story(
@@ -53,8 +56,7 @@ async def open_story(
         )
 
 
-async def _register(environment: Environment, marketplace: Marketplace) -> str:
-    events_url = await asyncio.to_thread(lambda: environment.events_url)
+async def _register(marketplace: Marketplace, *, events_url: str) -> str:
     app = await marketplace.post(
         "/control/apps",
         {

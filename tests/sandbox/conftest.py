@@ -1,0 +1,48 @@
+"""The whole sandbox, once for all tests that ask for it, with interceptors where faults are to be made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from talkdesk_sandbox.environment import Environment, running
+from talkdesk_sandbox.interceptor import before_talkdesk, before_webhook
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from talkdesk_sandbox.interceptor.between import Interceptor
+
+
+@dataclass
+class Intercepted:
+    """A sandbox; all that its product says to Talkdesk, and all deliveries, pass interceptors."""
+
+    environment: Environment
+    talkdesk: Interceptor
+    deliveries: Interceptor
+
+    @property
+    def events_url(self) -> str:
+        """What the app is registered with instead of the webhook's own address."""
+        return f"{self.deliveries.url}/events"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sandbox() -> AsyncIterator[Intercepted]:
+    """One for the run. A test that changes something in it changes it back."""
+    async with contextlib.AsyncExitStack() as stack:
+        up = running()
+        environment = await asyncio.to_thread(up.__enter__)
+        stack.push_async_callback(asyncio.to_thread, up.__exit__, None, None, None)
+        talkdesk = await stack.enter_async_context(before_talkdesk(environment.stand_in))
+        assert talkdesk.ca_file is not None
+        egress = {"proxy": talkdesk.url, "ca": talkdesk.ca_file.read_text()}
+        await asyncio.to_thread(environment.release.install, {"egress": egress})
+        target = environment.events_url.removesuffix("/events")
+        deliveries = await stack.enter_async_context(before_webhook(target))
+        yield Intercepted(environment, talkdesk, deliveries)

@@ -1,0 +1,259 @@
+"""Each effect is taken away in turn, from outside the product, and the story fails at the right step.
+
+RBAC is narrowed in the live roles, proxies drop or refuse what passes, the demo's image is broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from talkdesk_sandbox.interceptor import Cut, Exchange, passing
+from talkdesk_sandbox.story.opening import open_story
+from talkdesk_sandbox.story.script import Story, play
+from talkdesk_sandbox.story.step import NOT_REACHED
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from talkdesk_sandbox.controlplane import ControlPlane
+    from talkdesk_sandbox.environment import Environment
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
+
+#: Seconds an effect may take here: long enough for what works, short enough for what does not.
+PATIENCE = 12.0
+
+
+class Damage:
+    """Something that takes an effect away; ``undo`` brings it back."""
+
+    async def do(self, sandbox: Any, story: Story) -> None:
+        raise NotImplementedError
+
+    async def undo(self, sandbox: Any) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class NoRight(Damage):
+    """``verb`` on ``resource`` is gone from a live role of the release."""
+
+    role: str
+    resource: str
+    verb: str
+    _path: tuple[str, ...] = ()
+    _before: str = ""
+
+    async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
+        await asyncio.to_thread(self._take, sandbox.environment)
+
+    def _take(self, environment: Environment) -> None:
+        release, plane = environment.release, environment.control_plane
+        self._path = {
+            "webhook": ("role", "td-webhook", "--namespace", release.namespace),
+            "webhook-credentials": ("role", "td-webhook", "--namespace", release.credentials_namespace),
+            "operator": ("role", "td-operator", "--namespace", release.namespace),
+            "operator-credentials": ("role", "td-operator", "--namespace", release.credentials_namespace),
+            "cluster": ("clusterrole", f"{release.namespace}-td-operator"),
+            "tenant": ("clusterrole", release.tenant_cluster_role),
+        }[self.role]
+        self._before = plane.kubectl("get", *self._path, "--output", "json")
+        rules = json.loads(self._before)["rules"]
+        kept, hit = [], False
+        for rule in rules:
+            if self.resource in rule["resources"] and self.verb in rule["verbs"]:
+                hit = True
+                others = [name for name in rule["resources"] if name != self.resource]
+                verbs = [verb for verb in rule["verbs"] if verb != self.verb]
+                kept += [{**rule, "resources": others}] if others else []
+                kept += [{**rule, "resources": [self.resource], "verbs": verbs}] if verbs else []
+            else:
+                kept.append(rule)
+        assert hit, f"{self.role} has no {self.verb} on {self.resource}"
+        _patch_rules(plane, self._path, kept)
+
+    async def undo(self, sandbox: Any) -> None:
+        rules = json.loads(self._before)["rules"]
+        await asyncio.to_thread(_patch_rules, sandbox.environment.control_plane, self._path, rules)
+
+
+def _patch_rules(plane: ControlPlane, path: tuple[str, ...], rules: list[dict[str, Any]]) -> None:
+    plane.kubectl("patch", *path, "--type", "merge", "--patch", json.dumps({"rules": rules}))
+
+
+@dataclass
+class Undelivered(Damage):
+    """Events of ``type`` do not reach the webhook."""
+
+    type: str
+
+    async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
+        async def rule(exchange: Exchange) -> web.StreamResponse:
+            if json.loads(exchange.body).get("type") == self.type:
+                raise Cut
+            return await exchange.forward()
+
+        sandbox.deliveries.rule = rule
+
+    async def undo(self, sandbox: Any) -> None:
+        sandbox.deliveries.rule = passing
+
+
+@dataclass
+class Refused(Damage):
+    """Talkdesk seems to answer ``status`` to requests whose path ends so."""
+
+    method: str
+    ending: str
+    status: int = 503
+
+    async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
+        async def rule(exchange: Exchange) -> web.StreamResponse:
+            if exchange.method == self.method and exchange.path.endswith(self.ending):
+                return web.json_response({"error": "unavailable"}, status=self.status)
+            return await exchange.forward()
+
+        sandbox.talkdesk.rule = rule
+
+    async def undo(self, sandbox: Any) -> None:
+        sandbox.talkdesk.rule = passing
+
+
+@dataclass
+class BrokenImage(Damage):
+    """The template names an image that cannot be run."""
+
+    image: str = "talkdesk-nowhere:1"
+
+    async def do(self, sandbox: Any, story: Story) -> None:
+        def replace() -> None:
+            plane, namespace = sandbox.environment.control_plane, sandbox.environment.release.namespace
+            app = json.loads(plane.kubectl("get", "tda", "demo", "-n", namespace, "-o", "json"))
+            assert app["spec"]["appId"] == story.app_id
+            pods = app["spec"]["template"][0]["spec"]["template"]["spec"]
+            pods["containers"][0]["image"] = self.image
+            patch = json.dumps({"spec": {"template": app["spec"]["template"]}})
+            plane.kubectl("patch", "tda", "demo", "-n", namespace, "--type", "merge", "--patch", patch)
+
+        await asyncio.to_thread(replace)
+
+    async def undo(self, sandbox: Any) -> None:
+        """The next story declares the app anew."""
+
+
+@dataclass
+class TenantDeleted(Damage):
+    """Somebody deletes the tenant's namespace."""
+
+    async def do(self, sandbox: Any, story: Story) -> None:
+        name = story.tenant["metadata"]["name"]
+        await asyncio.to_thread(
+            sandbox.environment.control_plane.kubectl, "delete", "namespace", name, "--wait=false"
+        )
+
+    async def undo(self, sandbox: Any) -> None:
+        """The account of the story is not used again."""
+
+
+@dataclass
+class Both(Damage):
+    """A right that is gone, and the object that it would bring back, deleted."""
+
+    right: NoRight
+    kind: str
+
+    async def do(self, sandbox: Any, story: Story) -> None:
+        await self.right.do(sandbox, story)
+        name = story.tenant["metadata"]["name"]
+        await asyncio.to_thread(
+            sandbox.environment.control_plane.kubectl, "delete", self.kind, "--all", "--namespace", name
+        )
+
+    async def undo(self, sandbox: Any) -> None:
+        await self.right.undo(sandbox)
+
+
+@dataclass
+class DamagedStory(Story):
+    """Does the damage right before the step ``at``."""
+
+    sandbox: Any = None
+    damage: Damage = field(default_factory=Damage)
+    at: str = ""
+    met: bool = False
+
+    def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+        return [(name, self._damaged(name, step)) for name, step in super().steps()]
+
+    def _damaged(self, name: str, step: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+        async def run() -> str:
+            if name == self.at:
+                self.met = True
+                await self.damage.do(self.sandbox, self)
+            return await step()
+
+        return run
+
+
+FIRST = "a customer appears"
+#: What is damaged, before which step, and the step that must fail.
+CASES: list[tuple[Damage, str, str]] = [
+    (NoRight("webhook", "talkdeskinstallations", "create"), FIRST, "install: event stored"),
+    (NoRight("webhook-credentials", "secrets", "create"), FIRST, "install: event stored"),
+    (NoRight("cluster", "namespaces", "create"), FIRST, "install: tenant made"),
+    (NoRight("tenant", "resourcequotas", "create"), FIRST, "install: tenant made"),
+    (NoRight("tenant", "configmaps", "create"), FIRST, "install: account record written"),
+    (NoRight("operator", "talkdeskuserslices", "create"), FIRST, "install: users licensed"),
+    (BrokenImage(), FIRST, "install: app answers"),
+    (Refused("POST", "/state"), FIRST, "install: approved"),
+    (Undelivered("app.trial_started"), FIRST, "trial: start stored"),
+    (Undelivered("app.updated"), FIRST, "update: event stored"),
+    (Refused("GET", "/users"), "update: event stored", "update: users changed"),
+    (Refused("POST", "/state"), "update: event stored", "update: approved"),
+    (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
+    (NoRight("tenant", "deployments", "patch"), "uninstall: event stored", "uninstall: app suspended"),
+    (Refused("POST", "/state"), "uninstall: event stored", "uninstall: approved"),
+    (TenantDeleted(), "uninstall: tenant kept", "uninstall: tenant kept"),
+    (Undelivered("app.installed"), "reinstall: event stored", "reinstall: event stored"),
+    (NoRight("tenant", "deployments", "patch"), "reinstall: event stored", "reinstall: same tenant resumed"),
+    (
+        NoRight("operator", "talkdeskuserslices", "create"),
+        "reinstall: event stored",
+        "reinstall: users licensed",
+    ),
+    (
+        Both(NoRight("tenant", "services", "create"), "services"),
+        "reinstall: app answers",
+        "reinstall: app answers",
+    ),
+    (Refused("POST", "/state"), "reinstall: event stored", "reinstall: approved"),
+]
+
+
+@pytest.mark.parametrize(("damage", "at", "fails"), CASES, ids=lambda value: str(value)[:60])
+async def test_the_story_fails_where_its_effect_was_taken_away(
+    sandbox: Any, damage: Damage, at: str, fails: str
+) -> None:
+    async with open_story(sandbox.environment, patience=PATIENCE, events_url=sandbox.events_url) as plain:
+        story = DamagedStory(**vars(plain), sandbox=sandbox, damage=damage, at=at)
+        try:
+            results = await play(story, tell=lambda _: None)
+        finally:
+            if story.met:
+                await damage.undo(sandbox)
+    failed = [result for result in results if not result.ok]
+    assert failed, "the story passed although an effect was missing"
+    assert failed[0].name == fails, failed[0]
+    assert {result.detail for result in failed[1:]} <= {NOT_REACHED}
+
+
+async def test_the_story_passes_through_the_interceptors_when_nothing_is_damaged(sandbox: Any) -> None:
+    async with open_story(sandbox.environment, events_url=sandbox.events_url) as story:
+        results = await play(story, tell=lambda _: None)
+    assert all(result.ok for result in results), [result for result in results if not result.ok]

@@ -1,0 +1,141 @@
+"""The story as a newcomer sees it: by the command, on a real cluster, with nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from talkdesk_sandbox.story.step import StepResult, report_json, write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "talkdesk_cli", "sandbox"]
+
+
+def _descendants(pid: int) -> set[int]:
+    """Processes below ``pid``, itself included, as /proc shows them now."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _is_open(url: str) -> bool:
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "127.0.0.1", parts.port or 80)) == 0
+
+
+def _wait(condition: Iterator[bool], *, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    for holds in condition:
+        if holds:
+            return
+        assert time.monotonic() < deadline, f"after {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@pytest.mark.sandbox
+def test_once_observes_the_story_reports_it_and_times_ten_installs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [*COMMAND, "--once", "--report", str(report), "--installs", "10"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    with capsys.disabled():
+        print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(report.read_text())
+    assert told["ok"] is True
+    assert [set(step) for step in told["steps"]] == [{"name", "ok", "seconds", "detail"}] * len(told["steps"])
+    assert len(told["steps"]) == 20
+    assert all(step["ok"] for step in told["steps"])
+    assert re.search(r"10 installs, median from event to approval [0-9.]+ s: ours [0-9.]+ s", done.stdout)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
+    ending: signal.Signals, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with output.open("w") as sink:
+        running = subprocess.Popen(COMMAND, stdout=sink, stderr=sink, env=environment, start_new_session=True)
+    try:
+        _wait(
+            (
+                "stays up until Ctrl-C" in output.read_text() or running.poll() is not None
+                for _ in iter(int, 1)
+            ),
+            seconds=180,
+            what=f"the sandbox is not up: {output.read_text()}",
+        )
+        assert running.poll() is None, output.read_text()
+        control = re.search(r"http://127\.0\.0\.1:\d+", output.read_text())
+        kubeconfig = re.search(r"KUBECONFIG=(\S+)", output.read_text())
+        assert control is not None
+        assert kubeconfig is not None
+        server = re.search(r"server: (\S+)", Path(kubeconfig[1]).read_text())
+        assert server is not None
+        assert _is_open(control[0])
+        assert _is_open(server[1])
+        started = _descendants(running.pid)
+        assert len(started) > 5
+    finally:
+        running.send_signal(ending)
+        running.wait(timeout=60)
+    _wait(
+        (not any(_alive(pid) for pid in started) for _ in iter(int, 1)),
+        seconds=10,
+        what="processes of the sandbox are still there",
+    )
+    assert not _is_open(control[0])
+    assert not _is_open(server[1])
+    assert not Path(kubeconfig[1]).exists()
+    assert running.returncode == 0
+
+
+def test_a_report_is_ok_only_when_every_step_was_observed(tmp_path: Path) -> None:
+    seen = StepResult("a", ok=True, seconds=1.23456, detail="x")
+    missed = StepResult("b", ok=False, seconds=0, detail="y")
+    assert json.loads(report_json([seen, seen]))["ok"] is True
+    assert json.loads(report_json([seen, missed]))["ok"] is False
+    assert json.loads(report_json([]))["ok"] is False
+    write_report(tmp_path / "r.json", [seen])
+    assert json.loads((tmp_path / "r.json").read_text()) == {
+        "ok": True,
+        "steps": [{"name": "a", "ok": True, "seconds": 1.235, "detail": "x"}],
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from talkdesk_sandbox.talkdesk.ledger import Kind, shown_body
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
 
 if TYPE_CHECKING:
+    from talkdesk_sandbox.talkdesk.faults import Fault
     from talkdesk_sandbox.talkdesk.tokens import Grant
 
 Shape = Literal["common", "error", "oauth"]
@@ -102,7 +104,8 @@ async def public(request: web.Request, handler: Handler) -> web.StreamResponse:
     response: web.StreamResponse
     try:
         _place(request)
-        response = await handler(request)
+        fault = talkdesk.faults.take(request.method, request.path)
+        response = await (_faulty(request, handler, fault) if fault else handler(request))
     except RefusalError as refused:
         response = answer(request, refused.body, status=refused.status)
     except web.HTTPException as failed:
@@ -120,6 +123,24 @@ async def public(request: web.Request, handler: Handler) -> web.StreamResponse:
         detail=noted.detail,
     )
     return response
+
+
+async def _faulty(request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
+    """Handle the request, or not, as the fault says."""
+    about(request).detail["fault"] = {"when": fault.when, "cut": fault.cut, "status": fault.status}
+    response: web.StreamResponse | None = None
+    if fault.when == "after":
+        try:
+            response = await handler(request)
+        except RefusalError as refused:
+            response = answer(request, refused.body, status=refused.status)
+    await asyncio.sleep(fault.delay_seconds)
+    if fault.cut and request.transport:
+        request.transport.abort()
+    if fault.cut or fault.status:
+        response = answer(request, fault.body, status=fault.status or 503)
+        response.headers.update(fault.headers)
+    return response or await handler(request)
 
 
 def _place(request: web.Request) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -33,10 +32,10 @@ _INSTALLATION = "/apps/{app_id}/installations/{installation_id}"
 
 @routes.get("/events/signature-keys/{key_id}")
 async def signature_key(request: web.Request) -> web.Response:
-    """A signing key, expired or not; every region's gateway knows them all. No authentication."""
+    """A signing key, expired or not. No authentication."""
     talkdesk = request.app[TALKDESK]
     key = talkdesk.signing_keys.get(request.match_info["key_id"])
-    if key is None:
+    if key is None or key.region not in {None, host_of(request).region}:
         raise refusal(404, "no such signature key")
     return answer(request, signing_key_record(key, switches=talkdesk.switches))
 
@@ -183,7 +182,7 @@ def _paging(request: web.Request) -> tuple[int, int]:
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
         body = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, LookupError, RecursionError):
         body = None
     if request.content_type != "application/json" or not isinstance(body, dict):
         raise refusal(400, "the request is a JSON object")

@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+_LOG = logging.getLogger(__name__)
 
 
 class Clock:
@@ -61,7 +64,7 @@ class Agenda:
         """Run ``work`` beside everything else; moving the clock waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._done)
 
     async def settle(self) -> None:
         """Wait for the work that is running now."""
@@ -104,6 +107,11 @@ class Agenda:
         for task in set(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (failure := task.exception()):
+            _LOG.error("work on the agenda failed", exc_info=failure)
 
     def _fire(self) -> None:
         now = self.clock.now()

@@ -196,10 +196,25 @@ async def create_signing_key(request: web.Request) -> web.Response:
     talkdesk = request.app[TALKDESK]
     body = await _read(request, bodies.NewSigningKey)
     if body.current:
-        key = talkdesk.rotate_signing_key()
+        key = talkdesk.rotate_signing_keys()
     else:
         key = talkdesk.new_signing_key(expires_at=body.expires_at)
     return web.json_response(key_state(key), status=201)
+
+
+@routes.post("/control/faults")
+async def add_fault(request: web.Request) -> web.Response:
+    """Talkdesk's public hosts misbehave for some of the next requests."""
+    fault = (await _read(request, bodies.NewFault)).to_fault()
+    request.app[TALKDESK].faults.waiting.append(fault)
+    return web.json_response({"waiting": len(request.app[TALKDESK].faults.waiting)}, status=201)
+
+
+@routes.delete("/control/faults")
+async def clear_faults(request: web.Request) -> web.Response:
+    """No faults any more."""
+    request.app[TALKDESK].faults.waiting.clear()
+    return web.json_response({"waiting": 0})
 
 
 @routes.get("/control/clock")

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import (
+    AwareDatetime,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
 
 from talkdesk_sandbox.talkdesk.deliveries import Event
+from talkdesk_sandbox.talkdesk.faults import Fault
 from talkdesk_sandbox.talkdesk.hosts import Region
 from talkdesk_sandbox.talkdesk.keys import new_id
 from talkdesk_sandbox.talkdesk.model import Plan
@@ -148,6 +159,33 @@ class NewSigningKey(_Body):
 
     current: bool = True
     expires_at: AwareDatetime | None = None
+
+
+class NewFault(_Body):
+    """A fault, as :class:`Fault` tells it."""
+
+    path: str = ".*"
+    method: Literal["GET", "POST"] | None = None
+    times: Annotated[int, Field(ge=1)] = 1
+    when: Literal["before", "after"] = "before"
+    status: Annotated[int, Field(ge=200, le=599)] | None = None
+    cut: bool = False
+    headers: dict[str, str] = {}
+    body: Any = None
+    delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
+
+    @field_validator("path")
+    @classmethod
+    def _is_pattern(cls, path: str) -> str:
+        try:
+            re.compile(path)
+        except re.error as wrong:
+            raise ValueError(f"no regular expression: {wrong}") from None
+        return path
+
+    def to_fault(self) -> Fault:
+        """As a value."""
+        return Fault(**self.model_dump())
 
 
 class AnyObject(RootModel[dict[str, Any]]):

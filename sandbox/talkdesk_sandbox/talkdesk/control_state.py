@@ -57,6 +57,7 @@ def key_state(key: SigningKey) -> dict[str, Any]:
     """A signing key's public side."""
     return {
         "id": key.id,
+        "region": key.region,
         "curve": key.curve,
         "form": key.form,
         "created_at": millis_time(key.created_at),
@@ -70,12 +71,16 @@ def _credential(credential: Credential) -> dict[str, Any]:
     return shown
 
 
-def _plain(value: Any) -> Any:
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
     """JSON: times as text, tuples as lists."""
+    return {key: _plain_value(value) for key, value in fields.items()}
+
+
+def _plain_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return millis_time(value)
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return _plain(value)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain_value(item) for item in value]
     return value

@@ -77,7 +77,7 @@ class Deliveries:
         agenda: Agenda,
         ledger: Ledger,
         events_url: Callable[[str], str],
-        signing_key: Callable[[str | None], SigningKey],
+        signing_key: Callable[[Event], SigningKey],
         switches: Callable[[], Switches],
     ) -> None:
         self._agenda = agenda
@@ -111,7 +111,7 @@ class Deliveries:
 
     async def _deliver(self, event: Event, *, number: int, first_at: datetime) -> None:
         switches = self._switches()
-        key = self._signing_key(event.key_id)
+        key = self._signing_key(event)
         signature = key.sign(event.body if event.signed is None else event.signed, switches=switches)
         url = self._events_url(event.app_id)
         headers = {

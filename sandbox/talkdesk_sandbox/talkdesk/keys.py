@@ -95,9 +95,10 @@ def _written(der: bytes, *, label: str, form: str) -> str:
 @dataclass(frozen=True, kw_only=True)
 class SigningKey:
     """A key that signs deliveries. ``form`` is how its public half is published: fixed at its birth,
-    for receivers keep it by its id."""
+    for receivers keep it by its id. ``region`` is the only gateway that serves it; None: all do."""
 
     id: str
+    region: str | None
     curve: Curve
     form: str
     created_at: datetime
@@ -131,10 +132,13 @@ class SigningKey:
         return now < turn and self.curve == switches.signature_curve and self.form == switches.key_encoding
 
 
-def new_signing_key(*, now: datetime, switches: Switches, expires_at: datetime | None = None) -> SigningKey:
+def new_signing_key(
+    *, region: str | None, now: datetime, switches: Switches, expires_at: datetime | None = None
+) -> SigningKey:
     """A fresh signing key of the switched curve and form."""
     return SigningKey(
         id=new_id(),
+        region=region,
         curve=switches.signature_curve,
         form=switches.key_encoding,
         created_at=now,

@@ -117,7 +117,7 @@ def update(
     switches: Switches,
 ) -> Change:
     """An admin changes users or plan. Removing users keeps their licences; adding beyond them buys more."""
-    installation = _free(installation, switches=switches, now=now)
+    installation = _free(installation, for_="update", switches=switches, now=now)
     if installation.state not in {"completed", "suspended"}:
         raise NotPossibleError(
             f"installation {installation.id} is {installation.state}: it cannot be updated"
@@ -160,7 +160,7 @@ def uninstall(
     installation: Installation, *, reason: dict[str, Any], event_id: str, now: datetime, switches: Switches
 ) -> Change:
     """An admin uninstalls: the state says so at once, the credentials live until the answer or 7 days."""
-    installation = _free(installation, switches=switches, now=now)
+    installation = _free(installation, for_="uninstall", switches=switches, now=now)
     if not installation.live:
         raise NotPossibleError(
             f"installation {installation.id} is {installation.state}: nothing to uninstall"
@@ -214,7 +214,11 @@ def answer(
         change = _installed(settled, verdict=verdict, now=now, switches=switches)
     elif pending.kind == "update":
         change = _updated(settled, pending=pending, verdict=verdict, now=now, switches=switches)
-    elif verdict == "reject" and switches.rejected_uninstall == "restored":
+    elif (
+        verdict == "reject"
+        and switches.rejected_uninstall == "restored"
+        and pending.previous_state in {"completed", "suspended"}
+    ):
         change = Change(installation=replace(settled, state=pending.previous_state))
     else:
         change = Change(installation=_uninstalled(settled, switches=switches))
@@ -378,16 +382,19 @@ def listed_subscription(installation: Installation, *, switches: Switches) -> Su
     return installation.subscription
 
 
-def _free(installation: Installation, *, switches: Switches, now: datetime) -> Installation:
-    """The installation with nothing pending, or NotPossibleError."""
+def _free(
+    installation: Installation, *, for_: Literal["update", "uninstall"], switches: Switches, now: datetime
+) -> Installation:
+    """The installation with nothing pending, or NotPossibleError. Only an uninstall replaces an install."""
     pending = installation.pending
     if pending is None:
         return installation
-    if switches.overlap == "refuse" or pending.kind == "uninstall":
+    replaceable = pending.kind == "update" or (pending.kind == "install" and for_ == "uninstall")
+    if switches.overlap == "refuse" or not replaceable:
         raise NotPossibleError(
-            f"installation {installation.id}: its {pending.kind} waits for an answer (event {pending.event_id})"
+            f"installation {installation.id}: {pending.kind} (event {pending.event_id}) waits for an answer"
         )
-    state = pending.previous_state or "completed"
+    state = pending.previous_state or installation.state
     return replace(installation, pending=None, state=state, updated_at=_later(installation, now))
 
 

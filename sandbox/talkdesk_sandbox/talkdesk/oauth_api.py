@@ -22,8 +22,6 @@ from talkdesk_sandbox.talkdesk.tokens import (
 )
 
 if TYPE_CHECKING:
-    from multidict import MultiMapping
-
     from talkdesk_sandbox.talkdesk.model import Account, Credential
     from talkdesk_sandbox.talkdesk.platform import Talkdesk
 
@@ -36,10 +34,13 @@ async def token(request: web.Request) -> web.Response:
     talkdesk, account = request.app[TALKDESK], _account(request)
     if request.content_type != "application/x-www-form-urlencoded":
         raise refusal(400, "the request is form-encoded", shape="oauth", error="invalid_request")
-    form = await request.post()
+    try:
+        form = await request.post()
+    except (ValueError, LookupError):
+        raise refusal(400, "the form cannot be read", shape="oauth", error="invalid_request") from None
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    if any(len(_all(form, name)) > 1 for name in fields):
-        raise refusal(400, "a parameter is repeated", shape="oauth", error="invalid_request")
+    if len(fields) != len(form):
+        raise refusal(400, "a parameter is repeated, or is a file", shape="oauth", error="invalid_request")
     try:
         grant, wire = _grant(request, talkdesk=talkdesk, account=account, fields=fields)
     except TokenRefusedError as refused:
@@ -63,12 +64,6 @@ async def certs(request: web.Request) -> web.Response:
     """The identity provider's public keys (JWKS)."""
     _account(request)
     return answer(request, request.app[TALKDESK].issuer.certs())
-
-
-def _all(
-    form: MultiMapping[str | bytearray | web.FileField], name: str
-) -> list[str | bytearray | web.FileField]:
-    return form.getall(name)
 
 
 def _account(request: web.Request) -> Account:

@@ -13,6 +13,8 @@ from talkdesk_sandbox.talkdesk import life
 from talkdesk_sandbox.talkdesk.clock import Agenda, Clock
 from talkdesk_sandbox.talkdesk.deliveries import Deliveries, Event
 from talkdesk_sandbox.talkdesk.envelopes import envelope, logout_data
+from talkdesk_sandbox.talkdesk.faults import Faults
+from talkdesk_sandbox.talkdesk.hosts import REGIONS
 from talkdesk_sandbox.talkdesk.keys import SigningKey, new_credentials, new_id, new_signing_key
 from talkdesk_sandbox.talkdesk.ledger import Ledger
 from talkdesk_sandbox.talkdesk.model import (
@@ -55,13 +57,14 @@ class Talkdesk:
         self.users: dict[str, User] = {}
         self.installations: dict[str, Installation] = {}
         self.signing_keys: dict[str, SigningKey] = {}
-        self._current_key = ""
+        self._current_keys: dict[str | None, str] = {}
+        self.faults = Faults()
         self._installation_of_client: dict[str, str] = {}
         self.deliveries = Deliveries(
             agenda=self.agenda,
             ledger=self.ledger,
             events_url=lambda app_id: self.app(app_id).events_url,
-            signing_key=self.signing_key,
+            signing_key=lambda event: self.signing_key(event.key_id, account_id=event.account_id),
             switches=lambda: self.switches,
         )
 
@@ -95,26 +98,33 @@ class Talkdesk:
             return None
         return installation, credential
 
-    def signing_key(self, key_id: str | None = None) -> SigningKey:
-        """The signing key of that id; without one the current key, made anew when it is time."""
+    def signing_key(self, key_id: str | None = None, *, account_id: str | None = None) -> SigningKey:
+        """The signing key of that id; without one the account's current key, made anew when it is time."""
         if key_id is not None:
             return _known(self.signing_keys, key_id, "signing key")
-        current = self.signing_keys.get(self._current_key)
+        region = None
+        if self.switches.key_gateways == "own":
+            account = self.accounts.get(account_id or "")
+            region = account.region if account else REGIONS[0]
+        current = self.signing_keys.get(self._current_keys.get(region, ""))
         if current is None or not current.fits(now=self.clock.now(), switches=self.switches):
-            current = self.new_signing_key()
-            self._current_key = current.id
+            current = self.new_signing_key(region=region)
+            self._current_keys[region] = current.id
         return current
 
-    def new_signing_key(self, *, expires_at: datetime | None = None) -> SigningKey:
-        """Make a key beside the current one."""
-        key = new_signing_key(now=self.clock.now(), switches=self.switches, expires_at=expires_at)
+    def new_signing_key(self, *, region: str | None = None, expires_at: datetime | None = None) -> SigningKey:
+        """Make a key beside the current ones."""
+        key = new_signing_key(
+            region=region, now=self.clock.now(), switches=self.switches, expires_at=expires_at
+        )
         self.signing_keys[key.id] = key
         return key
 
-    def rotate_signing_key(self) -> SigningKey:
-        """Sign with a new key from now on."""
+    def rotate_signing_keys(self) -> SigningKey:
+        """Sign with new keys from now on; answers the one that is not bound to a region."""
+        self._current_keys.clear()
         key = self.new_signing_key()
-        self._current_key = key.id
+        self._current_keys[None] = key.id
         return key
 
     def install(

@@ -33,6 +33,10 @@ class Switches(BaseModel):
         Literal["spki", "point", "pem"],
         Field(description="public_key of a signing key: Base64 of SPKI, of the bare point, or PEM text."),
     ] = "spki"
+    key_gateways: Annotated[
+        Literal["all", "own"],
+        Field(description="A signing key is served by every gateway, or only by its account's region."),
+    ] = "all"
     key_expiry: Annotated[
         Literal["present", "absent"], Field(description="Whether a signing key shows its expires_at.")
     ] = "present"

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 import json
+import math
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -85,27 +86,12 @@ def check_assertion(
 
     Raises :class:`TokenRefusedError` with 401 ``invalid_client`` and what is wrong.
     """
-    try:
-        parsed = jws.extract_compact(assertion.encode("ascii"))
-        header, claims = parsed.headers(), json.loads(parsed.payload)
-    except (JoseError, ValueError, RecursionError):
-        raise _unknown("client_assertion is no signed JWT") from None
-    if not isinstance(claims, dict):
-        raise _unknown("claims are no JSON object")
+    parsed, claims = _parsed(assertion)
     issuer = claims.get("iss")
     credential = credential_of(issuer) if isinstance(issuer, str) else None
-    if credential is None:
+    if not isinstance(issuer, str) or credential is None:
         raise _unknown("iss is no client of this account")
-    if header.get("alg") != credential.key_algorithm:
-        raise _unknown(f"alg must be {credential.key_algorithm}")
-    if header.get("kid") != credential.key_id:
-        raise _unknown("kid is not this client's key_id")
-    try:
-        genuine = jws.validate_compact(parsed, _public_key(credential), algorithms=[credential.key_algorithm])
-    except (JoseError, ValueError):
-        genuine = False
-    if not genuine:
-        raise _unknown("signature does not match the client's key")
+    _check_signature(parsed, credential=credential)
     if claims.get("sub") != issuer:
         raise _unknown("sub must equal iss")
     audience = claims.get("aud")
@@ -121,24 +107,52 @@ def check_assertion(
     return credential
 
 
+def _parsed(assertion: str) -> tuple[jws.CompactSignature, dict[str, Any]]:
+    """A compact JWS and its claims, neither trusted yet."""
+    try:
+        parsed = jws.extract_compact(assertion.encode("ascii"))
+        claims = json.loads(parsed.payload or b"")
+    except (JoseError, ValueError, RecursionError):
+        raise _unknown("client_assertion is no signed JWT") from None
+    if not isinstance(claims, dict):
+        raise _unknown("claims are no JSON object")
+    return parsed, claims
+
+
+def _check_signature(parsed: jws.CompactSignature, *, credential: Credential) -> None:
+    """Header and signature are of exactly this client's key."""
+    header = parsed.headers()
+    if header.get("alg") != credential.key_algorithm:
+        raise _unknown(f"alg must be {credential.key_algorithm}")
+    if header.get("kid") != credential.key_id:
+        raise _unknown("kid is not this client's key_id")
+    try:
+        genuine = jws.validate_compact(parsed, _public_key(credential), algorithms=[credential.key_algorithm])
+    except (JoseError, ValueError):
+        genuine = False
+    if not genuine:
+        raise _unknown("signature does not match the client's key")
+
+
 def _check_times(claims: Mapping[str, Any], *, leeway: float, now: float) -> float:
     """``exp``, once it and ``iat`` are in order."""
-    issued_at, expires_at = claims.get("iat"), claims.get("exp")
-    if not _is_time(issued_at) or not _is_time(expires_at):
-        raise _unknown("iat and exp must be numbers")
+    issued_at, expires_at = _time(claims, "iat"), _time(claims, "exp")
     if issued_at > now + leeway:
         raise _unknown("iat is in the future")
     if expires_at <= now - leeway:
         raise _unknown("assertion has expired")
     if expires_at > issued_at + LONGEST_ASSERTION_SECONDS + leeway:
         raise _unknown(f"exp is more than {LONGEST_ASSERTION_SECONDS} s after iat")
-    if "nbf" in claims and not (_is_time(claims["nbf"]) and claims["nbf"] <= now + leeway):
+    if "nbf" in claims and _time(claims, "nbf") > now + leeway:
         raise _unknown("nbf is in the future")
-    return float(expires_at)
+    return expires_at
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _unknown(f"{name} must be a number")
+    return float(value)
 
 
 def _public_key(credential: Credential) -> ECKey | RSAKey:
@@ -152,11 +166,10 @@ def _public_key(credential: Credential) -> ECKey | RSAKey:
 def check_basic(header: str, *, credential_of: Callable[[str], Credential | None]) -> Credential:
     """The credentials named by an ``Authorization: Basic`` value. Raises :class:`TokenRefusedError`."""
     try:
-        name, _, secret = (
-            base64.b64decode(header.removeprefix("Basic "), validate=True).decode().partition(":")
-        )
+        plain = base64.b64decode(header.removeprefix("Basic "), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise _unknown("Authorization is no Basic credentials") from None
+    name, _, secret = plain.partition(":")
     credential = credential_of(unquote_plus(name))
     if credential is None:
         raise _unknown("no client of this account")
@@ -166,7 +179,7 @@ def check_basic(header: str, *, credential_of: Callable[[str], Credential | None
 
 
 def granted_scopes(asked: str | None, *, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """The scopes of the token: those asked for, or all granted ones. Raises :class:`TokenRefusedError`, 400."""
+    """The scopes asked for, or all granted ones. Raises :class:`TokenRefusedError` with 400."""
     if not asked:
         return allowed
     wanted = tuple(dict.fromkeys(asked.split()))
@@ -204,7 +217,7 @@ class Issuer:
 
     def issue(self, grant: Grant, *, issuer: str, now: datetime, switches: Switches) -> str:
         """A new access token for ``grant``."""
-        if switches.token_form == "opaque":
+        if switches.token_form == "opaque":  # noqa: S105 - a format's name
             token = secrets.token_urlsafe(32)
         else:
             token = jwt.encode(

@@ -44,6 +44,7 @@ def webhook() -> None:
 def operator() -> None:
     """Reconcile installations into tenants (settings: TALKDESK_* variables)."""
     from talkdesk_operator.main import run
+
     from talkdesk_operator.settings import OperatorSettings
 
     asyncio.run(run(_settings(OperatorSettings)))
@@ -67,7 +68,13 @@ def sandbox(
     """The whole marketplace on this machine: a real control plane, the chart, a Talkdesk stand-in."""
     from talkdesk_sandbox.command import sandbox as run
 
-    raise typer.Exit(run(once=once, report=report, switches=switch or [], installs=installs))
+    chosen = {}
+    for pair in switch or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--switch")
+        chosen[name] = value
+    raise typer.Exit(run(once=once, report=report, switches=chosen, installs=installs))
 
 
 @controlplane.command()

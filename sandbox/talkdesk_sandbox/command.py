@@ -15,15 +15,16 @@ from talkdesk_sandbox.measure import summary, time_installs
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import play
 from talkdesk_sandbox.story.step import StepResult, write_report
+from talkdesk_sandbox.talkdesk import StandInError
 from talkdesk_sandbox.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
     from types import FrameType
 
 
-def sandbox(*, once: bool, report: Path | None, switches: Sequence[str], installs: int) -> int:
+def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], installs: int) -> int:
     """The exit code: 0 when every step was observed. See ``talkdesk-operator sandbox --help``."""
     timeline = Timeline(Console())
     _end_on_sigterm()
@@ -38,7 +39,7 @@ def sandbox(*, once: bool, report: Path | None, switches: Sequence[str], install
     except KeyboardInterrupt:
         timeline.say("\nstopped; nothing is left running")
         return 0 if not once else 130
-    except ControlPlaneError as problem:
+    except (ControlPlaneError, StandInError) as problem:
         timeline.say(f"talkdesk-operator sandbox: {problem}")
         if report is not None:
             write_report(report, [StepResult("sandbox comes up", ok=False, seconds=0.0, detail=str(problem))])

@@ -78,14 +78,14 @@ def chart_values(stand_in: StandIn) -> dict[str, Any]:
 def running(
     *,
     tell: Callable[[str, float], None] = lambda _what, _seconds: None,
-    switches: Sequence[str] = (),
+    switches: Mapping[str, Any] | None = None,
     images: Mapping[str, Sequence[str]] | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> Iterator[Environment]:
     """A sandbox while the block runs; all its processes, ports and files are gone afterwards.
 
     :param tell: hears what came up, and the seconds it took.
-    :param switches: ``NAME=VALUE`` for the stand-in.
+    :param switches: name → value, for the stand-in.
     :param images: image name → command, over :data:`IMAGES`.
     :param values: chart values over the sandbox's own.
     """
@@ -100,7 +100,9 @@ def running(
         with timed("control plane: etcd, kube-apiserver, kube-controller-manager"):
             control_plane = stack.enter_context(ControlPlane.start())
         with timed("Talkdesk stand-in: three regions, OAuth, Apps API, signed events"):
-            stand_in = stack.enter_context(StandIn.start(switches=switches))
+            stand_in = stack.enter_context(
+                StandIn.start(control_plane.directory / "talkdesk", switches=switches)
+            )
         with timed("node: runs pods as local processes"):
             node = stack.enter_context(Node.start(control_plane, {**IMAGES, **(images or {})}))
         with timed("helm install talkdesk-operator: 2 webhooks, 2 operators"):

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from talkdesk_sandbox.talkdesk import life
 from talkdesk_sandbox.talkdesk.answers import TALKDESK, Shape, about, answer, authorize, host_of, refusal
+from talkdesk_sandbox.talkdesk.change import NotPossibleError
 from talkdesk_sandbox.talkdesk.hosts import api_root
 from talkdesk_sandbox.talkdesk.records import (
     app_record,
@@ -34,7 +35,7 @@ _INSTALLATION = "/apps/{app_id}/installations/{installation_id}"
 async def signature_key(request: web.Request) -> web.Response:
     """A signing key, expired or not. No authentication."""
     talkdesk = request.app[TALKDESK]
-    key = talkdesk.signing_keys.get(request.match_info["key_id"])
+    key = talkdesk.keyring.keys.get(request.match_info["key_id"])
     if key is None or key.region not in {None, host_of(request).region}:
         raise refusal(404, "no such signature key")
     return answer(request, signing_key_record(key, switches=talkdesk.switches))
@@ -105,7 +106,7 @@ async def state(request: web.Request) -> web.Response:
     about(request).event_id = found.pending.event_id if found.pending else None
     try:
         after = talkdesk.answer(found.id, verdict=verdict, reason=reason)
-    except life.NotPossibleError as contradiction:
+    except NotPossibleError as contradiction:
         repeated = found.pending is None and found.settled and found.settled.verdict == verdict
         status = 409 if repeated else talkdesk.switches.contrary_answer
         raise refusal(status, str(contradiction), shape="error") from None
@@ -122,7 +123,7 @@ async def rotate(request: web.Request) -> web.Response:
     found, _ = _own(request, scope="apps:write", shape="common")
     try:
         about(request).event_id = talkdesk.rotate(found.id, compromise=False)
-    except life.NotPossibleError as contradiction:
+    except NotPossibleError as contradiction:
         raise refusal(409, str(contradiction)) from None
     return answer(request, {}, status=talkdesk.switches.rotate_answer)
 
@@ -141,7 +142,7 @@ async def acknowledge(request: web.Request) -> web.Response:
         raise refusal(403, "only the new credentials themselves can acknowledge that they arrived")
     try:
         talkdesk.acknowledge(found.id, client_id=client_id)
-    except life.NotPossibleError as contradiction:
+    except NotPossibleError as contradiction:
         raise refusal(409, str(contradiction)) from None
     done: Any = "acknowledged"
     if talkdesk.switches.ack_state == "object":

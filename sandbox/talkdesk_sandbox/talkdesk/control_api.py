@@ -11,8 +11,8 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from talkdesk_sandbox.talkdesk import control_bodies as bodies
-from talkdesk_sandbox.talkdesk import life
 from talkdesk_sandbox.talkdesk.answers import TALKDESK
+from talkdesk_sandbox.talkdesk.change import NotPossibleError
 from talkdesk_sandbox.talkdesk.control_state import (
     account_state,
     app_state,
@@ -39,7 +39,7 @@ async def control(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
     except UnknownError as unknown:
         response = web.json_response({"error": str(unknown)}, status=404)
-    except life.NotPossibleError as contradiction:
+    except NotPossibleError as contradiction:
         response = web.json_response({"error": str(contradiction)}, status=409)
     except ValidationError as wrong:
         told = "; ".join(
@@ -174,7 +174,8 @@ async def send_event(request: web.Request) -> web.Response:
     talkdesk = request.app[TALKDESK]
     event = (await _read(request, bodies.AnyEvent)).to_event()
     talkdesk.app(event.app_id)
-    talkdesk.signing_key(event.key_id)
+    if event.key_id is not None and event.key_id not in talkdesk.keyring.keys:
+        raise UnknownError(f"no signing key {event.key_id!r}")
     talkdesk.deliveries.send(event)
     return web.json_response({"event_id": event.id}, status=202)
 
@@ -195,10 +196,11 @@ async def create_signing_key(request: web.Request) -> web.Response:
     """A signing key: from now on the current one, or (``current: false``) beside it."""
     talkdesk = request.app[TALKDESK]
     body = await _read(request, bodies.NewSigningKey)
+    now, switches = talkdesk.clock.now(), talkdesk.switches
     if body.current:
-        key = talkdesk.rotate_signing_keys()
+        key = talkdesk.keyring.rotate(now=now, switches=switches)
     else:
-        key = talkdesk.new_signing_key(expires_at=body.expires_at)
+        key = talkdesk.keyring.add(now=now, switches=switches, expires_at=body.expires_at)
     return web.json_response(key_state(key), status=201)
 
 

@@ -23,7 +23,7 @@ def world_state(talkdesk: Talkdesk) -> dict[str, Any]:
         "accounts": [account_state(one) for one in talkdesk.accounts.values()],
         "users": [user_state(one) for one in talkdesk.users.values()],
         "installations": [installation_state(one) for one in talkdesk.installations.values()],
-        "signing_keys": [key_state(one) for one in talkdesk.signing_keys.values()],
+        "signing_keys": [key_state(one) for one in talkdesk.keyring.keys.values()],
     }
 
 

@@ -6,10 +6,11 @@ events that the partner must be sent. Nothing here reads a clock, a socket or a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from talkdesk_sandbox.talkdesk.change import Announcement, Change, NotPossibleError, Step, later, then
 from talkdesk_sandbox.talkdesk.model import (
     App,
     Credential,
@@ -18,50 +19,15 @@ from talkdesk_sandbox.talkdesk.model import (
     Plan,
     Settled,
     Subscription,
-    Trial,
     Verdict,
 )
+from talkdesk_sandbox.talkdesk.rotation import revoked
+from talkdesk_sandbox.talkdesk.trials import cut_off, end_trial, start_trial
 
 if TYPE_CHECKING:
     from talkdesk_sandbox.talkdesk.switches import Switches
 
 ANSWER_WITHIN = timedelta(days=7)
-TRIAL_LASTS = timedelta(days=30)
-OLD_CREDENTIALS_LAST = timedelta(days=7)
-_TICK = timedelta(milliseconds=1)
-
-
-class NotPossibleError(Exception):
-    """The request contradicts the installation's state."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A line for the ledger. ``answer`` is the partner's, if it caused the step."""
-
-    before: str
-    after: str
-    event_id: str | None = None
-    answer: Verdict | None = None
-    effective: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Announcement:
-    """An event to be sent: its type, and what its data says beyond the ids."""
-
-    type: str
-    data: dict[str, Any]
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What came of a request, an answer or the passing of time."""
-
-    installation: Installation
-    steps: tuple[Step, ...] = ()
-    announcements: tuple[Announcement, ...] = ()
 
 
 def licenses_for(plan: Plan, users: int) -> int:
@@ -136,7 +102,7 @@ def update(
         installation,
         state="updating",
         reason=None,
-        updated_at=_later(installation, now),
+        updated_at=later(installation, now),
         pending=Pending(
             kind="update",
             event_id=event_id,
@@ -152,7 +118,7 @@ def update(
         announcements=(Announcement(type="app.updated", data=data, event_id=event_id),),
     )
     if switches.upgrade_ends_trial == "at-update" and wanted.plan.type == "paid":
-        change = _then(change, end_trial(after, reason="plan_upgraded", now=now))
+        change = then(change, end_trial(after, reason="plan_upgraded", now=now))
     return change
 
 
@@ -169,7 +135,7 @@ def uninstall(
         installation,
         state="uninstalled",
         reason=None,
-        updated_at=_later(installation, now),
+        updated_at=later(installation, now),
         pending=Pending(
             kind="uninstall",
             event_id=event_id,
@@ -182,7 +148,7 @@ def uninstall(
         steps=(Step(before=installation.state, after="uninstalled", event_id=event_id),),
         announcements=(Announcement(type="app.uninstalled", data={"reason": reason}, event_id=event_id),),
     )
-    return _then(change, end_trial(after, reason="app_uninstalled", now=now))
+    return then(change, end_trial(after, reason="app_uninstalled", now=now))
 
 
 def answer(
@@ -208,7 +174,7 @@ def answer(
         reason=reason,
         pending=None,
         settled=Settled(verdict=verdict, event_id=pending.event_id),
-        updated_at=_later(installation, now),
+        updated_at=later(installation, now),
     )
     if pending.kind == "install":
         change = _installed(settled, verdict=verdict, now=now, switches=switches)
@@ -246,7 +212,7 @@ def elapse(installation: Installation, *, now: datetime, switches: Switches) -> 
     change = Change(installation=installation)
     pending = installation.pending
     if pending and pending.deadline <= now:
-        waited = replace(installation, pending=None, settled=None, updated_at=_later(installation, now))
+        waited = replace(installation, pending=None, settled=None, updated_at=later(installation, now))
         if pending.kind == "install":
             after = _closed(replace(waited, state="timeout", reason="not answered"), switches=switches)
         elif pending.kind == "update":
@@ -258,112 +224,12 @@ def elapse(installation: Installation, *, now: datetime, switches: Switches) -> 
     trial = change.installation.trial
     if trial and not trial.ended_at and trial.expires_at <= now:
         ended = end_trial(change.installation, reason="trial_expired", now=now)
-        change = _then(change, _trial_over(ended, now=now, switches=switches))
+        change = then(change, cut_off(ended, now=now, switches=switches))
     kept = tuple(
         replace(one, status="revoked") if one.status == "old" and one.ends_at and one.ends_at <= now else one
         for one in change.installation.credentials
     )
     return replace(change, installation=replace(change.installation, credentials=kept))
-
-
-def start_trial(installation: Installation, *, now: datetime, expires_at: datetime | None = None) -> Change:
-    """The trial really starts: after the partner's approval."""
-    if installation.trial and not installation.trial.ended_at:
-        raise NotPossibleError(f"installation {installation.id} has a trial already")
-    if installation.state not in {"completed", "suspended"}:
-        raise NotPossibleError(f"installation {installation.id} is {installation.state}: no trial can start")
-    trial = Trial(
-        started_at=now,
-        expires_at=expires_at or now + TRIAL_LASTS,
-        subscription_name=installation.subscription.plan.name,
-    )
-    return Change(
-        installation=replace(installation, trial=trial),
-        announcements=(Announcement(type="app.trial_started", data={"expires_at": trial.expires_at}),),
-    )
-
-
-def extend_trial(installation: Installation, *, expires_at: datetime) -> Change:
-    """Talkdesk's staff move the end of a running trial; only while it runs."""
-    trial = installation.trial
-    if not trial or trial.ended_at:
-        raise NotPossibleError(f"installation {installation.id} has no running trial to extend")
-    return Change(
-        installation=replace(installation, trial=replace(trial, expires_at=expires_at)),
-        announcements=(Announcement(type="app.trial_extended", data={"expires_at": expires_at}),),
-    )
-
-
-def end_trial(
-    installation: Installation,
-    *,
-    reason: Literal["trial_expired", "app_uninstalled", "plan_upgraded"],
-    now: datetime,
-) -> Change:
-    """End the running trial, if there is one; without one nothing changes."""
-    trial = installation.trial
-    if not trial or trial.ended_at:
-        return Change(installation=installation)
-    by: Literal["system", "user"] = "system" if reason == "trial_expired" else "user"
-    ended = replace(trial, ended_at=now, ended_reason=reason, ended_by=by)
-    data = {
-        "ended_at": now,
-        "expires_at": trial.expires_at,
-        "ended_reason": reason,
-        "ended_by": by,
-    }
-    return Change(
-        installation=replace(installation, trial=ended),
-        announcements=(Announcement(type="app.trial_ended", data=data),),
-    )
-
-
-def expire_trial(installation: Installation, *, now: datetime, switches: Switches) -> Change:
-    """The trial ends on its own, as if its time had come."""
-    return _trial_over(end_trial(installation, reason="trial_expired", now=now), now=now, switches=switches)
-
-
-def rotate(
-    installation: Installation,
-    *,
-    credential: Credential,
-    secrets: dict[str, Any],
-    compromise: bool,
-    event_id: str,
-    now: datetime,
-) -> Change:
-    """New credentials. The old ones live 7 days more, or die at once when they are compromised."""
-    if not any(one.status == "active" for one in installation.credentials):
-        raise NotPossibleError(f"installation {installation.id} has no valid credentials to rotate")
-    ends_at = now if compromise else now + OLD_CREDENTIALS_LAST
-    old = tuple(
-        one
-        if one.status == "revoked"
-        else replace(
-            one, status="revoked" if compromise else "old", ends_at=min(one.ends_at or ends_at, ends_at)
-        )
-        for one in installation.credentials
-    )
-    return Change(
-        installation=replace(installation, credentials=(*old, replace(credential, acknowledged=False))),
-        announcements=(Announcement(type="app.credentials_rotated", data=secrets, event_id=event_id),),
-    )
-
-
-def acknowledge(installation: Installation, *, client_id: str, switches: Switches) -> Change:
-    """The partner has the new set: the old ones end now."""
-    credential = installation.credential(client_id)
-    if credential is None or credential.status != "active":
-        raise NotPossibleError(f"credentials {client_id} are not the current ones")
-    if credential.acknowledged:
-        if switches.repeated_answer == 409 or len(installation.credentials) == 1:
-            raise NotPossibleError(f"credentials {client_id} wait for no acknowledgement")
-        return Change(installation=installation)
-    done = tuple(
-        replace(one, acknowledged=True) if one.client_id == client_id else replace(one, status="revoked")
-        for one in installation.credentials
-    )
-    return Change(installation=replace(installation, credentials=done))
 
 
 def listed_users(installation: Installation, *, switches: Switches) -> tuple[str, ...]:
@@ -395,7 +261,7 @@ def _free(
             f"installation {installation.id}: {pending.kind} (event {pending.event_id}) waits for an answer"
         )
     state = pending.previous_state or installation.state
-    return replace(installation, pending=None, state=state, updated_at=_later(installation, now))
+    return replace(installation, pending=None, state=state, updated_at=later(installation, now))
 
 
 def _subscription(current: Subscription, *, plan: Plan | None, users: int) -> Subscription:
@@ -459,42 +325,8 @@ def _updated(
 
 def _uninstalled(installation: Installation, *, switches: Switches) -> Installation:
     state = "revoked" if switches.after_uninstall == "revoked" else "uninstalled"
-    return replace(_revoked(installation), state=state, gone=switches.after_uninstall == "gone")
+    return replace(revoked(installation), state=state, gone=switches.after_uninstall == "gone")
 
 
 def _closed(installation: Installation, *, switches: Switches) -> Installation:
-    return _revoked(installation) if switches.rejected_install == "revoked" else installation
-
-
-def _revoked(installation: Installation) -> Installation:
-    return replace(
-        installation, credentials=tuple(replace(one, status="revoked") for one in installation.credentials)
-    )
-
-
-def _trial_over(change: Change, *, now: datetime, switches: Switches) -> Change:
-    """After an expiry the customer is cut off; an update in flight comes back to that."""
-    installation = change.installation
-    if switches.after_trial != "suspended":
-        return change
-    if installation.state == "completed":
-        after = replace(installation, state="suspended", updated_at=_later(installation, now))
-        step = Step(before="completed", after="suspended")
-        return replace(change, installation=after, steps=(*change.steps, step))
-    if installation.pending and installation.pending.kind == "update":
-        pending = replace(installation.pending, previous_state="suspended")
-        return replace(change, installation=replace(installation, pending=pending))
-    return change
-
-
-def _then(first: Change, second: Change) -> Change:
-    return Change(
-        installation=second.installation,
-        steps=(*first.steps, *second.steps),
-        announcements=(*first.announcements, *second.announcements),
-    )
-
-
-def _later(installation: Installation, now: datetime) -> datetime:
-    """``now``, but always after the last change: readers compare updated_at at milliseconds."""
-    return max(now, installation.updated_at + _TICK)
+    return revoked(installation) if switches.rejected_install == "revoked" else installation

@@ -9,13 +9,15 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from talkdesk_sandbox.talkdesk import life
+from talkdesk_sandbox.talkdesk import life, rotation, trials
+from talkdesk_sandbox.talkdesk.change import Announcement, Change, NotPossibleError
 from talkdesk_sandbox.talkdesk.clock import Agenda, Clock
 from talkdesk_sandbox.talkdesk.deliveries import Deliveries, Event
 from talkdesk_sandbox.talkdesk.envelopes import envelope, logout_data
 from talkdesk_sandbox.talkdesk.faults import Faults
 from talkdesk_sandbox.talkdesk.hosts import REGIONS
-from talkdesk_sandbox.talkdesk.keys import SigningKey, new_credentials, new_id, new_signing_key
+from talkdesk_sandbox.talkdesk.keyring import Keyring
+from talkdesk_sandbox.talkdesk.keys import SigningKey, new_credentials, new_id
 from talkdesk_sandbox.talkdesk.ledger import Ledger
 from talkdesk_sandbox.talkdesk.model import (
     Account,
@@ -43,7 +45,7 @@ class UnknownError(Exception):
 
 
 class Talkdesk:
-    """The state of the stand-in. Raises :class:`UnknownError` and :class:`life.NotPossibleError`."""
+    """The state of the stand-in. Raises :class:`UnknownError` and :class:`NotPossibleError`."""
 
     def __init__(self, *, switches: Switches, clock: Clock | None = None) -> None:
         self.switches = switches
@@ -56,15 +58,14 @@ class Talkdesk:
         self.accounts: dict[str, Account] = {}
         self.users: dict[str, User] = {}
         self.installations: dict[str, Installation] = {}
-        self.signing_keys: dict[str, SigningKey] = {}
-        self._current_keys: dict[str | None, str] = {}
+        self.keyring = Keyring()
         self.faults = Faults()
         self._installation_of_client: dict[str, str] = {}
         self.deliveries = Deliveries(
             agenda=self.agenda,
             ledger=self.ledger,
             events_url=lambda app_id: self.app(app_id).events_url,
-            signing_key=lambda event: self.signing_key(event.key_id, account_id=event.account_id),
+            signing_key=self._signing_key,
             switches=lambda: self.switches,
         )
 
@@ -98,35 +99,6 @@ class Talkdesk:
             return None
         return installation, credential
 
-    def signing_key(self, key_id: str | None = None, *, account_id: str | None = None) -> SigningKey:
-        """The signing key of that id; without one the account's current key, made anew when it is time."""
-        if key_id is not None:
-            return _known(self.signing_keys, key_id, "signing key")
-        region = None
-        if self.switches.key_gateways == "own":
-            account = self.accounts.get(account_id or "")
-            region = account.region if account else REGIONS[0]
-        current = self.signing_keys.get(self._current_keys.get(region, ""))
-        if current is None or not current.fits(now=self.clock.now(), switches=self.switches):
-            current = self.new_signing_key(region=region)
-            self._current_keys[region] = current.id
-        return current
-
-    def new_signing_key(self, *, region: str | None = None, expires_at: datetime | None = None) -> SigningKey:
-        """Make a key beside the current ones."""
-        key = new_signing_key(
-            region=region, now=self.clock.now(), switches=self.switches, expires_at=expires_at
-        )
-        self.signing_keys[key.id] = key
-        return key
-
-    def rotate_signing_keys(self) -> SigningKey:
-        """Sign with new keys from now on; answers the one that is not bound to a region."""
-        self._current_keys.clear()
-        key = self.new_signing_key()
-        self._current_keys[None] = key.id
-        return key
-
     def install(
         self, *, app_id: str, account_id: str, plan: str | None, users: list[str], created_by: str | None
     ) -> tuple[str, str]:
@@ -134,16 +106,14 @@ class Talkdesk:
         app, account = self.app(app_id), self.account(account_id)
         for other in self.installations.values():
             if other.app_id == app_id and other.account_id == account_id and other.live:
-                raise life.NotPossibleError(
-                    f"account {account.name} has this app installed already: {other.id}"
-                )
+                raise NotPossibleError(f"account {account.name} has this app installed already: {other.id}")
         licensed = tuple(dict.fromkeys(users))
         admin = created_by or (licensed[0] if licensed else "")
         self._check_users((*licensed, admin), account=account)
         chosen = self._plan(app, plan)
         licenses = life.licenses_for(chosen, len(licensed))
         if chosen.max_licenses is not None and licenses > chosen.max_licenses:
-            raise life.NotPossibleError(
+            raise NotPossibleError(
                 f"plan {chosen.name} allows {chosen.max_licenses} licences, not {licenses}"
             )
         credential, secrets = new_credentials(self.switches)
@@ -173,7 +143,7 @@ class Talkdesk:
         account = self.account(installation.account_id)
         self._check_users((*adding, *removing), account=account)
         if strangers := [user for user in removing if user not in installation.users]:
-            raise life.NotPossibleError(f"not licensed, so not removable: {' '.join(strangers)}")
+            raise NotPossibleError(f"not licensed, so not removable: {' '.join(strangers)}")
         chosen = None if plan is None else self._plan(self.app(installation.app_id), plan)
         event_id = new_id()
         self.apply(
@@ -226,16 +196,16 @@ class Talkdesk:
         """Talkdesk's staff start, extend or end a trial: the event's id."""
         installation, now = self.installation(id_), self.clock.now()
         if action == "start":
-            change = life.start_trial(installation, now=now, expires_at=expires_at)
+            change = trials.start_trial(installation, now=now, expires_at=expires_at)
         elif action == "extend":
             running = installation.trial.expires_at if installation.trial else now
-            change = life.extend_trial(installation, expires_at=expires_at or running + life.TRIAL_LASTS)
+            change = trials.extend_trial(installation, expires_at=expires_at or running + trials.TRIAL_LASTS)
         elif reason == "trial_expired":
-            change = life.expire_trial(installation, now=now, switches=self.switches)
+            change = trials.expire_trial(installation, now=now, switches=self.switches)
         else:
-            change = life.end_trial(installation, reason=reason, now=now)
+            change = trials.end_trial(installation, reason=reason, now=now)
         if not change.announcements:
-            raise life.NotPossibleError(f"installation {id_} has no running trial to {action}")
+            raise NotPossibleError(f"installation {id_} has no running trial to {action}")
         event_id = new_id()
         first, *rest = change.announcements
         self.apply(replace(change, announcements=(replace(first, event_id=event_id), *rest)))
@@ -246,7 +216,7 @@ class Talkdesk:
         installation = self.installation(id_)
         credential, secrets = new_credentials(self.switches)
         event_id = new_id()
-        change = life.rotate(
+        change = rotation.rotate(
             installation,
             credential=credential,
             secrets=secrets,
@@ -260,19 +230,19 @@ class Talkdesk:
 
     def acknowledge(self, id_: str, *, client_id: str) -> None:
         """The partner confirms that it has the new credentials."""
-        self.apply(life.acknowledge(self.installation(id_), client_id=client_id, switches=self.switches))
+        self.apply(rotation.acknowledge(self.installation(id_), client_id=client_id, switches=self.switches))
 
     def logout(self, id_: str, *, user_id: str) -> str:
         """A licensed user logs out of Talkdesk: the event's id."""
         installation, user = self.installation(id_), self.user(user_id)
         if user_id not in installation.licensed:
-            raise life.NotPossibleError(f"user {user_id} is not licensed for installation {id_}")
+            raise NotPossibleError(f"user {user_id} is not licensed for installation {id_}")
         event_id = new_id()
-        announcement = life.Announcement(type="user.logout", data=logout_data(user), event_id=event_id)
-        self.apply(life.Change(installation=installation, announcements=(announcement,)))
+        announcement = Announcement(type="user.logout", data=logout_data(user), event_id=event_id)
+        self.apply(Change(installation=installation, announcements=(announcement,)))
         return event_id
 
-    def apply(self, change: life.Change) -> Installation:
+    def apply(self, change: Change) -> Installation:
         """Make a change real: keep it, write it down, send its events, and look again when time is due."""
         installation = change.installation
         self.installations[installation.id] = installation
@@ -305,7 +275,7 @@ class Talkdesk:
 
         return look
 
-    def _announce(self, installation: Installation, announcement: life.Announcement) -> None:
+    def _announce(self, installation: Installation, announcement: Announcement) -> None:
         event_id = announcement.event_id or new_id()
         body = envelope(
             type_=announcement.type,
@@ -326,6 +296,14 @@ class Talkdesk:
                 installation_id=installation.id,
                 account_id=installation.account_id,
             )
+        )
+
+    def _signing_key(self, event: Event) -> SigningKey:
+        if event.key_id is not None:
+            return _known(self.keyring.keys, event.key_id, "signing key")
+        account = self.accounts.get(event.account_id or "")
+        return self.keyring.current(
+            region=account.region if account else REGIONS[0], now=self.clock.now(), switches=self.switches
         )
 
     def _check_users(self, ids: tuple[str, ...], *, account: Account) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from talkdesk_sandbox.talkdesk import control_bodies as bodies
-from talkdesk_sandbox.talkdesk import life
+from talkdesk_sandbox.talkdesk.change import NotPossibleError
 from talkdesk_sandbox.talkdesk.keys import new_id, short_id
 from talkdesk_sandbox.talkdesk.model import Account, App, User, Version
 
 if TYPE_CHECKING:
+    from talkdesk_sandbox.talkdesk import control_bodies as bodies
     from talkdesk_sandbox.talkdesk.platform import Talkdesk
 
 
@@ -55,7 +55,7 @@ def change_app(talkdesk: Talkdesk, id_: str, body: bodies.AppChanges) -> App:
 def add_account(talkdesk: Talkdesk, body: bodies.NewAccount) -> Account:
     """A new account. Raises NotPossibleError if its region has one of that name."""
     if any((one.name, one.region) == (body.name, body.region) for one in talkdesk.accounts.values()):
-        raise life.NotPossibleError(f"region {body.region} has an account named {body.name} already")
+        raise NotPossibleError(f"region {body.region} has an account named {body.name} already")
     account = Account(
         id=short_id(),
         name=body.name,

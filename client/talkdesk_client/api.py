@@ -28,10 +28,10 @@ _ACKNOWLEDGED = "acknowledged"
 class TalkdeskClient:
     """Talkdesk, as one process of ours calls it; shared by all installations.
 
-    Reads and token requests are repeated within ``options.retry_budget``; a change is sent once (twice only where
-    a stale token was refused with 401, which changes nothing). Every method raises subclasses of
-    :class:`talkdesk_client.TalkdeskError` and nothing else. ``http`` belongs to the caller; closing this client
-    only ends token requests under way.
+    Reads and token requests are repeated within ``options.retry_budget``; a change is sent once (twice only
+    where a stale token was refused with 401, which changes nothing). Every method raises subclasses of
+    :class:`talkdesk_client.TalkdeskError` and nothing else. ``http`` belongs to the caller; closing this
+    client only ends token requests under way.
     """
 
     def __init__(
@@ -98,9 +98,10 @@ class TalkdeskClient:
     async def answer(
         self, ref: InstallationRef, answer: Literal["approve", "reject"], reason: str | None = None
     ) -> State:
-        """``POST …/state``: answers the pending install, update or uninstall; the state Talkdesk then reports.
+        """``POST …/state``: answers what is pending; the state Talkdesk then reports.
 
-        Never repeated. With ``outcome_unknown`` on the error, and after Conflict, read the installation first.
+        Never repeated. With ``outcome_unknown`` on the error, and after Conflict, read the installation
+        before answering again.
         """
         body = {"state": answer} | ({"reason": _encodable(reason)} if reason else {})
         call = Call(
@@ -119,7 +120,7 @@ class TalkdeskClient:
         await self._session.authorized(ref, call, scope=self._options.apps_write_scope)
 
     async def acknowledge(self, ref: InstallationRef) -> State:
-        """``POST …/credentials/{client_id}/state``: the credentials in ``ref`` are in use; the old ones may end.
+        """``POST …/credentials/{client_id}/state``: those of ``ref`` are in use; the old may end.
 
         Called with the new credentials, about themselves, which proves that they work.
         """
@@ -131,8 +132,8 @@ class TalkdeskClient:
     async def signature_key(self, gateway: str, key_id: str) -> SignatureKey:
         """``GET {gateway}/events/signature-keys/{key_id}``, without authentication.
 
-        ``gateway`` is a configured base URL (https, any port), never one out of an event. NotFound for a key it
-        does not know; UnusableInput for an id that cannot be one.
+        ``gateway`` is a configured base URL (https, any port), never one out of an event. NotFound for a key
+        it does not know; UnusableInput for an id that cannot be one.
         """
         url = under(gateway_url(gateway), "events", "signature-keys", key_id)
         answer = await self._session.anonymous(Call(method="GET", url=url))

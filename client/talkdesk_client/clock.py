@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """``monotonic`` and ``wall`` in seconds (``wall`` since 1970), ``sleep(seconds)``, ``chance()`` in [0, 1)."""
+    """``monotonic`` and ``wall`` (since 1970) in seconds, ``sleep(seconds)``, ``chance()`` in [0, 1)."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

@@ -22,9 +22,9 @@ OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 class Credentials(BaseModel):
     """One set of an installation's OAuth credentials, as ``app.installed`` delivers them.
 
-    ``private_key`` is Base64 PKCS#8, with or without PEM armour; ``key_id`` and ``key_algorithm`` (ES256, ES384,
-    ES512, PS256, PS384, PS512) belong to it. Empty strings count as absent. Two sets are equal when every part
-    is; nothing secret is in the repr or in a validation error.
+    ``private_key`` is Base64 PKCS#8, with or without PEM armour; ``key_id`` and ``key_algorithm`` (ES256,
+    ES384, ES512, PS256, PS384, PS512) belong to it. Empty strings count as absent. Two sets are equal when
+    every part is; nothing secret is in the repr or in a validation error.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -40,8 +40,8 @@ class Credentials(BaseModel):
 class InstallationRef:
     """One installation as seen by the client: who it is, where its Talkdesk is, what opens the door.
 
-    ``root`` and ``token_url`` come from an event's links and are checked against ``hosts`` at every call, before
-    anything is sent.
+    ``root`` and ``token_url`` come from an event's links and are checked against ``hosts`` at every call,
+    before anything is sent.
     """
 
     app_id: str

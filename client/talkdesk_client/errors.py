@@ -111,7 +111,7 @@ class UnusableInput(TalkdeskError):  # noqa: N818 # the name says it all
 
 
 class UnusableCredentials(UnusableInput):
-    """The credentials lack what the chosen authentication needs, or their key does not load; nothing was sent."""
+    """The credentials lack what the chosen authentication needs, or their key does not load."""
 
 
 class ForeignHost(TalkdeskError):  # noqa: N818 # the name says it all

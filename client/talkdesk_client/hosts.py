@@ -27,8 +27,8 @@ _PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without blank and backsla
 class Hosts(BaseModel):
     """Talkdesk's hosts in one region: one row of the app's host table.
 
-    ``api`` is the API gateway's host (``api.talkdeskapp.eu``), matched exactly; ``identity`` is the domain under
-    which each account has its identity host (``talkdeskid.eu`` for ``acme.talkdeskid.eu``).
+    ``api`` is the API gateway's host (``api.talkdeskapp.eu``), matched exactly; ``identity`` is the domain
+    under which each account has its identity host (``talkdeskid.eu`` for ``acme.talkdeskid.eu``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,18 +62,22 @@ class Hosts(BaseModel):
 
 
 def under(base: httpx.URL, *segments: str) -> httpx.URL:
-    """``base`` with path ``segments`` appended, each quoted. UnusableInput for one that cannot be a segment."""
-    quoted: list[str] = []
-    for segment in segments:
-        with contextlib.suppress(UnicodeEncodeError):
-            quoted.append(quote(segment, safe=""))
-        if segment in {"", ".", ".."} or len(segment) > _MAX_SEGMENT or not quoted[-1:]:
-            raise UnusableInput(f"id {segment[:64]!a} cannot stand in a URL; nothing was sent")
-    return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + "".join(f"/{q}" for q in quoted).encode())
+    """``base`` with path ``segments`` appended, each quoted. UnusableInput for what cannot be one."""
+    below = "".join(f"/{_segment(segment)}" for segment in segments)
+    return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + below.encode())
+
+
+def _segment(identifier: str) -> str:
+    quoted = ""
+    with contextlib.suppress(UnicodeEncodeError):
+        quoted = quote(identifier, safe="")
+    if not quoted or identifier in {".", ".."} or len(identifier) > _MAX_SEGMENT:
+        raise UnusableInput(f"id {identifier[:64]!a} cannot stand in a URL; nothing was sent")
+    return quoted
 
 
 def gateway_url(gateway: str) -> httpx.URL:
-    """A configured gateway's base URL. Its host needs no table: a person chose it. ForeignHost unless https."""
+    """A configured gateway's base URL: a person chose its host. ForeignHost unless https."""
     return _https_url(gateway, what="gateway", any_port=True)
 
 

@@ -29,7 +29,7 @@ _ARMOURED_TWICE = b"-----BEGIN"
 
 
 def load_private_key(private_key: SecretStr) -> PrivateKey:
-    """The key in ``private_key``: Base64 (also its URL form, padded or not) of PKCS#8, or of a whole PEM file.
+    """The key in ``private_key``: Base64 (also URL-safe, padded or not) of PKCS#8, or of a PEM file.
 
     UnusableCredentials when there is no EC or RSA private key in it; the message never shows any of it.
     """

@@ -25,7 +25,7 @@ def integer_or_none(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     try:
-        return int(value)  # type: ignore[call-overload, no-any-return] # anything JSON; what int refuses is absent
+        return int(value)  # type: ignore[call-overload, no-any-return] # any JSON; int itself decides
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -34,19 +34,26 @@ def _number_or_none(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     try:
-        return float(value)  # type: ignore[arg-type] # anything JSON; what float refuses is absent
+        return float(value)  # type: ignore[arg-type] # any JSON; float itself decides
     except (TypeError, ValueError, OverflowError):
         return None
 
 
 def _moment(value: object) -> datetime | None:
-    """Both of Talkdesk's shapes, ``2016-06-14T16:23:07Z`` and ``2017-08-18T10:29:52.000+00:00``; naive is UTC."""
+    """``2016-06-14T16:23:07Z`` and ``2017-08-18T10:29:52.000+00:00`` are both Talkdesk's; naive is UTC."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise ValueError("a time must be an ISO 8601 string")  # noqa: TRY004 # what pydantic collects
     moment = datetime.fromisoformat(value)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _moment_or_none(value: object) -> datetime | None:
+    try:
+        return _moment(value)
+    except ValueError:
+        return None
 
 
 def _strings(value: object) -> tuple[str, ...]:
@@ -63,7 +70,10 @@ def _present(value: object) -> object:
 Text = Annotated[str | None, BeforeValidator(_text_or_none)]
 Integer = Annotated[int | None, BeforeValidator(integer_or_none)]
 Number = Annotated[float | None, BeforeValidator(_number_or_none)]
+#: A time that something hangs on; unreadable is an error.
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+#: A time that is only shown; unreadable is absent.
+Since = Annotated[datetime | None, BeforeValidator(_moment_or_none)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_strings)]
 Identifier = Annotated[str, Field(min_length=1)]
 
@@ -84,7 +94,7 @@ def embedded(body: Mapping[str, Any], name: str) -> Any:
 
 
 def href(body: Mapping[str, Any], name: str) -> str | None:
-    """``_links.<name>.href``, or ``_links.<name>`` where that is a plain string; None when absent or empty."""
+    """``_links.<name>.href``, or ``_links.<name>`` where that is a string; None when absent or empty."""
     links = body.get("_links")
     link = links.get(name) if isinstance(links, Mapping) else None
     target = link.get("href") if isinstance(link, Mapping) else link
@@ -111,17 +121,17 @@ class Account(Answered):
     company_name: Text = None
     email: Text = None
     timezone: Text = None
-    created_at: Moment = None
+    created_at: Since = None
 
 
 class User(Answered):
-    """A licensed user of an installation, or its ``created_by``. Only ``id`` is an identity; e-mails change."""
+    """A licensed user of an installation, or its ``created_by``. The identity is ``id``; e-mails change."""
 
     id: Identifier
     email: Text = None
     name: Text = None
     active: Annotated[bool, BeforeValidator(_present)] = True
-    created_at: Moment = None
+    created_at: Since = None
 
 
 class State(Answered):
@@ -157,7 +167,7 @@ class Installation(Answered):
     app_id: Text = None
     account_id: Text = None
     scopes: Strings = ()
-    created_at: Moment = None
+    created_at: Since = None
     created_by: User | None = None
     state: State | None = None
 
@@ -166,12 +176,14 @@ class Installation(Answered):
     def _lift_embedded(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        lifted = {name: embedded(value, name) for name in ("created_by", "state")}
-        return {**value, **{name: found for name, found in lifted.items() if found is not None}}
+        lifted = {name: embedded(value, name) or value.get(name) for name in ("created_by", "state")}
+        if not isinstance(lifted["created_by"], Mapping) or "id" not in lifted["created_by"]:
+            lifted["created_by"] = None
+        return {**value, **lifted}
 
 
 class Subscription(Answered):
-    """``GET …/subscription``: the plan. ``price`` is monthly per seat; ``total_licenses`` those bought here."""
+    """``GET …/subscription``: the plan; ``price`` monthly per seat, ``total_licenses`` those bought here."""
 
     id: Text = None
     name: Text = None
@@ -189,7 +201,7 @@ class Trial(Answered):
     """``GET …/trial``; values of ``state`` are not documented."""
 
     state: Text = None
-    started_at: Moment = None
+    started_at: Since = None
     expires_at: Moment = None
     ended_at: Moment = None
     ended_reason: Text = None
@@ -201,5 +213,5 @@ class SignatureKey(Answered):
 
     key_id: Identifier
     public_key: Identifier
-    created_at: Moment = None
+    created_at: Since = None
     expires_at: Moment = None

@@ -1,4 +1,4 @@
-"""Settings of the client. Everything Talkdesk does not document is one of these, with the likeliest reading."""
+"""Settings of the client. What Talkdesk does not document is one of these, with the likeliest reading."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ClientOptions(BaseSettings):
     *Authentication*
 
     ``auth_method``: ``private_key_jwt`` (Talkdesk demands it of listed apps) or ``client_secret_basic``.
-    ``assertion_audience``: the JWT's ``aud``: the whole ``token_url``, or its ``origin`` (one page shows it so).
-    ``basic_encoding``: ``plain`` id and secret in the Basic header, or ``form``-encoded first as RFC 6749 has it.
+    ``assertion_audience``: the JWT's ``aud``: the ``token_url``, or its ``origin`` (one page has it so).
+    ``basic_encoding``: ``plain`` id and secret in the Basic header, or ``form``-encoded first as in RFC 6749.
     ``apps_read_scope``, ``apps_write_scope``, ``account_read_scope``: scope strings of the token requests for
     reading, for answering, and for ``GET /account``; empty: no scope is named and all granted ones come back.
     ``token_life``: assumed where a token comes without ``expires_in``.
@@ -41,14 +41,14 @@ class ClientOptions(BaseSettings):
     says (it is read again twice, then refused); ``ignore`` follows ``next`` alone.
     ``no_trial_statuses``, ``no_trial_states``: which answers to ``GET …/trial`` mean that there is no trial,
     besides an empty body, ``null``, ``{}`` and 204.
-    ``answer_conflict_statuses``: which statuses of ``POST …/state`` mean "nothing pending, or answered otherwise".
+    ``answer_conflict_statuses``: which of ``POST …/state`` mean "nothing pending, or answered otherwise".
 
     *Limits*
 
     ``concurrency``: requests under way at once for one installation.
     ``attempt_timeout``: the longest one request may take in all.
-    ``retry_budget``: the longest one call may take with all its repetitions and waits (a token fetched for it has
-    the same budget of its own).
+    ``retry_budget``: so long after the first request of a call none of its repetitions begins any more (a
+    token fetched for the call has the same budget of its own).
     ``retry_attempts``: requests of one call at the most; ``retry_first``, ``retry_longest``: bounds of the
     exponential, jittered wait between two.
     """

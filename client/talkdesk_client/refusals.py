@@ -1,8 +1,8 @@
 """An answer that is no success becomes the exception it stands for.
 
-Talkdesk has four shapes of error bodies, and says the status anyway, so the status decides the kind and the body
-only adds words: the common ``{code, message, description?, fields?}``, the Apps API's ``{error}``, OAuth's
-``{error, error_description}``, and SCIM's ``{schemas, status, detail, scimType?}``.
+Talkdesk has four shapes of error bodies, and says the status anyway, so the status decides the kind and the
+body only adds words: the common ``{code, message, description?, fields?}``, the Apps API's ``{error}``,
+OAuth's ``{error, error_description}``, and SCIM's ``{schemas, status, detail, scimType?}``.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ _BY_STATUS: dict[int, type[TalkdeskError]] = {
 }
 _MAX_WORDS = 300
 _MAX_FIELDS = 20
-#: What looks like a credential whoever sent it: JWTs, bearer and basic headers, PEM bodies.
+#: What looks like a credential whoever sent it: JWTs, bearer and basic headers, PEM bodies, long Base64.
 _LOOKS_SECRET = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{8,})|-----BEGIN [A-Z ]*PRIVATE KEY.*",
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{8,})|-----BEGIN [A-Z ]*PRIVATE KEY.*"
+    r"|[A-Za-z0-9+/=_-]{64,}",
     re.DOTALL,
 )
 
@@ -131,7 +132,7 @@ def _kind(status: int, *, conflicts: frozenset[int], at_token_endpoint: bool) ->
 
 
 class Blot:
-    """Makes foreign words fit for a log: known secrets and what looks like one blotted out, one line, bounded."""
+    """Makes foreign words fit for a log: one short line, what is or looks secret blotted out."""
 
     __slots__ = ("_secrets",)
 

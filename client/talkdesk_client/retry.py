@@ -39,8 +39,8 @@ class RetryPolicy:
         """Seconds to wait before the next request, None to give up with ``error``.
 
         ``made``  requests made so far; ``elapsed`` seconds since the call began; ``chance`` in [0, 1).
-        Talkdesk's own wish is honoured in full, with a little jitter on top, or not at all: where it goes beyond
-        the budget, the error with its ``retry_after`` is the caller's.
+        Talkdesk's own wish is honoured in full, with a little jitter on top, or not at all: where it goes
+        beyond the budget, the error with its ``retry_after`` is the caller's.
         """
         if not isinstance(error, REPEATABLE) or made >= self.attempts:
             return None

@@ -72,7 +72,7 @@ class Session:
         await self._tokens.aclose()
 
     async def authorized(self, ref: InstallationRef, call: Call, *, scope: str) -> Answer:
-        """The 2xx answer to ``call`` with a token of ``ref`` for ``scope``; a 401 is met once with a new token."""
+        """The 2xx answer to ``call`` with a token for ``scope``; one 401 is met with a new token."""
         key = TokenKey(ref=ref, scope=scope)
         token = await self._tokens.get(key)
         try:

@@ -60,8 +60,8 @@ def token_from(
 ) -> Token:
     """The token of ``answer``; its life is counted from ``asked_at`` (monotonic), when the request was made.
 
-    One with fewer scopes than ``wanted`` is given out once and not kept: a new scope takes minutes to spread, and
-    the next request may get it.
+    One with fewer scopes than ``wanted`` is given out once and not kept: a new scope takes minutes to spread,
+    and the next request may get it.
     """
     life = default_life if answer.expires_in is None else min(float(answer.expires_in), LONGEST_LIFE)
     narrowed = bool(answer.scope) and not set(wanted.split()) <= set(answer.scope)
@@ -86,7 +86,7 @@ class _Flight:
 class TokenCache:
     """Gives out tokens; fetches each at most once at a time.
 
-    A caller that is cancelled leaves the fetch to the others waiting for it; the last one to leave cancels it.
+    A caller that is cancelled leaves the fetch to the others waiting for it; the last to leave cancels it.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class TokenCache:
         if kept is not None and self._monotonic() < kept.renew_at:
             return kept
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.task.done():  # landed, and its last passenger has not left yet
             flight = _Flight(asyncio.create_task(self._fetched(key), name="talkdesk token"))
             flight.task.add_done_callback(_retrieve)
             self._flights[key] = flight

@@ -1,4 +1,4 @@
-"""The HTTP client under the Talkdesk client: explicit about everything, taking nothing from the environment."""
+"""The HTTP client under the Talkdesk client: all explicit, nothing taken from the environment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import httpx
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Connections are shared by all installations; beyond ``max_connections`` a request waits for ``pool`` seconds.
+#: Shared by all installations; beyond ``max_connections`` a request waits for ``pool`` seconds.
 LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20.0)
-#: Seconds for connecting (TLS and proxy included), between two reads, between two writes, and for a free connection.
+#: Seconds for connecting (TLS and proxy included), between reads, between writes, for a free connection.
 TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=10.0, pool=10.0)
 
 
@@ -27,13 +27,15 @@ def http_client(
 ) -> httpx.AsyncClient:
     """An ``httpx.AsyncClient`` for :class:`talkdesk_client.TalkdeskClient`; the caller closes it.
 
-    ``proxy``    URL of an HTTP proxy for every request (CONNECT); empty or None: none. The environment's are ignored.
+    ``proxy``    URL of an HTTP proxy for every request (CONNECT); empty or None: none. The environment's are
+                 ignored.
     ``ca_file``  PEM bundle trusted *instead of* the built-in one; empty or None: the built-in one.
     ``timeout``  seconds for each of connect, read, write and pool; None: :data:`TIMEOUT`.
     ``transport`` replaces the network: the seam for tests; ``proxy`` and ``ca_file`` mean nothing then.
 
     Redirects are not followed and cookies are not kept: one client serves many customers. OSError for a file
-    that cannot be read, ssl.SSLError for one without certificates, ValueError for a proxy that is no http URL.
+    that cannot be read, ssl.SSLError for one without certificates, ValueError for a proxy that is no http
+    URL.
     """
     if proxy and not proxy.startswith(("http://", "https://")):
         raise ValueError("the proxy must be an http:// or https:// URL")

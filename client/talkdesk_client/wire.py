@@ -1,6 +1,6 @@
 """One request, one answer: bounded in time and size, and every failure in our own words.
 
-Exceptions of the libraries below are never chained: their tracebacks hold requests, and requests hold secrets.
+Exceptions of the libraries below are never chained: their tracebacks hold requests, which hold secrets.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ async def exchange(
             if progress.sent
             else f"no free place within {timeout:g} s"
         )
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, RuntimeError) as error:
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
         progress.sent = progress.sent and not isinstance(error, _NEVER_SENT)
         problem = _described(error)
     url = shown(request.url)

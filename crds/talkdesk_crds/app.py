@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
@@ -111,6 +111,12 @@ class TemplateObject(Model):
             raise ValueError("metadata.namespace must be left out: the tenant decides it")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_written(self, known: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A null that somebody wrote means something to the object's own kind: only our fields leave it out.
+        fields: dict[str, Any] = known(self)
+        return fields | (self.model_extra or {})
+
 
 class ServiceRef(Model):
     """The tenant's Service that users reach."""
@@ -197,9 +203,10 @@ class NetworkDestination(Model):
     """An address range that the tenant's pods may reach beside DNS."""
 
     cidr: Annotated[str, Field(max_length=43, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
-    ports: Annotated[list[Annotated[int, Field(ge=1, le=65535), WHOLE]], Field(max_length=16)] = Field(
-        default_factory=list
-    )
+    ports: Annotated[
+        list[Annotated[int, Field(ge=1, le=65535), WHOLE]],
+        Field(max_length=16, description="TCP ports; none: all of them", json_schema_extra=ATOMIC_LIST),
+    ] = Field(default_factory=list)
 
 
 class TalkdeskAppSpec(Model):

@@ -198,9 +198,9 @@ class Receiver:
 
 
 def _header(request: web.BaseRequest, name: str) -> str:
-    values = request.headers.getall(name, [])
-    if len(values) != 1 or not values[0].strip():
-        raise RefusedError(401, "unsigned" if not values else "several-signatures")
+    values = [value for value in request.headers.getall(name, []) if value.strip()]
+    if len(values) != 1:
+        raise RefusedError(401, "several-signatures" if values else "unsigned")
     return str(values[0]).strip()
 
 

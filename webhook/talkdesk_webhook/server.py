@@ -23,7 +23,7 @@ HEADER_SECONDS: Final = 10.0
 #: How long an idle connection is kept, longer than the usual load balancers keep theirs, in seconds.
 KEEPALIVE_SECONDS: Final = 75.0
 #: How long a refused body is still read, so that its sender gets to see the answer, in seconds.
-LINGER_SECONDS: Final = 2.0
+LINGER_SECONDS: Final = 1.0
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.Response]]
 

@@ -42,7 +42,7 @@ class NotReady(Exception):  # noqa: N818 - an outcome of waiting
 class Supervised:
     """``talkdesk-operator <component>`` with ``environment``; its output goes to ``log``.
 
-    Use it as an async context manager. ``port`` is where ``/readyz`` is answered; ``starts`` counts processes.
+    An async context manager. ``port`` is where ``/readyz`` is answered; ``starts`` counts processes.
     """
 
     component: str

@@ -268,7 +268,7 @@ class Kube:
             sock_connect=timeouts.connect, sock_read=timeouts.silence if silence is None else silence
         )
         try:
-            async with await self._send(request, limits) as response:
+            async with await self._answer(request, limits) as response:
                 pending = b""
                 async for chunk in response.content.iter_any():
                     *lines, pending = (pending + chunk).split(b"\n")
@@ -279,11 +279,21 @@ class Kube:
             raise _unreachable(error, request) from error
 
     async def _do(self, request: Request) -> Obj:
+        timeouts = self._connection.timeouts
+        limits = aiohttp.ClientTimeout(total=timeouts.request, sock_connect=timeouts.connect)
+        try:
+            async with await self._answer(request, limits) as response:
+                return _document(await response.read(), request)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(error, request) from error
+
+    async def _answer(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """A successful answer, its body still unread; what was certainly not done is asked again."""
         renewed = False
         repeats = 0
         while True:
             try:
-                return await self._once(request)
+                return await self._send(request, limits)
             except Unauthorized:
                 if renewed or not await self._connection.reload():
                     raise
@@ -295,17 +305,8 @@ class Kube:
                 repeats += 1
                 await asyncio.sleep(wait)
 
-    async def _once(self, request: Request) -> Obj:
-        timeouts = self._connection.timeouts
-        limits = aiohttp.ClientTimeout(total=timeouts.request, sock_connect=timeouts.connect)
-        try:
-            async with await self._send(request, limits) as response:
-                return _document(await response.read(), request)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error, request) from error
-
     async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """The answer, its body still unread; raises KubeError for one that is no success."""
+        """Once; raises KubeError for an answer that is no success."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
         if request.data is not None:
             headers["Content-Type"] = request.content_type

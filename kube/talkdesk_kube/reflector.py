@@ -200,7 +200,7 @@ class Reflector:
             # Deleted and made again while nobody looked: two facts, told as two.
             self._remove(key)
         kept = obj if self._transform is None else self._transform(obj)
-        kept["metadata"].pop("managedFields", None)
+        kept.get("metadata", {}).pop("managedFields", None)
         old = self._store.get(key)
         self._store[key] = kept
         self._versions[key] = version

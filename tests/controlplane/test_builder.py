@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -58,13 +59,13 @@ class Heard:
 
 def _start(recipe: Recipe, cache: Path) -> subprocess.Popen[str]:
     arguments = [str(recipe.module), str(cache), json.dumps(dict(recipe.packages))]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter
+    return subprocess.Popen(
         [sys.executable, "-c", _BUILD, *arguments], stdout=subprocess.PIPE, text=True, bufsize=1
     )
 
 
 def _says(program: Path) -> str:
-    return subprocess.run([program], capture_output=True, text=True, check=True).stderr.strip()  # noqa: S603 - what was just built
+    return subprocess.run([program], capture_output=True, text=True, check=True).stderr.strip()
 
 
 def test_a_killed_build_goes_on_with_what_is_missing(recipe: Recipe, tmp_path: Path) -> None:
@@ -95,15 +96,20 @@ def test_of_two_builds_at_once_one_builds_and_the_other_waits_and_says_so(
     with _start(recipe, cache) as first:
         assert first.stdout is not None
         assert first.stdout.readline().startswith("building 3 of 3 programs")
+        first.send_signal(signal.SIGSTOP)  # in the middle of its build, however slow the other one starts
         with _start(recipe, cache) as second:
-            said = [process.communicate(timeout=120)[0].splitlines() for process in (first, second)]
+            assert second.stdout is not None
+            waiting = second.stdout.readline()
+            first.send_signal(signal.SIGCONT)
+            said = [process.stdout.read().splitlines() for process in (first, second) if process.stdout]
     assert first.returncode == second.returncode == 0
+    assert waiting == f"another build is under way (process {first.pid}); waiting for it\n"
     assert [line for line in said[0] if line.endswith(": building")] == [
         "[1/3] one: building",
         "[2/3] two: building",
         "[3/3] three: building",
     ]
-    assert said[1] == [f"another build is under way (process {first.pid}); waiting for it"]
+    assert said[1] == []
 
 
 def test_a_complete_folder_is_used_without_a_word_and_without_go(recipe: Recipe, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_killed_starter_leaves_no_process_and_no_port_and_its_folder_goes_with
     tmp_path: Path,
 ) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(
         [sys.executable, "-c", _STARTER], stdout=subprocess.PIPE, env=environment
     ) as starter:
         assert starter.stdout is not None
@@ -85,7 +85,7 @@ def test_a_killed_starter_leaves_no_process_and_no_port_and_its_folder_goes_with
     assert directory.parent == tmp_path
     assert directory.exists()
     sweep = "from talkdesk_sandbox.controlplane.workspace import Workspace; Workspace.create().close()"
-    subprocess.run([sys.executable, "-c", sweep], env=environment, check=True, timeout=60)  # noqa: S603 - our own interpreter
+    subprocess.run([sys.executable, "-c", sweep], env=environment, check=True, timeout=60)
     assert not directory.exists()
 
 
@@ -93,7 +93,7 @@ def test_the_module_run_alone_prints_its_kubeconfig_and_ends_cleanly_on_sigterm(
     processes_of: Callable[[Path], list[int]],
 ) -> None:
     command = [sys.executable, "-m", "talkdesk_sandbox.controlplane"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own interpreter
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         kubeconfig = Path(process.stdout.readline().strip().removeprefix("export KUBECONFIG="))
         assert yaml.safe_load(kubeconfig.read_text())["kind"] == "Config"

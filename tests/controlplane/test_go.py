@@ -52,7 +52,7 @@ def test_without_any_go_the_command_says_what_to_do_and_makes_nothing(tmp_path: 
     )
     environment = {**os.environ, "PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("KUBEBUILDER_ASSETS", None)
-    result = subprocess.run(  # noqa: S603 - our own interpreter
+    result = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1

@@ -73,7 +73,7 @@ def test_a_killed_starter_takes_its_programs_along(
         "print(program.process.pid, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "log"), *_SLEEP]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as starter:  # noqa: S603 - our own interpreter
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         os.kill(pid, 0)

@@ -53,16 +53,18 @@ class About:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+_ABOUT = web.RequestKey("_ABOUT", About)
+_HOST = web.RequestKey("_HOST", Host)
+
+
 def about(request: web.Request) -> About:
     """The request's :class:`About`."""
-    found: About = request["about"]
-    return found
+    return request[_ABOUT]
 
 
 def host_of(request: web.Request) -> Host:
     """The host that was asked, already checked by :func:`public`."""
-    found: Host = request["host"]
-    return found
+    return request[_HOST]
 
 
 def answer(request: web.Request, body: Any, *, status: int = 200) -> web.Response:
@@ -99,7 +101,7 @@ async def public(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Right host for the path, refusals as JSON, one ledger entry for each request."""
     talkdesk = request.app[TALKDESK]
     noted = About()
-    request["about"] = noted
+    request[_ABOUT] = noted
     began = time.monotonic()
     response: web.StreamResponse
     try:
@@ -150,7 +152,7 @@ def _place(request: web.Request) -> None:
         raise refusal(421, f"no such host: {request.host}")
     if (found.account is not None) != request.path.startswith("/oauth/"):
         raise refusal(404, f"no such resource on this host: {request.path}")
-    request["host"] = found
+    request[_HOST] = found
 
 
 def _kind(path: str) -> Kind:

@@ -22,7 +22,8 @@ class ConnectProxy:
         self._ledger = ledger
         self._tls_port = tls_port
         self._server: asyncio.Server | None = None
-        self._tunnels: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self, *, port: int = 0) -> str:
         """Begin to listen; answers the proxy's URL."""
@@ -33,20 +34,22 @@ class ConnectProxy:
         """Stop listening and cut every tunnel."""
         if self._server:
             self._server.close()
-        for task in set(self._tunnels):
-            task.cancel()
-        await asyncio.gather(*self._tunnels, return_exceptions=True)
+        for writer in set(self._open):
+            writer.transport.abort()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task:
-            self._tunnels.add(task)
-            task.add_done_callback(self._tunnels.discard)
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+        self._open.add(writer)
         try:
             await self._serve(reader, writer)
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             pass  # the client went away or never said what it wants
         finally:
+            self._open.discard(writer)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,6 +63,7 @@ class ConnectProxy:
             await writer.drain()
             return
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._tls_port)
+        self._open.add(to_writer)
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await writer.drain()
@@ -69,6 +73,7 @@ class ConnectProxy:
         except* OSError:
             pass  # one side was reset: the tunnel is over
         finally:
+            self._open.discard(to_writer)
             to_writer.close()
 
 

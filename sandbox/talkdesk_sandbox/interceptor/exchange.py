@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs
 
 import aiohttp
@@ -20,6 +20,12 @@ _HOP = frozenset(
 )  # fmt: skip
 
 
+class Forward(Protocol):
+    """Sends a request on, by default to where it was going, else to the base URL ``upstream``."""
+
+    async def __call__(self, upstream: str | None = None) -> web.StreamResponse: ...
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A request that has been read whole; ``forward`` sends it on and brings the answer.
@@ -33,7 +39,7 @@ class Exchange:
     path: str
     query: str
     body: bytes
-    forward: Callable[[], Awaitable[web.StreamResponse]]
+    forward: Forward
 
     @property
     def is_watch(self) -> bool:
@@ -72,8 +78,8 @@ class Relay:
         """The aiohttp handler."""
         body = await request.read()
 
-        async def forward() -> web.StreamResponse:
-            return await self._forward(request, body)
+        async def forward(upstream: str | None = None) -> web.StreamResponse:
+            return await self._forward(request, body, upstream or self.upstream)
 
         exchange = Exchange(
             method=request.method,
@@ -90,8 +96,8 @@ class Relay:
                 request.transport.abort()
             return web.Response(status=502)
 
-    async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        base = self.upstream or f"https://{request.host.partition(':')[0]}"
+    async def _forward(self, request: web.Request, body: bytes, upstream: str | None) -> web.StreamResponse:
+        base = upstream or f"https://{request.host.partition(':')[0]}"
         answer = await self.session.request(
             request.method,
             base + request.raw_path,

@@ -1,0 +1,179 @@
+"""The product's processes under their service accounts, with interceptors before all they talk to."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from talkdesk_kube import Kube, KubeSettings
+from talkdesk_sandbox.environment import demo_app
+from talkdesk_sandbox.interceptor import before_kubernetes, before_talkdesk
+from talkdesk_sandbox.story.cluster import Cluster
+from talkdesk_sandbox.story.marketplace import Marketplace
+from talkdesk_sandbox.supervised import Supervised
+from talkdesk_sandbox.talkdesk import StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from talkdesk_sandbox.controlplane import ControlPlane
+    from talkdesk_sandbox.interceptor.between import Interceptor
+    from talkdesk_sandbox.release import Release
+
+PLAN = "Free trial"
+
+
+@dataclass
+class Party:
+    """One process, and the two interceptors that all its requests pass."""
+
+    process: Supervised
+    kubernetes: Interceptor
+    talkdesk: Interceptor
+
+
+@dataclass
+class Product:
+    """Webhooks and operators of one release, and the marketplace that they serve."""
+
+    release: Release
+    stand_in: StandIn
+    marketplace: Marketplace
+    cluster: Cluster
+    app_id: str
+    webhooks: list[Party] = field(default_factory=list)
+    operators: list[Party] = field(default_factory=list)
+    customers: int = 0
+
+    async def customer(self, *, users: int = 1) -> tuple[str, list[str]]:
+        """A new account with ``users`` users: its id and theirs."""
+        self.customers += 1
+        name = f"c{self.customers}-{self.app_id[:8]}"
+        account = await self.marketplace.post("/control/accounts", {"name": name, "region": "eu"})
+        people = [
+            await self.marketplace.post(
+                f"/control/accounts/{account['id']}/users",
+                {"email": f"user{number}@{name}.example", "name": f"User {number}"},
+            )
+            for number in range(users)
+        ]
+        return account["id"], [person["id"] for person in people]
+
+    async def install(self, *, users: int = 1) -> tuple[str, str]:
+        """A new customer installs: installation id and event id."""
+        account, people = await self.customer(users=users)
+        answer = await self.marketplace.post(
+            "/control/install",
+            {
+                "app_id": self.app_id,
+                "account_id": account,
+                "plan": PLAN,
+                "users": people,
+                "created_by": people[0],
+            },
+        )
+        return answer["installation_id"], answer["event_id"]
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Iterator[StandIn]:
+    """A Talkdesk of this test alone."""
+    with StandIn.start(tmp_path / "talkdesk") as running:
+        yield running
+
+
+@dataclass
+class Maker:
+    """Brings up a :class:`Product`; see the fixture ``products``."""
+
+    control_plane: ControlPlane
+    release: Release
+    stand_in: StandIn
+    folder: Path
+    stack: contextlib.AsyncExitStack
+
+    async def make(
+        self,
+        *,
+        webhooks: int = 1,
+        operators: int = 1,
+        settings: dict[str, str] | None = None,
+        events_url: str | None = None,
+        gate: str = "NamespaceReady",
+    ) -> Product:
+        """Running and ready. ``gate`` of the app: no node runs here, so that workloads do not get ready."""
+        enter = self.stack.enter_async_context
+        kube = await enter(await Kube.connect(KubeSettings(kubeconfig=self.control_plane.kubeconfig)))
+        control = await enter(httpx.AsyncClient(base_url=self.stand_in.control, trust_env=False, timeout=60))
+        tenants = await enter(httpx.AsyncClient(trust_env=False, timeout=2))
+        cluster = Cluster(
+            kube=kube,
+            http=tenants,
+            namespace=self.release.namespace,
+            credentials=self.release.credentials_namespace,
+        )
+        product = Product(self.release, self.stand_in, Marketplace(http=control), cluster, app_id="")
+        for count, component, parties in (
+            (webhooks, "webhook", product.webhooks),
+            (operators, "operator", product.operators),
+        ):
+            for number in range(count):
+                parties.append(await self._party(component, number, settings or {}))
+        for party in (*product.webhooks, *product.operators):
+            await party.process.ready()
+        await self._declare(product, events_url or f"{product.webhooks[0].process.url}/events", gate)
+        return product
+
+    async def _party(self, component: str, number: int, settings: dict[str, str]) -> Party:
+        enter = self.stack.enter_async_context
+        kubernetes = await enter(before_kubernetes(self.control_plane))
+        talkdesk = await enter(before_talkdesk(self.stand_in))
+        own = {
+            "TALKDESK_KUBECONFIG": str(kubernetes.kubeconfig(self.release.kubeconfig(component))),
+            "TALKDESK_POD_NAME": f"{component}-{number}",
+            "TALKDESK_EGRESS_PROXY": talkdesk.url,
+            "TALKDESK_CA_FILE": str(talkdesk.ca_file),
+            "TALKDESK_GATEWAYS": ",".join(f"https://{r['api']}" for r in self.stand_in.regions.values()),
+            "TALKDESK_LEASE_SECONDS": "1",
+            "TALKDESK_LEASE_RENEW_SECONDS": "0.7",
+            "TALKDESK_LEASE_RETRY_SECONDS": "0.1",
+            "TALKDESK_PENDING_RESYNC_SECONDS": "1",
+            "TALKDESK_DRAIN_SECONDS": "0.1",
+            **settings,
+        }
+        make = Supervised.webhook if component == "webhook" else Supervised.operator
+        log = self.folder / f"{component}-{number}.log"
+        return Party(await enter(make(self.release, own, log=log)), kubernetes, talkdesk)
+
+    async def _declare(self, product: Product, events_url: str, gate: str) -> None:
+        app = await product.marketplace.post(
+            "/control/apps",
+            {
+                "name": "Demo",
+                "events_url": events_url,
+                "launch_url": "https://launch.demo.localhost/",
+                "redirect_uris": ["https://launch.demo.localhost/callback"],
+                "scopes": ["openid", "account:read", "users:read", "apps:read", "apps:write"],
+                "plans": [{"name": PLAN, "type": "trial", "license_type": "individual", "price": 0}],
+            },
+        )
+        product.app_id = app["id"]
+        declared: dict[str, Any] = demo_app(app_id=app["id"], regions=self.stand_in.regions)
+        declared["metadata"]["namespace"] = self.release.namespace
+        declared["spec"]["approval"] = {"gate": gate}
+        await product.cluster.kube.apply(declared, field_manager="test")
+
+
+@pytest_asyncio.fixture
+async def products(
+    control_plane: ControlPlane, release: Release, stand_in: StandIn, tmp_path: Path
+) -> AsyncIterator[Maker]:
+    """Makes products in the test's release; all of it ends with the test."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Maker(control_plane, release, stand_in, tmp_path, stack)

@@ -1,0 +1,211 @@
+"""kill -9 of webhook and operator, before and after each write and call of an install.
+
+The list of requests comes from the audit log and the ledger of a clean run. A proxy holds a request (before
+it is sent on, or after it was answered), the process is killed and restarted, and the installation must end
+approved, once. CI takes a seeded quarter of the list; ``KILL=all`` takes every one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from talkdesk_sandbox.interceptor import Cut, Exchange, passing
+from talkdesk_sandbox.story.observe import NotObserved, NotYet, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pytest
+    from aiohttp import web
+
+    from talkdesk_sandbox.controlplane import ControlPlane
+
+SEED = 20261122
+#: Requests that are no part of one install: they go on by themselves all the time.
+ALWAYS = ("/leases/", "/leases", "/selfsubject")
+
+Line = Literal["kubernetes", "talkdesk"]
+Moment = Literal["before", "after"]
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """The ``nth`` request of this shape that a component makes in an install, and when the kill comes."""
+
+    component: str
+    line: Line
+    method: str
+    shape: str
+    nth: int
+    moment: Moment
+
+    def __str__(self) -> str:
+        return f"{self.component} killed {self.moment} {self.method} {self.shape} #{self.nth + 1}"
+
+
+_NAMES = re.compile(r"(?<=/)[^/]*[0-9a-f]{6,}[^/]*(?=/|$)")
+
+
+def shape(path: str) -> str:
+    """``path`` with everything that looks like an id replaced, so that two installs compare."""
+    return _NAMES.sub("*", path)
+
+
+def requests_of(entries: Iterable[tuple[str, Line, str, str]]) -> list[Point]:
+    """The points of a clean run's requests (component, line, method, path)."""
+    seen: Counter[tuple[str, Line, str, str]] = Counter()
+    points = []
+    for component, line, method, path in entries:
+        key = (component, line, method, shape(path))
+        points += [Point(*key, nth=seen[key], moment="before"), Point(*key, nth=seen[key], moment="after")]
+        seen[key] += 1
+    return points
+
+
+_VERBS = {"create": "POST", "patch": "PATCH", "update": "PUT", "delete": "DELETE"}
+
+
+def written(plane: ControlPlane, since: int, users: dict[str, str]) -> list[tuple[str, Line, str, str]]:
+    """All writes of the product in the audit log after ``since``."""
+    found: list[tuple[str, Line, str, str]] = []
+    for entry in plane.audit(since=since):
+        component = users.get(entry["user"]["username"])
+        path = urlsplit(entry["requestURI"]).path
+        if component is None or entry["verb"] not in _VERBS or any(part in path for part in ALWAYS):
+            continue
+        found.append((component, "kubernetes", _VERBS[entry["verb"]], path))
+    return found
+
+
+def called(ledger: Iterable[dict[str, Any]]) -> list[tuple[str, Line, str, str]]:
+    """All calls to Talkdesk in the ledger."""
+    found: list[tuple[str, Line, str, str]] = []
+    for entry in ledger:
+        if entry["kind"] in {"token", "api", "key"}:
+            component = "webhook" if entry["kind"] == "key" else "operator"
+            found.append((component, "talkdesk", entry["method"], urlsplit(entry["url"]).path))
+    return found
+
+
+class Killer:
+    """A rule that kills ``process`` at ``point``, once."""
+
+    def __init__(self, point: Point, process: Any) -> None:
+        self.point, self.process = point, process
+        self.seen = 0
+        self.met = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> web.StreamResponse:
+        mine = exchange.method == self.point.method and shape(exchange.path) == self.point.shape
+        if not mine or self.met.is_set():
+            return await exchange.forward()
+        self.seen += 1
+        if self.seen != self.point.nth + 1:
+            return await exchange.forward()
+        if self.point.moment == "after":
+            await exchange.forward()
+        self.met.set()
+        self.process.kill()
+        raise Cut
+
+
+async def _approved(product: Any, installation_id: str, *, within: float) -> None:
+    """Ends approved, once, and stays so; deliveries that failed are repeated by moving the clock."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            await eventually(lambda: product.marketplace.approved(installation_id), within=3)
+        except NotObserved:
+            if time.monotonic() > deadline:
+                raise
+            await product.marketplace.post("/control/clock", {"advance_seconds": 301})
+        else:
+            return
+
+
+async def _survives(product: Any, point: Point) -> str | None:
+    """What went wrong with ``point``, or None."""
+    party = (product.webhooks if point.component == "webhook" else product.operators)[0]
+    interceptor = party.kubernetes if point.line == "kubernetes" else party.talkdesk
+    killer = Killer(point, party.process)
+    interceptor.rule = killer
+    try:
+        installation_id, _ = await product.install(users=2)
+        await asyncio.wait_for(killer.met.wait(), timeout=20)
+        await party.process.ready()
+        await _approved(product, installation_id, within=40)
+    except TimeoutError:
+        return f"{point}: the request was not made"
+    except (NotObserved, NotYet) as problem:
+        return f"{point}: {problem}"
+    finally:
+        interceptor.rule = passing
+    users = [user["id"] for user in await _users(product, installation_id)]
+    try:
+        await eventually(lambda: product.cluster.licensed(installation_id, users=users), within=10)
+    except NotObserved as problem:
+        return f"{point}: {problem}"
+    return None
+
+
+async def _users(product: Any, installation_id: str) -> list[dict[str, Any]]:
+    state = await product.marketplace.state()
+    installation = next(item for item in state["installations"] if item["id"] == installation_id)
+    return [user for user in state["users"] if user["account_id"] == installation["account_id"]]
+
+
+async def test_an_install_survives_kill_9_at_every_write_and_call(
+    products: Any, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = await products.make()
+    # The first install fetches what is cached afterwards (keys): it is not the clean run.
+    await eventually_approved(product)
+    since, heard = control_plane.audit_position(), len(await product.marketplace.read())
+    await eventually_approved(product)
+    users = {product.release.user(name): name for name in ("webhook", "operator")}
+    points = requests_of(
+        [*written(control_plane, since, users), *called((await product.marketplace.read())[heard:])]
+    )
+    shapes = {(point.component, point.line) for point in points}
+    assert shapes == {("webhook", "kubernetes"), ("operator", "kubernetes"), ("operator", "talkdesk")}
+    chosen = points
+    if os.environ.get("KILL") != "all":
+        chosen = sorted(random.Random(SEED).sample(points, len(points) // 4))
+    failures = []
+    for number, point in enumerate(chosen, 1):
+        began = time.monotonic()
+        failure = await _survives(product, point)
+        with capsys.disabled():
+            verdict = "ok" if failure is None else "NO"
+            print(f"  {number:3}/{len(chosen)} {verdict} {time.monotonic() - began:5.1f}s  {point}")
+        if failure:
+            failures.append(failure)
+    assert not failures, "\n".join(failures)
+
+
+async def eventually_approved(product: Any) -> str:
+    """Install for a new customer and wait for its approval."""
+    installation_id, _ = await product.install(users=2)
+    await eventually(lambda: product.marketplace.approved(installation_id), within=30)
+    await eventually(lambda: _settled(product, installation_id), within=15)
+    assert isinstance(installation_id, str)
+    return installation_id
+
+
+async def _settled(product: Any, installation_id: str) -> None:
+    """The operator has finished with the installation: its status says what Talkdesk answered.
+
+    Only to know when the clean run's list of requests is complete, not as an observation of success.
+    """
+    stored = await product.cluster.installation(installation_id)
+    conditions = (stored.get("status") or {}).get("conditions") or ()
+    if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
+        raise NotYet("the operator is not done")

@@ -1,0 +1,189 @@
+"""Two webhooks and two operators at once, and operators that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from talkdesk_kube import resources as kinds
+from talkdesk_sandbox.interceptor import before_webhook
+from talkdesk_sandbox.story.observe import NotYet, eventually
+
+if TYPE_CHECKING:
+    import pytest
+
+    from talkdesk_sandbox.controlplane import ControlPlane
+
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def writes(plane: ControlPlane, since: int, user: str) -> Counter[tuple[str, str, int]]:
+    """(verb, resource, code) of all writes by ``user`` in the audit log after ``since``."""
+    return Counter(
+        (entry["verb"], _resource(entry), entry["responseStatus"]["code"])
+        for entry in plane.audit(since=since)
+        if entry["user"]["username"] == user and entry["verb"] in WRITES
+    )
+
+
+def _resource(entry: dict[str, Any]) -> str:
+    where = entry.get("objectRef") or {}
+    return "/".join(part for part in (where.get("resource"), where.get("subresource")) if part)
+
+
+async def _installs(product: Any, number: int, *, within: float) -> list[str]:
+    """``number`` installs at once; all approved, each once."""
+    made = await asyncio.gather(*(product.install(users=2) for _ in range(number)))
+    ids = [installation for installation, _ in made]
+
+    async def all_approved() -> None:
+        ledger = await product.marketplace.read()
+        done = Counter(
+            entry["installation_id"]
+            for entry in ledger
+            if entry["kind"] == "transition"
+            and entry["detail"].get("effective")
+            and entry["detail"].get("answer") == "approve"
+        )
+        missing = [each for each in ids if not done[each]]
+        if missing:
+            raise NotYet(f"{len(missing)} of {number} are not approved")
+        assert {done[each] for each in ids} == {1}
+
+    await eventually(all_approved, within=within)
+    return ids
+
+
+async def _quiet(plane: ControlPlane, user: str, *, within: float) -> int:
+    """Wait until ``user`` wrote nothing but its Lease for two seconds; the audit log's position then."""
+    since = plane.audit_position()
+    last = time.monotonic()
+
+    async def still() -> int:
+        nonlocal since, last
+        busy = [key for key in writes(plane, since, user) if key[1] != "leases"]
+        if busy:
+            since, last = plane.audit_position(), time.monotonic()
+        if time.monotonic() - last < 2:
+            raise NotYet(f"still writing: {busy}")
+        return since
+
+    return await eventually(still, within=within)
+
+
+async def test_two_webhooks_and_two_operators_approve_fifty_installations_once_each(
+    products: Any, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = await products.make(webhooks=2, operators=2, settings={"TALKDESK_LOG_LEVEL": "info"})
+    turn = 0
+
+    async with before_webhook(product.webhooks[0].process.url) as balancer:
+        # Every delivery goes to the other webhook than the last one, as a Service would spread them.
+        async def alternate(exchange: Any) -> Any:
+            nonlocal turn
+            turn += 1
+            return await exchange.forward(product.webhooks[turn % 2].process.url)
+
+        balancer.rule = alternate
+        await product.marketplace.http.patch(
+            f"/control/apps/{product.app_id}", json={"events_url": f"{balancer.url}/events"}
+        )
+        since = control_plane.audit_position()
+        began = time.monotonic()
+        await _installs(product, 50, within=120)
+        took = time.monotonic() - began
+    conflicts = sum(
+        1
+        for entry in control_plane.audit(since=since)
+        if (entry.get("responseStatus") or {}).get("code") == 409
+        and entry["user"]["username"].startswith(f"system:serviceaccount:{product.release.namespace}:")
+    )
+    with capsys.disabled():
+        print(f"\n  50 installs by 2 webhooks and 2 operators in {took:.1f} s, {conflicts} conflicts")
+    assert turn >= 100, "both webhooks had deliveries"
+    for party in (*product.webhooks, *product.operators):
+        for line in party.process.log.read_text().splitlines():
+            told = json.loads(line)
+            assert told["level"] in {"info", "debug"} or "409" not in line, line
+            assert "Conflict" not in line, line
+
+
+async def test_an_unchanged_installation_is_reconciled_without_any_write(
+    products: Any, control_plane: ControlPlane
+) -> None:
+    product = await products.make(settings={"TALKDESK_RESYNC_SECONDS": "2"})
+    await _installs(product, 5, within=60)
+    user = product.release.user("operator")
+    since = await _quiet(control_plane, user, within=30)
+    heard = len(await product.marketplace.read())
+
+    async def read_again() -> None:
+        entries = (await product.marketplace.read())[heard:]
+        looked = {e["installation_id"] for e in entries if e["kind"] == "api" and e["method"] == "GET"}
+        if len(looked) < 5:
+            raise NotYet(f"{len(looked)} of 5 installations were read again")
+
+    await eventually(read_again, within=20)
+    assert {key[1] for key in writes(control_plane, since, user)} <= {"leases"}
+
+
+async def test_a_restart_with_two_hundred_installations_writes_only_the_lease(
+    products: Any, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = await products.make()
+    began = time.monotonic()
+    for _ in range(4):
+        await _installs(product, 50, within=120)
+    user = product.release.user("operator")
+    await _quiet(control_plane, user, within=60)
+    took = time.monotonic() - began
+    operator = product.operators[0].process
+
+    # While no operator watches, an object of a tenant is deleted and a new customer installs.
+    tenants = (await product.cluster.kube.list(kinds.NAMESPACES)).items
+    tenant = next(
+        item["metadata"]["name"]
+        for item in tenants
+        if item["metadata"]["labels"]
+        .get("talkdesk-operator.io/tenant", "")
+        .startswith(product.release.namespace)
+    )
+    restarted = time.monotonic()
+    operator.kill()
+    since = control_plane.audit_position()
+    await product.cluster.kube.delete(kinds.SERVICES, "demo", namespace=tenant)
+    new, _ = await product.install(users=2)
+    await eventually(lambda: product.marketplace.approved(new), within=60)
+
+    async def repaired() -> None:
+        found = await product.cluster.kube.list(kinds.SERVICES, namespace=tenant)
+        if not found.items:
+            raise NotYet("the deleted Service is not back")
+
+    await eventually(repaired, within=30)
+    await _quiet(control_plane, user, within=60)
+    healed = time.monotonic() - restarted
+    assert operator.starts == 2
+
+    stored = await product.cluster.installation(new)
+    own = {stored["metadata"]["name"], (stored.get("status") or {}).get("tenant")}
+    foreign = []
+    for entry in control_plane.audit(since=since):
+        if entry["user"]["username"] != user or entry["verb"] not in WRITES:
+            continue
+        where = entry.get("objectRef") or {}
+        names = {where.get("name"), where.get("namespace")}
+        known = where.get("resource") in {"leases", "events"} or names & own
+        known = known or any(name and any(name.endswith(str(o)) or str(name).startswith(str(o)) for o in own)
+                             for name in (where.get("name"),))  # fmt: skip
+        mended = where.get("namespace") == tenant and where.get("resource") == "services"
+        if not known and not mended:
+            foreign.append((entry["verb"], where))
+    with capsys.disabled():
+        print(
+            f"\n  200 installs in {took:.1f} s; restarted, approved a new one and repaired in {healed:.1f} s"
+        )
+    assert not foreign, foreign[:10]

@@ -1,0 +1,198 @@
+"""The story passes with each undocumented behaviour of Talkdesk either way, and the ledger differs.
+
+What the story cannot show (repeated answers, contrary answers, error shapes) is shown by raw requests in
+``tests/talkdesk``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from talkdesk_sandbox.story.opening import open_story
+from talkdesk_sandbox.story.script import play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    Entry = dict[str, Any]
+    Shown = Callable[[list[Entry]], set[Hashable]]
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
+
+
+def _events(entries: list[Entry], kind: str = "") -> list[Entry]:
+    """The bodies delivered."""
+    return [e["detail"]["body"] for e in entries if e["kind"] == "delivery" and kind in e["event_type"]]
+
+
+def signature(field: str) -> Shown:
+    """What the deliveries' signatures were like."""
+    return lambda entries: {e["detail"]["signature"][field] for e in entries if e["kind"] == "delivery"}
+
+
+def body_keys(entries: list[Entry]) -> set[Hashable]:
+    """Which keys the envelopes had."""
+    return {key for body in _events(entries) for key in body}
+
+
+def times(entries: list[Entry]) -> set[Hashable]:
+    """How ``created_at`` was written."""
+    return {re.sub(r"[0-9]", "0", body["created_at"]) for body in _events(entries)}
+
+
+def install_links(entries: list[Entry]) -> set[Hashable]:
+    """The names of the links of an install."""
+    return {name for body in _events(entries, "app.installed") for name in body["_links"]}
+
+
+def self_links(entries: list[Entry]) -> set[Hashable]:
+    """Whether the link to the event ends in the event's own id."""
+    return {body["_links"]["self"]["href"].endswith(body["id"]) for body in _events(entries)}
+
+
+def update_keys(entries: list[Entry]) -> set[Hashable]:
+    """The keys of an update's data."""
+    return {key for body in _events(entries, "app.updated") for key in body["data"]}
+
+
+def algorithms(entries: list[Entry]) -> set[Hashable]:
+    """The key algorithm of new credentials."""
+    return {body["data"]["key_algorithm"] for body in _events(entries, "app.installed")}
+
+
+def expiries(entries: list[Entry]) -> set[Hashable]:
+    """Whether a signing key showed its end."""
+    answers = [e["detail"]["answer"] for e in entries if e["kind"] == "key" and e["status"] == 200]
+    return {"expires_at" in answer for answer in answers}
+
+
+def first_list_of_update(entries: list[Entry]) -> set[Hashable]:
+    """The users in the first list that was read after an update was sent."""
+    sent = next(e["seq"] for e in entries if e.get("event_type") == "app.updated")
+    for entry in entries:
+        if (
+            entry["seq"] > sent
+            and entry["url"].partition("?")[0].endswith("/users")
+            and entry["status"] == 200
+        ):
+            return {user["name"] for user in entry["detail"]["answer"]["_embedded"]["users"]}
+    return set()
+
+
+def last_states(entries: list[Entry]) -> set[Hashable]:
+    """What installations became."""
+    return {e["detail"]["to"] for e in entries if e["kind"] == "transition"}
+
+
+def statuses(ending: str) -> Shown:
+    """The status codes of requests whose path ends so."""
+    return lambda entries: {
+        e["status"] for e in entries if e.get("url") and e["url"].partition("?")[0].endswith(ending)
+    }
+
+
+def lives(entries: list[Entry]) -> set[Hashable]:
+    """How long tokens live."""
+    tokens = [e["detail"].get("answer") or {} for e in entries if e["kind"] == "token"]
+    return {answer.get("expires_in") for answer in tokens}
+
+
+def pages(entries: list[Entry]) -> set[Hashable]:
+    """Which pages of users were read."""
+    return {e["url"].partition("?")[2] for e in entries if "/users" in (e.get("url") or "")}
+
+
+def authentications(entries: list[Entry]) -> set[Hashable]:
+    """How the client showed who it is."""
+    return {e["detail"].get("authentication") for e in entries if e["kind"] == "token" and e["status"] == 200}
+
+
+def answered_states(entries: list[Entry]) -> set[Hashable]:
+    """The ``state`` in the replies to an answer."""
+    return {
+        e["detail"]["answer"]["state"]
+        for e in entries
+        if e["method"] == "POST" and (e.get("url") or "").endswith("/state") and e["status"] == 200
+    }
+
+
+SWITCHES: list[tuple[str, Any, Shown]] = [
+    ("signature_encoding", "raw", signature("encoding")),
+    ("signature_curve", "p384", signature("curve")),
+    ("key_encoding", "point", signature("key_form")),
+    ("key_expiry", "absent", expiries),
+    ("event_id_field", "event_id", body_keys),
+    ("event_time", "offset", times),
+    ("self_link", "other", self_links),
+    ("token_link", "absent", install_links),
+    ("unchanged_keys", "empty", update_keys),
+    ("key_algorithm", "PS256", algorithms),
+    ("update_shows", "old", first_list_of_update),
+    ("after_uninstall", "revoked", last_states),
+    ("no_trial", "empty", statuses("/trial")),
+    ("state_answer", "answer", answered_states),
+    ("token_seconds", 5, lives),
+    ("scope_delay_seconds", 1.0, statuses("/oauth/token")),
+]
+
+
+async def _ledger_of_a_story(sandbox: Any) -> list[Entry]:
+    async with open_story(sandbox.environment) as story:
+        before = len(await story.marketplace.read())
+        results = await play(story, tell=lambda _: None)
+        assert all(result.ok for result in results), [result for result in results if not result.ok]
+        return (await story.marketplace.read())[before:]
+
+
+@pytest.fixture(scope="module")
+def default_ledger() -> list[Entry]:
+    """The ledger of a story with the default switches; filled by the first test that needs it."""
+    return []
+
+
+@pytest.mark.parametrize(("name", "other", "shown"), SWITCHES, ids=[name for name, _, _ in SWITCHES])
+async def test_the_story_passes_with_a_switch_either_way_and_the_ledger_differs(
+    sandbox: Any, default_ledger: list[Entry], name: str, other: Any, shown: Shown
+) -> None:
+    if not default_ledger:
+        default_ledger += await _ledger_of_a_story(sandbox)
+    stand_in = sandbox.environment.stand_in
+    before = (await asyncio.to_thread(stand_in.get, "/control/switches"))[name]
+    assert before != other
+    await asyncio.to_thread(stand_in.patch, "/control/switches", {name: other})
+    try:
+        ledger = await _ledger_of_a_story(sandbox)
+    finally:
+        await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before})
+    assert shown(ledger) != shown(default_ledger)
+
+
+@pytest.mark.parametrize(
+    ("switch", "setting", "shown"),
+    [
+        ({"audience": "host"}, {"TALKDESK_CLIENT_ASSERTION_AUDIENCE": "origin"}, None),
+        ({}, {"TALKDESK_CLIENT_AUTH_METHOD": "client_secret_basic"}, authentications),
+        ({"page_size": 1}, {"TALKDESK_CLIENT_PAGE_SIZE": "0"}, pages),
+    ],
+    ids=["audience", "basic", "page size"],
+)
+async def test_what_the_client_must_be_told_is_a_setting(
+    sandbox: Any, default_ledger: list[Entry], switch: dict[str, Any], setting: dict[str, str], shown: Any
+) -> None:
+    if not default_ledger:
+        default_ledger += await _ledger_of_a_story(sandbox)
+    stand_in, release = sandbox.environment.stand_in, sandbox.environment.release
+    before = await asyncio.to_thread(stand_in.get, "/control/switches")
+    await asyncio.to_thread(stand_in.patch, "/control/switches", switch)
+    await asyncio.to_thread(release.install, {"env": setting})
+    try:
+        ledger = await _ledger_of_a_story(sandbox)
+    finally:
+        await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before[name] for name in switch})
+        await asyncio.to_thread(release.install, {"env": dict.fromkeys(setting)})
+    if shown is not None:
+        assert shown(ledger) != shown(default_ledger)

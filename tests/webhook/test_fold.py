@@ -86,7 +86,7 @@ def _histories(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
         st.lists(st.tuples(st.sampled_from(_TYPES), st.sampled_from(_TIMES)), min_size=1, max_size=35)
     )
     # One number decides the rest: drawn piece by piece it would take a hundred times as long.
-    random = Random(draw(st.integers(0, 2**32)))  # noqa: S311 - a test's choices
+    random = Random(draw(st.integers(0, 2**32)))
     events = [_event(number, kind, at, random) for number, (kind, at) in enumerate(drawn)]
     delivery = events + random.choices(events, k=random.randint(0, len(events)))
     random.shuffle(delivery)

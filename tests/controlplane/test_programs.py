@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from talkdesk_sandbox.controlplane import StartError
-from talkdesk_sandbox.controlplane.programs import Program
+from talkdesk_sandbox.controlplane.programs import Program, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,16 @@ def test_a_program_lives_on_after_the_thread_that_asked_for_it(tmp_path: Path) -
     Program.start("second", [_SHELL, "-c", "exit"], log=tmp_path / "log").process.wait(10)
     started[0].check()
     started[0].stop()
+
+
+def test_a_command_gets_its_input_and_gives_its_output_and_exit_code() -> None:
+    result = run([_SHELL, "-c", "cat; echo oops >&2; exit 4"], text="héllo", env={}, seconds=10)
+    assert (result.stdout, result.stderr, result.returncode) == ("héllo", "oops\n", 4)
+
+
+def test_a_command_that_does_not_end_is_killed() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run(_SLEEP, text="", env={}, seconds=0.05)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import signal
 import ssl
 import subprocess
 import time
@@ -18,7 +19,7 @@ from talkdesk_sandbox.controlplane.assets import Assets, locate
 from talkdesk_sandbox.controlplane.certificates import Authority, KeyPair, new_key_file, write_private
 from talkdesk_sandbox.controlplane.errors import CommandError, RequestError
 from talkdesk_sandbox.controlplane.network import Claim, Network, NodeTLS
-from talkdesk_sandbox.controlplane.programs import Program
+from talkdesk_sandbox.controlplane.programs import Program, run
 from talkdesk_sandbox.controlplane.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -241,18 +242,15 @@ class ControlPlane:
         return self._command("helm", args, input)
 
     def _command(self, name: str, args: tuple[str | Path, ...], text: str | None) -> str:
-        result = subprocess.run(
-            [self.bin(name), *args],
-            env=self.environment,
-            input=text if text is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-            umask=0o077,
-            check=False,
-        )
+        label = " ".join([name, *(str(arg) for arg in args[:1])])
+        try:
+            result = run(
+                [self.bin(name), *args], text=text or "", env=self.environment, seconds=_COMMAND_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            late = f"killed, for it had not ended after {_COMMAND_SECONDS:g} s"
+            raise CommandError(command=label, exit_code=-signal.SIGKILL, stderr=late) from None
         if result.returncode != 0:
-            label = " ".join([name, *(str(arg) for arg in args[:1])])
             raise CommandError(command=label, exit_code=result.returncode, stderr=result.stderr)
         return result.stdout
 

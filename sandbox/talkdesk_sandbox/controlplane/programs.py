@@ -74,6 +74,39 @@ class _Starter:
 _starter = _Starter()
 
 
+def _trampolined(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *arguments]
+
+
+def run(
+    command: Sequence[str | Path], *, text: str, env: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` to its end with ``text`` as its input; it too cannot outlive this process.
+
+    The files it makes are private. Raises subprocess.TimeoutExpired after ``seconds``, when it was killed.
+    """
+
+    def job() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            _trampolined([str(part) for part in command]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(env),
+            umask=0o077,
+        )
+
+    with _starter.run(job) as process:
+        try:
+            output, errors = process.communicate(text.encode(), timeout=seconds)
+        except BaseException:  # Ctrl-C too: the block waits for the end of the program
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(
+        process.args, process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")
+    )
+
+
 @dataclass
 class Program:
     """One running program: ``name`` for people, ``log`` with both its outputs."""
@@ -103,7 +136,7 @@ class Program:
         def job() -> subprocess.Popen[bytes]:
             with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
                 return subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *arguments],
+                    _trampolined(arguments),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -35,7 +35,7 @@ def access(
     if state == "completed" or approved or (was_allowed and state not in _TAKEN):
         return ALLOWED
     if state == "updating" and (previous is None or previous.reason == Reason.SUSPENDED):
-        # Who is updated was approved before; the status that said so was lost, or a person's switch is lifted.
+        # Who is updated was approved before; the status that said so was lost, or a switch was lifted.
         return ALLOWED
     if state in ENDED_STATES:
         return _refused(Reason.REJECTED if state == "rejected" else Reason.ENDED_BY_TALKDESK)

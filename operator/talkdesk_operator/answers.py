@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
 
 from talkdesk_crds.installation import Answer
 from talkdesk_operator.confirm import REMEMBERED, Given
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.meta import Condition, time
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
 _MESSAGE_LIMIT = 1024
 _NOT_CHECKED = "an earlier step has to succeed first"

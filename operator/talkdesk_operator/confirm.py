@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from talkdesk_crds.conditions import Reason
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
     from collections.abc import Iterable
+    from datetime import datetime, timedelta
 
 #: Talkdesk waits for nothing in these states.
 SETTLED_STATES = frozenset({"completed", "failed", "rejected", "timeout", "suspended", "revoked"})
@@ -109,7 +109,7 @@ def is_pending(state: str) -> bool:
     return state not in SETTLED_STATES
 
 
-def decide(situation: Situation, now: datetime) -> Decision:
+def decide(situation: Situation, now: datetime) -> Decision:  # noqa: PLR0911 - one return a rule
     """What to tell Talkdesk about the state it is in."""
     moment = (situation.state, situation.updated_at)
     last = next((given for given in reversed(situation.given) if given.covers(moment)), None)

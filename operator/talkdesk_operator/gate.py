@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.confirm import Readiness

@@ -66,5 +66,5 @@ def _is_gone(item: TalkdeskInstallation, gone: frozenset[str]) -> bool:
 
 def _installed_order(item: TalkdeskInstallation) -> tuple[str, str]:
     register = item.spec.talkdesk.installed
-    # Compared between installations: only the time says which is newer; event ids are unrelated to each other.
+    # Between installations only the time says which is newer; event ids are unrelated to each other.
     return ((register.at or "") if register else "", item.spec.installation_id)

@@ -1,8 +1,8 @@
 """What of a stored object is ours, by ``metadata.managedFields``, and a digest of it. Pure.
 
-Two digests decide whether an object needs applying: that of what we want, and that of what we own in what is
-stored. Both are remembered in the inventory after each apply, so that a quantity the server spells another way
-(``1000m``, ``1``) is no difference, and an edit, even one that takes a field over from us, is one.
+Two digests decide whether an object needs applying: that of what we want, and that of what we own in what
+is stored. Both are remembered in the inventory after each apply, so that a quantity the server spells another
+way (``1000m``, ``1``) is no difference, and an edit, even one that takes a field over from us, is one.
 Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ (FieldsV1).
 """
 
@@ -28,7 +28,7 @@ def is_ours(obj: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> bool:
 
 
 def owned_digest(obj: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> str:
-    """Digest of the fields of ``obj`` (as stored, with managedFields) that ``manager`` applied; "" for none."""
+    """Digest of the fields of ``obj`` (stored, with managedFields) that ``manager`` applied; "" for none."""
     fields = _fields(obj, manager)
     return "" if fields is None else digest_of(_extract(obj, fields))
 

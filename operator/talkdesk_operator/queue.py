@@ -125,7 +125,7 @@ class WorkQueue(Generic[K]):
             started = self._loop.time()
             try:
                 outcome = await worker(key)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a defect in one pass must not end the worker; it is logged
                 _log.exception("a pass over the key ended in a defect", key=str(key))
                 outcome = Outcome(failed=True)
             finally:

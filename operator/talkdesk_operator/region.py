@@ -49,7 +49,7 @@ def place(app: TalkdeskApp | None, installation: TalkdeskInstallation) -> Placed
     shown = host or "no https host"
     return Unplaced(
         Reason.FOREIGN_LINKS,
-        f"link root names {shown}, which is no region of TalkdeskApp {app.metadata.name}: nothing is sent there",
+        f"link root names {shown}, no region of TalkdeskApp {app.metadata.name}: nothing is sent there",
     )
 
 

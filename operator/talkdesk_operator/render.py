@@ -1,8 +1,9 @@
 """Strict ``${…}`` references in the tenant's template. Pure.
 
-``${account.name}`` inside a string is replaced by the value's text; a reference that is the whole string keeps
-the value's type; ``$${`` stands for a plain ``${``. There is no expression language. An unknown reference, or
-one that has no value for this tenant, is an error that carries the path of the field, never an empty string.
+``${account.name}`` inside a string is replaced by the value's text; a reference that is the whole string
+keeps the value's type; ``$${`` stands for a plain ``${``. There is no expression language. An unknown
+reference, or one that has no value for this tenant, is an error that carries the path of the field, never an
+empty string.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tenant's LimitRange: what a container gets that states nothing itself. The quota would refuse it else."""
+"""The tenant's LimitRange: what a container gets that states nothing itself; the quota refuses it else."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ VISITORS = ("envoy", "gateway", "operator")
 
 
 def network_policy(tenant: Tenant, app: TalkdeskApp) -> dict[str, Any]:
-    """Default-deny for every pod of the namespace; in from the release's visitors, out to DNS and ``egress``."""
+    """Default-deny for every pod; in from the release's visitors, out to DNS and the app's ``egress``."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

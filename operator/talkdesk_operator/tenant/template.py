@@ -30,6 +30,8 @@ _POD_SPECS = {
     "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
+#: ${plan.name} where Talkdesk tells no subscription.
+DEFAULT_PLAN = "default"
 _SCALABLE = {"Deployment", "StatefulSet"}
 
 
@@ -47,7 +49,7 @@ def values_of(tenant: Tenant, app: TalkdeskApp, facts: Facts) -> dict[str, Scala
         "region.name": facts.region,
         "tenant.name": tenant.name,
         "tenant.host": tenant.host(app.spec.base_domain),
-        "plan.name": facts.plan,
+        "plan.name": facts.plan or DEFAULT_PLAN,
         "links.terms": links.terms,
         "links.support": links.support,
         "links.upgrade": links.upgrade,

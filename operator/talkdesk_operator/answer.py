@@ -1,0 +1,231 @@
+"""Tell Talkdesk what it waits for: at most one answer a pass, recorded, read again, users listed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_client import Conflict, InstallationRef, TalkdeskError
+from talkdesk_crds import conditions as types
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.meta import time
+from talkdesk_crds.names import ANSWERS_ANNOTATION
+from talkdesk_kube import resources
+from talkdesk_operator import answers, failures
+from talkdesk_operator.conditions import false, true
+from talkdesk_operator.confirm import Given, Nothing, Say, Situation, Wait, decide, is_pending, remember
+from talkdesk_operator.incumbent import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talkdesk_client import State, TalkdeskClient
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_kube import Kube
+    from talkdesk_operator.gate import Verdict
+    from talkdesk_operator.metrics import Metrics
+    from talkdesk_operator.notes import Agenda, Notes
+    from talkdesk_operator.observe import Observer
+    from talkdesk_operator.reading import Reading
+    from talkdesk_operator.revocations import RevocationDesk
+    from talkdesk_operator.user_sync import UserSync
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What answering needs."""
+
+    kube: Kube
+    client: TalkdeskClient
+    observer: Observer
+    users: UserSync
+    revocations: RevocationDesk
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+
+
+class Answerer:
+    """Decides and gives the answer of one installation."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def answer(self, notes: Notes, app: TalkdeskApp, ready: Verdict, agenda: Agenda) -> None:
+        """Answer if an answer is owed. Talkdesk's failures become verdicts; raises KubeError."""
+        reading = notes.reading
+        if reading is None or (notes.role in (Role.SUPERSEDED, Role.AWAITED) and not notes.leaving):
+            return
+        decision = decide(self._situation(notes, app, ready, reading), self._desk.clock())
+        if isinstance(decision, Say):
+            ref = await self._desk.observer.ref(notes, app)
+            if ref is None:
+                return
+            try:
+                reading = await self._current(notes, reading)
+                decision = decide(self._situation(notes, app, ready, reading), self._desk.clock())
+                if isinstance(decision, Say):
+                    reading = await self._say(notes, ref, reading, decision, agenda)
+                    decision = decide(self._situation(notes, app, ready, reading), self._desk.clock())
+            except TalkdeskError as error:
+                self._failed(notes, error, agenda)
+                return
+        self._conclude(notes, decision, agenda)
+
+    def _situation(self, notes: Notes, app: TalkdeskApp, ready: Verdict, reading: Reading) -> Situation:
+        installation = notes.installation
+        access = installation.status.access
+        return Situation(
+            state=reading.state,
+            updated_at=reading.updated_at,
+            uninstalled=notes.leaving,
+            access_refused=access is not None and access.state == "Refused",
+            readiness=ready.readiness,
+            detail=ready.message or ready.reason.value,
+            users_listed=notes.memory.listed_for == reading.moment,
+            given=notes.given,
+            since=waiting_since(notes, reading),
+            patience=timedelta(seconds=app.spec.approval.patience_seconds),
+        )
+
+    async def _current(self, notes: Notes, reading: Reading) -> Reading:
+        """A reading of this very pass: what is answered must be what Talkdesk waits for now."""
+        if notes.fresh is not None:
+            return reading
+        found = await self._desk.observer.read(notes, seen=frozenset(), whole=False)
+        return self._keep(notes, found, reading)
+
+    async def _say(
+        self, notes: Notes, ref: InstallationRef, reading: Reading, say: Say, agenda: Agenda
+    ) -> Reading:
+        """Give the answer, and what Talkdesk shows afterwards."""
+        try:
+            result = await self._desk.client.answer(ref, say.answer, say.reason)
+        except Conflict as error:
+            _log.debug("Talkdesk says there is nothing to answer", installation=notes.name, error=str(error))
+            after = self._keep(
+                notes, await self._desk.observer.read(notes, seen=frozenset(), whole=False), reading
+            )
+            if after.moment == reading.moment:
+                await self._record(notes, reading, say, None)
+            agenda.look_in(0.0 if is_pending(after.state) and after.moment != reading.moment else 1.0)
+            return after
+        except TalkdeskError as error:
+            if not error.outcome_unknown:
+                raise
+            _log.warning("the outcome of an answer is unknown", installation=notes.name, error=str(error))
+            after = self._keep(
+                notes, await self._desk.observer.read(notes, seen=frozenset(), whole=False), reading
+            )
+            if after.moment == reading.moment:
+                raise
+            await self._record(notes, reading, say, None)
+            agenda.look_in(0.0)
+            return after
+        _log.info("answered", installation=notes.name, answer=say.answer, state=reading.state)
+        await self._record(notes, reading, say, result)
+        self._desk.metrics.answered(
+            say.answer, reading.state, self._desk.clock() - waiting_since(notes, reading)
+        )
+        return await self._afterwards(notes, ref, reading, result, agenda)
+
+    async def _afterwards(
+        self, notes: Notes, ref: InstallationRef, reading: Reading, result: State, agenda: Agenda
+    ) -> Reading:
+        """Read and list once more: in between, the list may have shown the old users or the new."""
+        said = replace(
+            reading, state=result.state, updated_at=result.updated_at, begun=self._desk.monotonic()
+        )
+        after = self._keep(notes, said, reading)
+        if notes.leaving:
+            return after  # its credentials end with it
+        seen = self._desk.revocations.unsettled(notes.installation)
+        try:
+            found = await self._desk.observer.read(notes, seen=seen, whole=False)
+        except TalkdeskError as error:
+            _log.warning("could not read after the answer", installation=notes.name, error=str(error))
+            agenda.fail()
+            return after
+        after = self._keep(notes, found, reading)
+        if notes.role is Role.INCUMBENT:
+            await self._desk.users.sync(notes, ref, after, agenda)
+        if is_pending(after.state) and not any(one.covers(after.moment) for one in notes.given):
+            agenda.look_in(0.0)
+        return after
+
+    def _keep(self, notes: Notes, found: Reading, before: Reading) -> Reading:
+        """The newest reading, with what only a whole one has."""
+        kept = replace(
+            found,
+            generation=before.generation,
+            resync_token=before.resync_token,
+            account=before.account,
+            plan=before.plan,
+            trial=before.trial,
+        )
+        notes.fresh = notes.memory.reading = kept
+        return kept
+
+    async def _record(self, notes: Notes, reading: Reading, say: Say, result: State | None) -> None:
+        """Keep the answer in the annotation. Raises KubeError."""
+        given = Given(
+            state=reading.state,
+            updated_at=reading.updated_at,
+            answer=say.answer,
+            at=time(self._desk.clock()),
+            reason=say.reason,
+            result_state=result.state if result is not None else None,
+            result_updated_at=result.updated_at if result is not None else None,
+        )
+        notes.given = remember(notes.given, given)
+        metadata = notes.installation.metadata
+        stored = await self._desk.kube.merge_patch(
+            resources.INSTALLATIONS,
+            metadata.name,
+            {"metadata": {"annotations": {ANSWERS_ANNOTATION: answers.render(notes.given)}}},
+            namespace=metadata.namespace,
+        )
+        self._desk.observer.stored(stored)
+
+    def _failed(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
+        failure = failures.of_talkdesk(error)
+        _log.warning("an answer could not be delivered", installation=notes.name, error=failure.message)
+        notes.verdicts[types.CONFIRMED] = false(Reason.ANSWER_FAILED, failure.message)
+        # What is known of the installation is in doubt: the next pass reads it before anything else.
+        notes.memory.reading = None
+        agenda.fail(failure.retry_after)
+
+    def _conclude(self, notes: Notes, decision: Nothing | Wait | Say, agenda: Agenda) -> None:
+        if isinstance(decision, Say):
+            notes.verdicts[types.CONFIRMED] = false(Reason.WAITING_FOR_TALKDESK, "another answer is owed")
+            agenda.look_in(0.0)
+        elif isinstance(decision, Nothing):
+            notes.verdicts[types.CONFIRMED] = true(decision.reason, decision.message)
+        else:
+            notes.verdicts[types.CONFIRMED] = false(decision.reason, decision.message)
+            if decision.until is not None:
+                agenda.look_in((decision.until - self._desk.clock()).total_seconds())
+            if decision.reason is Reason.WAITING_FOR_ACCESS:
+                agenda.look_in(0.0)
+
+
+def waiting_since(notes: Notes, reading: Reading) -> datetime:
+    """When patience began: since Talkdesk waits, else since the event, else since we know."""
+    installed = notes.installation.spec.talkdesk.installed
+    candidates = (
+        reading.updated_at,
+        installed.at if installed is not None else None,
+        notes.installation.metadata.creation_timestamp,
+    )
+    for text in candidates:
+        try:
+            moment = datetime.fromisoformat(text or "")
+        except ValueError:
+            continue
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.min.replace(tzinfo=UTC)

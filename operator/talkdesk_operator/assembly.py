@@ -1,0 +1,115 @@
+"""What reconciles, put together from what the process has opened."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from talkdesk_operator.answer import Answerer, Desk
+from talkdesk_operator.app_reconcile import AppReconciler
+from talkdesk_operator.apply import Applier
+from talkdesk_operator.credentials import CredentialStore
+from talkdesk_operator.memory import Cadence
+from talkdesk_operator.observe import Observer
+from talkdesk_operator.provision import Provisioner
+from talkdesk_operator.publish import Publisher
+from talkdesk_operator.reconcile import Steps, TenantReconciler
+from talkdesk_operator.revocations import RevocationDesk
+from talkdesk_operator.slices import SliceStore
+from talkdesk_operator.user_sync import UserSync
+
+if TYPE_CHECKING:
+    from talkdesk_client import TalkdeskClient
+    from talkdesk_kube import Kube
+    from talkdesk_kube.events import EventRecorder
+    from talkdesk_operator.cache import Caches
+    from talkdesk_operator.directory import Directory
+    from talkdesk_operator.memory import Memory
+    from talkdesk_operator.metrics import Metrics
+    from talkdesk_operator.probe import Prober
+    from talkdesk_operator.settings import OperatorSettings
+    from talkdesk_operator.tenant import Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the process has opened."""
+
+    settings: OperatorSettings
+    release: Release
+    kube: Kube
+    client: TalkdeskClient
+    recorder: EventRecorder
+    caches: Caches
+    directory: Directory
+    memory: Memory
+    metrics: Metrics
+    prober: Prober
+
+
+def now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+def apps(parts: Parts) -> AppReconciler:
+    """What reconciles TalkdeskApps."""
+    return AppReconciler(
+        kube=parts.kube,
+        caches=parts.caches,
+        directory=parts.directory,
+        recorder=parts.recorder,
+        namespace=parts.settings.namespace,
+        clock=now,
+    )
+
+
+def tenants(parts: Parts) -> TenantReconciler:
+    """What reconciles tenants."""
+    kube, caches, client, settings = parts.kube, parts.caches, parts.client, parts.settings
+    slices = SliceStore(kube, caches)
+    revocations = RevocationDesk(kube, caches, slices, now)
+    users = UserSync(client, slices, revocations)
+    observer = Observer(
+        kube=kube,
+        caches=caches,
+        client=client,
+        credentials=CredentialStore(kube, settings.credentials_namespace),
+        slices=slices,
+        revocations=revocations,
+        memory=parts.memory,
+        cadence=Cadence(resync=settings.resync_seconds, pending=settings.pending_resync_seconds),
+        clock=now,
+        monotonic=time.monotonic,
+    )
+    desk = Desk(
+        kube=kube,
+        client=client,
+        observer=observer,
+        users=users,
+        revocations=revocations,
+        metrics=parts.metrics,
+        clock=now,
+        monotonic=time.monotonic,
+    )
+    provisioner = Provisioner(
+        applier=Applier(kube, caches, now),
+        caches=caches,
+        prober=parts.prober,
+        memory=parts.memory,
+        metrics=parts.metrics,
+    )
+    return TenantReconciler(
+        Steps(
+            release=parts.release,
+            directory=parts.directory,
+            observer=observer,
+            provisioner=provisioner,
+            users=users,
+            slices=slices,
+            answerer=Answerer(desk),
+            publisher=Publisher(kube, observer, parts.recorder, now),
+        )
+    )

@@ -1,0 +1,46 @@
+"""What the watch cache keeps of a tenant's objects: a few facts each, for there are thousands. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from talkdesk_operator.gate import WORKLOADS, workload_state
+from talkdesk_operator.inventory import PREFIX
+from talkdesk_operator.owned import is_ours, owned_digest
+
+if TYPE_CHECKING:
+    from talkdesk_kube import Obj
+
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+
+
+def compact(obj: Obj) -> Obj:
+    """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
+
+    ``workload``: see :func:`~talkdesk_operator.gate.workload_state`; ``clusterIP`` of a Service; ``data`` of
+    an inventory. ``ours`` tells whether our field manager is on the object at all.
+    """
+    metadata = obj["metadata"]
+    kept: dict[str, Any] = {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": {name: metadata[name] for name in _METADATA if name in metadata},
+        "owned": owned_digest(obj),
+        "ours": is_ours(obj),
+    }
+    kind = obj["kind"]
+    if kind in WORKLOADS:
+        kept["workload"] = workload_state(obj)
+    elif kind == "Service":
+        kept["clusterIP"] = (obj.get("spec") or {}).get("clusterIP")
+    elif kind == "ConfigMap" and metadata["name"].startswith(PREFIX):
+        kept["data"] = obj.get("data") or {}
+    return kept

@@ -1,0 +1,123 @@
+"""From an installation's registers and its credentials' Secret to something Talkdesk can be called with."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from talkdesk_client import Credentials, Hosts, InstallationRef, token_url
+from talkdesk_crds import names
+from talkdesk_crds.conditions import Reason
+from talkdesk_kube import NotFound, Obj, resources
+
+if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_kube import Kube
+
+_KEYS = ("client_id", "client_secret", "private_key", "key_id", "key_algorithm")
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Why Talkdesk cannot be called for this installation."""
+
+    reason: Reason
+    message: str
+    #: Someone has to do something about it; waiting alone does not help.
+    permanent: bool = True
+
+
+class CredentialStore:
+    """Credentials by Secret, read once each: the Secrets are immutable and named by their content."""
+
+    def __init__(self, kube: Kube, namespace: str) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._known: OrderedDict[str, Credentials] = OrderedDict()
+
+    async def ref(self, app: TalkdeskApp, installation: TalkdeskInstallation) -> InstallationRef | Unusable:
+        """How to call Talkdesk for ``installation``, by its newest credentials. Raises KubeError."""
+        spec = installation.spec
+        register = spec.talkdesk.credentials
+        if register is None:
+            return Unusable(
+                Reason.AWAITING_INSTALLED, "no event has carried credentials yet", permanent=False
+            )
+        region = app.spec.regions.get(spec.region or "")
+        if region is None:
+            return Unusable(
+                Reason.FOREIGN_LINKS,
+                f"TalkdeskApp {app.metadata.name} no longer lists region {spec.region}",
+            )
+        links = {name: link.href for name, link in spec.talkdesk.links.items()}
+        try:
+            root, token = links["root"], token_url(links)
+        except KeyError as missing:
+            return Unusable(
+                Reason.LINKS_MISSING, f"no event has carried the link {missing.args[0]}", permanent=False
+            )
+        credentials = await self._credentials(register.secret, installation)
+        if isinstance(credentials, Unusable):
+            return credentials
+        return InstallationRef(
+            app_id=spec.app_id,
+            account_id=spec.account_id,
+            installation_id=spec.installation_id,
+            root=root,
+            token_url=token,
+            hosts=Hosts(api=region.api, identity=region.identity),
+            credentials=credentials,
+        )
+
+    async def _credentials(self, name: str, installation: TalkdeskInstallation) -> Credentials | Unusable:
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        try:
+            secret = await self._kube.get(resources.SECRETS, name, namespace=self._namespace)
+        except NotFound:
+            return Unusable(
+                Reason.CREDENTIALS_MISSING, f"Secret {name} is not in namespace {self._namespace}"
+            )
+        found = parse(secret, installation)
+        if isinstance(found, Credentials):
+            self._known[name] = found
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+
+def parse(secret: Obj, installation: TalkdeskInstallation) -> Credentials | Unusable:
+    """The credentials in ``secret``, if it is one of this installation's. Never shows a value."""
+    name = secret["metadata"]["name"]
+    spec = installation.spec
+    wanted = {
+        names.APP_LABEL: spec.app_id,
+        names.ACCOUNT_LABEL: spec.account_id,
+        names.INSTALLATION_LABEL: spec.installation_id,
+    }
+    labels = secret["metadata"].get("labels") or {}
+    for label, identifier in wanted.items():
+        if labels.get(label) != names.label_value(identifier):
+            return Unusable(
+                Reason.CREDENTIALS_INVALID, f"Secret {name}: label {label} is not this installation's"
+            )
+    data = secret.get("data") or {}
+    values = {}
+    for key in _KEYS:
+        try:
+            values[key] = base64.b64decode(data.get(key, ""), validate=True).decode() or None
+        except (binascii.Error, ValueError):
+            return Unusable(Reason.CREDENTIALS_INVALID, f"Secret {name}: key {key} is not text")
+    try:
+        return Credentials.model_validate({key: value for key, value in values.items() if value is not None})
+    except ValidationError as problem:
+        fields = ", ".join(str(error["loc"][0]) for error in problem.errors(include_input=False))
+        return Unusable(Reason.CREDENTIALS_INVALID, f"Secret {name}: unusable: {fields}")

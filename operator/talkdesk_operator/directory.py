@@ -1,0 +1,62 @@
+"""Which app and which installations a key stands for, by the caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talkdesk_operator.cache import account_index
+from talkdesk_operator.keys import UNPLACED, AppKey, Key, TenantKey
+from talkdesk_operator.region import Placed, place
+
+if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.cache import Caches
+    from talkdesk_operator.tenant import Release
+
+
+class Directory:
+    """Looks keys up, both ways."""
+
+    def __init__(self, caches: Caches, release: Release) -> None:
+        self._caches = caches
+        self._release = release
+        self._tenants: dict[str, TenantKey] = {}
+
+    def apps(self, app_id: str) -> list[TalkdeskApp]:
+        """All TalkdeskApps with this app id, oldest first: the first is used."""
+        found = self._caches.apps.by(app_id)
+        return sorted(found, key=lambda app: (app.metadata.creation_timestamp or "", app.metadata.name))
+
+    def app(self, app_id: str) -> TalkdeskApp | None:
+        """The TalkdeskApp that counts for this app id."""
+        return next(iter(self.apps(app_id)), None)
+
+    def key_of(self, installation: TalkdeskInstallation) -> TenantKey:
+        """The key that ``installation`` belongs to at present."""
+        spec = installation.spec
+        placed = place(self.app(spec.app_id), installation)
+        region = placed.region if isinstance(placed, Placed) else UNPLACED
+        return self.learn(TenantKey(app_id=spec.app_id, region=region, account_id=spec.account_id))
+
+    def installations(self, key: TenantKey) -> list[TalkdeskInstallation]:
+        """The installations of ``key``, by name; those on their way out are left out."""
+        found = self._caches.installations.by(account_index(key.app_id, key.account_id))
+        return [one for one in found if self.key_of(one) == key and one.metadata.deletion_timestamp is None]
+
+    def learn(self, key: TenantKey) -> TenantKey:
+        """Remember ``key`` under its tenant's name, for what happens in that namespace."""
+        if key.region != UNPLACED:
+            self._tenants[self._release.tenant(key).name] = key
+        return key
+
+    def tenant_key(self, namespace: str) -> TenantKey | None:
+        """The key of the tenant with this namespace, if it was ever seen."""
+        return self._tenants.get(namespace)
+
+    def keys_of_app(self, app_id: str) -> set[Key]:
+        """Every key that a TalkdeskApp of this app id bears on."""
+        keys: set[Key] = {AppKey(app.metadata.name) for app in self.apps(app_id)}
+        keys |= {self.key_of(one) for one in self._caches.installations.all() if one.spec.app_id == app_id}
+        keys |= {key for key in self._tenants.values() if key.app_id == app_id}
+        return keys

@@ -1,0 +1,124 @@
+"""A tenant's inventory: what was applied for it, and the facts it was made from. Pure.
+
+It is written as a superset *before* anything is applied, so that whatever we ever made can be found again,
+and once more afterwards with uids and digests. It lives in the operator's own namespace, out of the tenant's
+reach.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from talkdesk_operator.owned import digest_of
+from talkdesk_operator.tenant.facts import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from talkdesk_operator.tenant.identity import Tenant
+
+PREFIX = "inventory-"
+_OBJECTS = "objects.json"
+_FACTS = "facts.json"
+
+#: apiVersion, kind, name: unique inside one tenant.
+ObjectId = tuple[str, str, str]
+
+#: Never deleted by pruning: what they hold cannot be made again.
+KEPT_KINDS = frozenset({"Namespace", "PersistentVolumeClaim"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One applied object. Digests: ``wanted`` of what we applied, ``owned`` of what was then ours."""
+
+    uid: str | None = None
+    wanted: str | None = None
+    owned: str | None = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that was, or is about to be, applied for a tenant."""
+
+    records: Mapping[ObjectId, Record] = field(default_factory=dict)
+    facts: Facts | None = None
+
+    def superset(self, wanted: Iterable[ObjectId], facts: Facts) -> Inventory:
+        """With a place for everything that will be applied, and nothing taken out."""
+        added = {name: Record() for name in wanted if name not in self.records}
+        return Inventory(records={**self.records, **added}, facts=facts)
+
+    def prunable(self, wanted: Iterable[ObjectId]) -> dict[ObjectId, Record]:
+        """What was applied once, is wanted no more, and may be deleted."""
+        keep = set(wanted)
+        return {
+            name: record
+            for name, record in self.records.items()
+            if name not in keep and name[1] not in KEPT_KINDS
+        }
+
+
+def object_id(obj: Mapping[str, Any]) -> ObjectId:
+    """The object's id inside its tenant."""
+    return (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+
+
+def unchanged(record: Record | None, wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:
+    """True where applying ``wanted`` would change nothing; ``live`` is the compacted object as cached.
+
+    Kinds that are not watched (Secrets) have no ``live``: pass what the record itself says.
+    """
+    if record is None or live is None or record.wanted != digest_of(wanted):
+        return False
+    return record.uid == live["metadata"].get("uid") and record.owned == live.get("owned")
+
+
+def parse(data: Mapping[str, str] | None) -> Inventory:
+    """The inventory in a ConfigMap's data; what is missing or unreadable counts as empty."""
+    data = data or {}
+    try:
+        entries = json.loads(data.get(_OBJECTS, "[]"))
+        records = {
+            (entry["apiVersion"], entry["kind"], entry["name"]): Record(
+                uid=entry.get("uid"), wanted=entry.get("wanted"), owned=entry.get("owned")
+            )
+            for entry in entries
+        }
+    except (ValueError, TypeError, KeyError):
+        records = {}
+    try:
+        facts = Facts.model_validate_json(data[_FACTS])
+    except (KeyError, ValidationError):
+        facts = None
+    return Inventory(records=records, facts=facts)
+
+
+def config_map(inventory: Inventory, tenant: Tenant) -> dict[str, Any]:
+    """The ConfigMap that holds it; the same inventory gives the same object."""
+    entries = [
+        {"apiVersion": api_version, "kind": kind, "name": name}
+        | {
+            key: value
+            for key, value in (("uid", record.uid), ("wanted", record.wanted), ("owned", record.owned))
+            if value is not None
+        }
+        for (api_version, kind, name), record in sorted(inventory.records.items())
+    ]
+    data = {_OBJECTS: json.dumps(entries, sort_keys=True)}
+    if inventory.facts is not None:
+        data[_FACTS] = json.dumps(inventory.facts.to_json(), sort_keys=True)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": tenant.inventory,
+            "namespace": tenant.release.namespace,
+            "labels": tenant.object_labels,
+        },
+        "data": data,
+    }

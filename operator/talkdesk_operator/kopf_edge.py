@@ -1,0 +1,122 @@
+"""Kopf, as the operator's outermost layer: it watches the kinds that people write and wakes the queue.
+
+It runs in a thread with a loop of its own, for on its way out it cancels every task of its loop that began
+after it. It writes nothing: low-level handlers leave no annotations and no finalizers, posting of Events is
+off, and there is no peering (the Lease is ours). What it does not see, the reflectors do, and the other way
+round: two watches, one queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import kopf
+import structlog
+
+from talkdesk_crds import names
+from talkdesk_kube.connection import load_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talkdesk_kube import KubeSettings
+
+_log = structlog.get_logger(__name__)
+
+_JOIN_SECONDS = 10.0
+
+
+class KopfEdge:
+    """Kopf's thread. ``wake`` is called in it, with (kind, name, resourceVersion) of what changed."""
+
+    def __init__(
+        self, *, namespace: str, settings: KubeSettings, wake: Callable[[str, str, str], object]
+    ) -> None:
+        self._namespace = namespace
+        self._settings = settings
+        self._wake = wake
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """The thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def ready(self) -> bool:
+        """Kopf has logged in and watches."""
+        return self._ready.is_set()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Stop watching and wait for the thread's end."""
+        self._stop.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, _JOIN_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=self._registry(),
+                    settings=_settings(),
+                    namespaces=[self._namespace],
+                    standalone=True,
+                    identity=None,
+                    stop_flag=self._stop,
+                    ready_flag=self._ready,
+                )
+            )
+        except Exception:  # noqa: BLE001 - logged here, seen by the liveness probe: nobody awaits a thread
+            _log.exception("kopf ended")
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        settings = self._settings
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> kopf.ConnectionInfo:
+            return connection_info(await load_configuration(settings))
+
+        def changed(body: kopf.Body, **_: Any) -> None:
+            metadata = body["metadata"]
+            self._wake(str(body["kind"]), str(metadata["name"]), str(metadata.get("resourceVersion", "")))
+
+        for plural in ("talkdeskapps", "talkdeskinstallations"):
+            kopf.on.event(names.GROUP, names.VERSION, plural, registry=registry)(changed)
+        return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.posting.level = logging.WARNING
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.networking.connect_timeout = 5
+    settings.networking.request_timeout = 15
+    settings.watching.initial_streaming = False
+    settings.process.ultimate_exiting_timeout = None
+    return settings
+
+
+def connection_info(configuration: Any) -> kopf.ConnectionInfo:
+    """The credentials of the library's ``Configuration``, as Kopf wants them. It asks again after a 401."""
+    scheme, _, token = (configuration.api_key.get("BearerToken") or "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+    )

@@ -1,0 +1,141 @@
+"""The operator's process: what is built from what, started, and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_client import ClientOptions, TalkdeskClient, http_client
+from talkdesk_kube import Kube
+from talkdesk_kube.events import EventRecorder
+from talkdesk_kube.lease import Lease, LeaseTimings
+from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
+from talkdesk_operator.assembly import Parts, apps, tenants
+from talkdesk_operator.cache import Caches
+from talkdesk_operator.directory import Directory
+from talkdesk_operator.health import Health
+from talkdesk_operator.kopf_edge import KopfEdge
+from talkdesk_operator.memory import Memory
+from talkdesk_operator.metrics import Metrics
+from talkdesk_operator.probe import Prober
+from talkdesk_operator.queue import WorkQueue
+from talkdesk_operator.tenant import Release
+from talkdesk_operator.wake import Waker
+from talkdesk_operator.workers import Workers
+
+if TYPE_CHECKING:
+    from talkdesk_operator.keys import Key
+    from talkdesk_operator.settings import OperatorSettings
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: OperatorSettings) -> None:
+    """Run until SIGTERM. Raises LeaseLost where another replica may have taken over: the pod starts anew."""
+    configure_logging(level=settings.log_level, format=settings.log_format)
+    await operate(settings, stop=stop_on_signals())
+
+
+async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set."""
+    release = Release(
+        namespace=settings.namespace,
+        name=settings.release,
+        service_account=settings.service_account or f"{settings.release}-operator",
+        tenant_cluster_role=settings.tenant_cluster_role,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(await Kube.connect(settings, connections=128))
+        http = await stack.enter_async_context(
+            http_client(proxy=settings.egress_proxy, ca_file=settings.ca_file)
+        )
+        client = await stack.enter_async_context(TalkdeskClient(http, ClientOptions()))
+        recorder = await stack.enter_async_context(
+            EventRecorder(kube, "operator", settings.namespace, instance=settings.pod_name)
+        )
+        caches = Caches(kube, release)
+        memory, metrics = Memory(), Metrics()
+        directory = Directory(caches, release)
+        queue: WorkQueue[Key] = WorkQueue(observe=metrics.passed)
+        metrics.watch(queue)
+        prober = Prober(caches, every=settings.probe_seconds, monotonic=time.monotonic)
+        stack.push_async_callback(prober.aclose)
+        parts = Parts(
+            settings=settings,
+            release=release,
+            kube=kube,
+            client=client,
+            recorder=recorder,
+            caches=caches,
+            directory=directory,
+            memory=memory,
+            metrics=metrics,
+            prober=prober,
+        )
+        workers = Workers(queue, tenants=tenants(parts), apps=apps(parts), settings=settings)
+        waker = Waker(queue, caches, directory, memory, namespace=settings.namespace)
+        waker.subscribe()
+        loop = asyncio.get_running_loop()
+        edge = KopfEdge(
+            namespace=settings.namespace,
+            settings=settings,
+            wake=lambda *seen: loop.call_soon_threadsafe(waker.outside, *seen),
+        )
+        health = Health(
+            caches=caches,
+            edge=edge,
+            stale=settings.stale_seconds,
+            monotonic=time.monotonic,
+            started=time.monotonic(),
+        )
+        edge.start()
+        stack.push_async_callback(edge.stop)
+        await stack.enter_async_context(
+            Listener.of_metrics(
+                settings.bind_address, settings.metrics_port, healthy=health.healthy, ready=health.ready
+            )
+        )
+        lease = Lease(
+            kube,
+            f"{settings.release}-operator",
+            settings.namespace,
+            settings.pod_name,
+            LeaseTimings(settings.lease_seconds, settings.lease_renew_seconds, settings.lease_retry_seconds),
+        )
+
+        async def led() -> None:
+            await caches.synced()
+            waker.everything()
+            await workers.run()
+
+        watching = asyncio.create_task(caches.run())
+        leading = asyncio.create_task(lease.run(led))
+        await _until_stopped(stop, watching, leading, workers, health)
+
+
+async def _until_stopped(
+    stop: asyncio.Event,
+    watching: asyncio.Task[None],
+    leading: asyncio.Task[None],
+    workers: Workers,
+    health: Health,
+) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({watching, leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        health.stopping = True
+        if stopping.done():
+            _log.info("stopping: passes in hand are finished first")
+            await workers.drain()
+        for ended in (leading, watching):
+            if ended.done():
+                ended.result()
+    finally:
+        health.stopping = True
+        for task in (leading, watching, stopping):
+            task.cancel()
+        await asyncio.wait({leading, watching, stopping})

@@ -1,0 +1,122 @@
+"""What a process remembers between two passes. All of it can be lost: it only spares calls to Talkdesk."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from talkdesk_crds import conditions as types
+from talkdesk_crds import names
+from talkdesk_operator.confirm import is_pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.reading import Reading
+
+#: After a settled answer to new news the installation is read so many times more, for Talkdesk's API may lag
+#: behind the event it sent.
+RECHECKS = 3
+
+
+@dataclass
+class InstallationMemory:
+    """About one installation."""
+
+    reading: Reading | None = None
+    resync_due: float | None = None
+    rechecks: int = 0
+    #: (state, updated_at) for which the users were listed.
+    listed_for: tuple[str, str | None] | None = None
+
+
+@dataclass
+class ProbeMemory:
+    """About the probe of one tenant: what was last found, when, and since when it fails."""
+
+    at: float = float("-inf")
+    passed: bool = False
+    message: str = "not asked yet"
+    failing_since: float | None = None
+    #: What the answer was about: the installation and the moment it waits in.
+    about: object = None
+
+
+@dataclass
+class Memory:
+    """About everything, by name."""
+
+    installations: dict[str, InstallationMemory] = field(default_factory=dict)
+    probes: dict[str, ProbeMemory] = field(default_factory=dict)
+
+    def of(self, installation: TalkdeskInstallation) -> InstallationMemory:
+        """What is remembered of ``installation``; by uid, so that a restored object starts afresh."""
+        key = installation.metadata.uid or installation.metadata.name
+        return self.installations.setdefault(key, InstallationMemory())
+
+    def probe(self, tenant: str) -> ProbeMemory:
+        """What is remembered of the probe of ``tenant``."""
+        return self.probes.setdefault(tenant, ProbeMemory())
+
+    def forget(self, uid: str) -> None:
+        """The installation was deleted."""
+        self.installations.pop(uid, None)
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often Talkdesk is asked, in seconds."""
+
+    resync: float
+    pending: float
+    draw: Callable[[], float] = random.random
+
+    def next_resync(self, now: float) -> float:
+        """When everything is read again: the interval give or take a tenth."""
+        return now + self.resync * (0.9 + 0.2 * self.draw())
+
+    def first_resync(self, now: float) -> float:
+        """After a start, somewhere within the interval: not everybody at once."""
+        return now + self.resync * self.draw()
+
+
+def resync_token(installation: TalkdeskInstallation) -> str | None:
+    """The token by which somebody asks for a resync, None where nobody does."""
+    return installation.metadata.annotations.get(names.RESYNC_ANNOTATION)
+
+
+def due(
+    installation: TalkdeskInstallation,
+    memory: InstallationMemory,
+    *,
+    now: float,
+    cadence: Cadence,
+    incomplete: bool,
+    unsettled: bool,
+) -> float:
+    """Seconds until the installation should be read from Talkdesk; 0 or less: now.
+
+    :param incomplete: something that only Talkdesk knows (account, users) is missing here.
+    :param unsettled: removals wait for a trustworthy list.
+    """
+    status = installation.status
+    generation = installation.metadata.generation
+    confirmed = next((one for one in status.conditions if one.type == types.CONFIRMED), None)
+    if memory.resync_due is None:
+        memory.resync_due = cadence.first_resync(now)
+    waits = [memory.resync_due - now]
+    reading = memory.reading
+    if reading is None:
+        current = confirmed is not None and confirmed.observed_generation == generation
+        confident = current and confirmed is not None and confirmed.status == "True"
+        if not confident or incomplete or unsettled or resync_token(installation) != status.observed_resync:
+            return 0.0
+        return min(waits)
+    if reading.generation != generation or reading.resync_token != resync_token(installation):
+        return 0.0
+    again = reading.begun + cadence.pending - now
+    if incomplete or unsettled or memory.rechecks > 0 or is_pending(reading.state):
+        waits.append(again)
+    return min(waits)

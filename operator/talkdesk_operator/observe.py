@@ -1,0 +1,236 @@
+"""The first steps of a pass: region, revocations, and what only Talkdesk can say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_client import InstallationRef, NotFound, TalkdeskError
+from talkdesk_crds import conditions as types
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.meta import parse_time
+from talkdesk_crds.names import ANSWERS_ANNOTATION
+from talkdesk_kube import parse, resources
+from talkdesk_operator import answers, failures, reading
+from talkdesk_operator.conditions import false, true, unknown
+from talkdesk_operator.confirm import UNINSTALLED_STATE, is_pending
+from talkdesk_operator.failures import Kind
+from talkdesk_operator.incumbent import Role
+from talkdesk_operator.memory import RECHECKS, due
+from talkdesk_operator.notes import Agenda, Notes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from talkdesk_client import TalkdeskClient
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_kube import Kube, Obj
+    from talkdesk_operator.cache import Caches
+    from talkdesk_operator.credentials import CredentialStore
+    from talkdesk_operator.memory import Cadence, Memory
+    from talkdesk_operator.reading import Reading
+    from talkdesk_operator.revocations import RevocationDesk
+    from talkdesk_operator.slices import SliceStore
+
+_log = structlog.get_logger(__name__)
+
+#: Talkdesk revokes an uninstalled app's credentials after a week, answered or not.
+_REVOKED_AFTER_SECONDS = 7 * 86400.0
+
+
+class Observer:
+    """Looks at installations, and keeps what it learns in their notes."""
+
+    def __init__(
+        self,
+        *,
+        kube: Kube,
+        caches: Caches,
+        client: TalkdeskClient,
+        credentials: CredentialStore,
+        slices: SliceStore,
+        revocations: RevocationDesk,
+        memory: Memory,
+        cadence: Cadence,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._kube = kube
+        self._caches = caches
+        self._client = client
+        self._credentials = credentials
+        self._slices = slices
+        self._revocations = revocations
+        self._memory = memory
+        self._cadence = cadence
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def notes(self, installation: TalkdeskInstallation) -> Notes:
+        """Fresh notes about ``installation``."""
+        annotation = installation.metadata.annotations.get(ANSWERS_ANNOTATION)
+        return Notes(
+            installation=installation,
+            memory=self._memory.of(installation),
+            given=answers.parse(annotation),
+            users=self._slices.current(installation).status,
+        )
+
+    def stored(self, answer: Obj) -> None:
+        """Take the API server's answer to a write of ours into the cache.
+
+        The notes keep what the pass began with: news that the answer may hold belongs to the next pass.
+        """
+        answer["metadata"].pop("managedFields", None)
+        self._caches.installations.view.remember(answer)
+
+    async def place(self, notes: Notes, region: str) -> None:
+        """Write the region, once. Raises KubeError."""
+        if notes.installation.spec.region is not None:
+            return
+        metadata = notes.installation.metadata
+        answer = await self._kube.merge_patch(
+            resources.INSTALLATIONS,
+            metadata.name,
+            {"spec": {"region": region}},
+            namespace=metadata.namespace,
+        )
+        self.stored(answer)
+        notes.installation = parse(TalkdeskInstallation, answer)
+
+    async def revoke(self, notes: Notes, agenda: Agenda) -> None:
+        """Apply what takes access away, before anything slower. Raises KubeError."""
+        if await self._revocations.apply(notes.installation):
+            _log.info("revocations applied", installation=notes.name)
+        next_at = await self._revocations.sweep(notes.installation)
+        if next_at is not None:
+            agenda.look_in((next_at - self._clock()).total_seconds())
+        notes.users = self._slices.current(notes.installation).status
+
+    async def look(
+        self, notes: Notes, app: TalkdeskApp, agenda: Agenda, *, role: Role, facts_known: bool
+    ) -> None:
+        """Read the installation from Talkdesk if it is due; failures become verdicts. Raises KubeError."""
+        installation = notes.installation
+        if not self._speaks(notes, role):
+            self._silent(notes, role)
+            return
+        serving = role is Role.INCUMBENT and not installation.spec.talkdesk.is_uninstalled
+        unsettled = self._revocations.unsettled(installation) if serving else frozenset()
+        wait = due(
+            installation,
+            notes.memory,
+            now=self._monotonic(),
+            cadence=self._cadence,
+            incomplete=serving and not (facts_known and self._slices.current(installation).complete),
+            unsettled=bool(unsettled),
+        )
+        if wait > 0:
+            agenda.look_in(wait)
+            return
+        notes.ref = await self._credentials.ref(app, installation)
+        if not isinstance(notes.ref, InstallationRef):
+            notes.verdicts[types.CREDENTIALS_VALID] = false(notes.ref.reason, notes.ref.message)
+            return
+        try:
+            found = await self.read(notes, seen=unsettled, whole=serving)
+        except TalkdeskError as error:
+            self._refused(notes, error, agenda)
+            return
+        self._taken(notes, found, agenda)
+
+    async def ref(self, notes: Notes, app: TalkdeskApp) -> InstallationRef | None:
+        """How to call Talkdesk, where the notes do not have it yet. Raises KubeError."""
+        if notes.ref is None:
+            notes.ref = await self._credentials.ref(app, notes.installation)
+        return notes.ref if isinstance(notes.ref, InstallationRef) else None
+
+    async def read(self, notes: Notes, *, seen: frozenset[str], whole: bool) -> Reading:
+        """Read now. Raises TalkdeskError."""
+        assert isinstance(notes.ref, InstallationRef)  # noqa: S101 - look() and ref() come first
+        return await reading.read(
+            self._client, notes.ref, notes.installation, seen=seen, now=self._monotonic(), whole=whole
+        )
+
+    def _speaks(self, notes: Notes, role: Role) -> bool:
+        """Whether there is anything to ask Talkdesk about this installation."""
+        installation = notes.installation
+        if installation.spec.talkdesk.is_uninstalled or role is Role.UNINSTALLED:
+            return not _confirmed(installation)
+        return role is Role.INCUMBENT
+
+    def _silent(self, notes: Notes, role: Role) -> None:
+        if role is Role.AWAITED and notes.installation.spec.talkdesk.credentials is None:
+            notes.verdicts[types.CREDENTIALS_VALID] = unknown(
+                Reason.AWAITING_INSTALLED, "no event has carried credentials yet"
+            )
+
+    def _taken(self, notes: Notes, found: Reading, agenda: Agenda) -> None:
+        memory, installation = notes.memory, notes.installation
+        stored = installation.status.talkdesk
+        known = (stored.state, stored.updated_at) if stored is not None else None
+        news = memory.reading is None or memory.reading.generation != found.generation
+        if is_pending(found.state) or found.moment != known:
+            memory.rechecks = 0
+        elif news and _confirmed_generation(installation) != found.generation:
+            memory.rechecks = RECHECKS
+        elif memory.rechecks:
+            memory.rechecks -= 1
+        memory.reading = notes.fresh = found
+        now = self._monotonic()
+        memory.resync_due = self._cadence.next_resync(now)
+        if memory.rechecks or is_pending(found.state) or found.seen:
+            agenda.look_in(self._cadence.pending)
+        else:
+            agenda.look_in(memory.resync_due - now)
+        notes.verdicts[types.CREDENTIALS_VALID] = true(Reason.CREDENTIALS_ACCEPTED)
+
+    def _refused(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
+        failure = failures.of_talkdesk(error)
+        installation = notes.installation
+        refused = failure.kind is Kind.REFUSED or isinstance(error, NotFound)
+        if refused and notes.leaving and self._over(installation):
+            message = "uninstalled, and Talkdesk no longer accepts the credentials: nothing is left to answer"
+            notes.verdicts[types.CREDENTIALS_VALID] = false(Reason.CREDENTIALS_REVOKED, message)
+            notes.verdicts[types.CONFIRMED] = true(Reason.CREDENTIALS_REVOKED, message)
+            return
+        _log.warning("Talkdesk could not be read", installation=notes.name, error=failure.message)
+        agenda.fail(failure.retry_after)
+        if failure.reason in (Reason.CREDENTIALS_REFUSED, Reason.CREDENTIALS_INVALID, Reason.FOREIGN_LINKS):
+            notes.verdicts[types.CREDENTIALS_VALID] = false(failure.reason, failure.message)
+        if _confirmed_generation(installation) != installation.metadata.generation or not _confirmed(
+            installation
+        ):
+            notes.verdicts[types.CONFIRMED] = unknown(
+                failure.reason if failure.kind is not Kind.REFUSED else Reason.NOT_CHECKED, failure.message
+            )
+
+    def _over(self, installation: TalkdeskInstallation) -> bool:
+        """Refused credentials mean that the uninstallation is complete: it was seen to wait for us before."""
+        status, uninstalled = installation.status, installation.spec.talkdesk.uninstalled
+        stored = status.talkdesk is not None and status.talkdesk.state == UNINSTALLED_STATE
+        if stored and status.access is not None and status.access.state == "Refused":
+            return True
+        if uninstalled is None or uninstalled.at is None:
+            return False
+        return (self._clock() - parse_time(uninstalled.at)).total_seconds() > _REVOKED_AFTER_SECONDS
+
+
+def _confirmed_generation(installation: TalkdeskInstallation) -> int | None:
+    for condition in installation.status.conditions:
+        if condition.type == types.CONFIRMED:
+            return condition.observed_generation
+    return None
+
+
+def _confirmed(installation: TalkdeskInstallation) -> bool:
+    """Confirmed is True and about the present generation."""
+    return any(
+        condition.type == types.CONFIRMED
+        and condition.status == "True"
+        and condition.observed_generation == installation.metadata.generation
+        for condition in installation.status.conditions
+    )

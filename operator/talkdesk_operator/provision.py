@@ -1,0 +1,128 @@
+"""The tenant's part of a pass: what should exist is applied, then judged: is it usable?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_crds import conditions as types
+from talkdesk_crds.conditions import Reason
+from talkdesk_operator.confirm import Readiness, is_pending
+from talkdesk_operator.gate import WORKLOADS, Verdict, judge
+from talkdesk_operator.render import RenderError
+from talkdesk_operator.tenant import desired
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_operator.apply import Applied, Applier
+    from talkdesk_operator.cache import Caches
+    from talkdesk_operator.memory import Memory
+    from talkdesk_operator.metrics import Metrics
+    from talkdesk_operator.notes import Agenda, Notes
+    from talkdesk_operator.probe import Prober
+    from talkdesk_operator.tenant import Facts, Tenant
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a tenant should be: for whom, from which facts, and whether it is suspended (and why)."""
+
+    app: TalkdeskApp
+    tenant: Tenant
+    facts: Facts | None
+    suspended: Reason | None
+
+
+class Provisioner:
+    """Applies and judges one tenant."""
+
+    def __init__(
+        self, *, applier: Applier, caches: Caches, prober: Prober, memory: Memory, metrics: Metrics
+    ) -> None:
+        self._applier = applier
+        self._caches = caches
+        self._prober = prober
+        self._memory = memory
+        self._metrics = metrics
+
+    def facts(self, tenant: Tenant) -> Facts | None:
+        """What the inventory says the tenant was last made from."""
+        return self._applier.inventory_of(tenant).facts
+
+    async def provision(
+        self, wanted: Wanted, agenda: Agenda, *, again: bool
+    ) -> tuple[Verdict, Applied | None]:
+        """Apply what should exist; how that went, or what the watch shows of it.
+
+        :param again: also what no watch shows (Secrets): at a resync.
+        """
+        suspended = wanted.suspended
+        if wanted.facts is None:
+            message = "account and plan have not been read from Talkdesk yet"
+            return Verdict(Readiness.NOT_YET, suspended or Reason.AWAITING_ACCOUNT, message), None
+        try:
+            objects = desired(wanted.tenant, wanted.app, wanted.facts, suspended=suspended is not None)
+        except RenderError as error:
+            return Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)), None
+        applied = await self._applier.apply(
+            wanted.tenant, objects, wanted.facts, again=again, prune=bool(wanted.app.spec.template)
+        )
+        if applied.written or applied.pruned:
+            _log.info(
+                "tenant changed", tenant=wanted.tenant.name, written=applied.written, pruned=applied.pruned
+            )
+            self._metrics.wrote(applied=len(applied.written), pruned=len(applied.pruned))
+        failure = applied.failure
+        if failure is not None:
+            _log.warning("tenant not complete", tenant=wanted.tenant.name, error=failure.message)
+            agenda.fail(failure.retry_after)
+            readiness = Readiness.FAILED if failure.permanent else Readiness.NOT_YET
+            return Verdict(readiness, failure.reason, failure.message), applied
+        if suspended is not None:
+            return Verdict(Readiness.NOT_YET, suspended), applied
+        if wanted.app.spec.approval.gate == "NamespaceReady":
+            return Verdict(Readiness.USABLE, Reason.NAMESPACE_READY), applied
+        return self._workload(wanted.tenant, objects.children), applied
+
+    async def probe(self, wanted: Wanted, notes: Notes, verdict: Verdict, agenda: Agenda) -> Verdict:
+        """``verdict``, with the probe's say where one is asked for and something hangs on it."""
+        app = wanted.app
+        if app.spec.approval.probe is None or verdict.reason is not Reason.WORKLOAD_READY:
+            self._memory.probe(wanted.tenant.name).passed = False
+            return verdict
+        reading = notes.reading
+        owed = reading is not None and is_pending(reading.state)
+        if not owed and _stands(notes):
+            return verdict
+        memory = self._memory.probe(wanted.tenant.name)
+        about = (notes.installation.metadata.uid, reading.moment if reading is not None and owed else None)
+        if memory.about != about:
+            memory.about, memory.passed, memory.failing_since = about, False, None
+        wait = await self._prober.ask(wanted.tenant, app, memory)
+        if wait is None:
+            return verdict
+        agenda.look_in(wait)
+        return Verdict(Readiness.NOT_YET, Reason.PROBE_FAILING, memory.message)
+
+    def _workload(self, tenant: Tenant, children: Sequence[dict[str, object]]) -> Verdict:
+        workloads = []
+        for child in children:
+            kind, metadata = str(child["kind"]), child["metadata"]
+            if kind in WORKLOADS and isinstance(metadata, dict):
+                name = metadata["name"]
+                workloads.append((kind, name, self._caches.children[kind].get(tenant.name, name)))
+        return judge(workloads)
+
+
+def _stands(notes: Notes) -> bool:
+    """The stored status says already that the tenant is usable."""
+    return any(
+        condition.type == types.TENANT_READY and condition.status == "True"
+        for condition in notes.installation.status.conditions
+    )

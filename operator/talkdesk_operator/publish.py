@@ -1,0 +1,212 @@
+"""The end of a pass: one write of status for each installation whose status changed, and Events about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from talkdesk_crds import conditions as types
+from talkdesk_crds.conditions import INSTALLATION_CONDITIONS, READY, Reason
+from talkdesk_crds.installation import TalkdeskInstallationStatus, TalkdeskState
+from talkdesk_kube import NotFound, resources
+from talkdesk_operator import answers
+from talkdesk_operator.access import access
+from talkdesk_operator.conditions import Verdict, conditions, false, summary
+from talkdesk_operator.incumbent import Role
+from talkdesk_operator.tenant.template import DEFAULT_PLAN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_crds.meta import Condition
+    from talkdesk_kube import Kube
+    from talkdesk_kube.events import EventRecorder
+    from talkdesk_operator.notes import Notes
+    from talkdesk_operator.observe import Observer
+    from talkdesk_operator.tenant import Facts, Tenant
+
+_NOT_SERVING = {
+    Role.SUPERSEDED: false(Reason.SUPERSEDED, "a newer installation holds this account's tenant"),
+    Role.UNINSTALLED: false(Reason.UNINSTALLED, "uninstalled; the tenant is kept, scaled to zero"),
+}
+#: Not worth an Event: they say that nothing is known, or only sum the others up.
+_SILENT = frozenset({Reason.NOT_CHECKED, Reason.WAITING_FOR_ACCESS, Reason.WAITING_FOR_USERS})
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where an installation lives; absent for those that hold no tenant."""
+
+    tenant: Tenant
+    host: str
+    facts: Facts | None
+
+
+def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstallationStatus:
+    """The whole status after a pass. Pure."""
+    installation = notes.installation
+    old, generation = installation.status, installation.metadata.generation
+    steps = conditions(
+        old.conditions,
+        notes.verdicts,
+        wanted=[name for name in INSTALLATION_CONDITIONS if name != READY],
+        generation=generation,
+        now=now,
+    )
+    ready = summary(steps, overruled=_overruled(notes), generation=generation)
+    summed = conditions(old.conditions, {READY: ready}, wanted=[READY], generation=generation, now=now)
+    reading = notes.reading
+    credentials = installation.spec.talkdesk.credentials
+    listed = notes.listed or notes.role is not Role.INCUMBENT
+    return TalkdeskInstallationStatus(
+        observed_generation=generation,
+        conditions=[*steps, *summed],
+        access=access(
+            role=notes.role,
+            suspended=installation.spec.suspend,
+            state=notes.state,
+            approved=_approved(notes),
+            previous=old.access,
+        ),
+        users=notes.users,
+        **_at_home(notes, home),
+        credentials=credentials.secret if credentials is not None else None,
+        talkdesk=(
+            TalkdeskState(
+                state=reading.state[:64],
+                updated_at=reading.updated_at[:64] if reading.updated_at is not None else None,
+            )
+            if reading is not None
+            else old.talkdesk
+        ),
+        answers=answers.for_status(notes.given),
+        observed_resync=reading.resync_token if reading is not None and listed else old.observed_resync,
+    )
+
+
+def _at_home(notes: Notes, home: Home | None) -> dict[str, str | None]:
+    """Tenant, host and plan; kept as they were where a pass ended before it knew."""
+    old = notes.installation.status
+    if home is None:
+        if notes.role in (Role.SUPERSEDED, Role.AWAITED):
+            return {}
+        return {"tenant": old.tenant, "host": old.host, "plan": old.plan}
+    plan = (home.facts.plan or DEFAULT_PLAN) if home.facts is not None else old.plan
+    return {"tenant": home.tenant.name, "host": home.host, "plan": plan}
+
+
+def _overruled(notes: Notes) -> Verdict | None:
+    if notes.role in _NOT_SERVING:
+        return _NOT_SERVING[notes.role]
+    if notes.installation.spec.suspend:
+        return false(Reason.SUSPENDED, "spec.suspend is set")
+    return None
+
+
+def _approved(notes: Notes) -> bool:
+    """Our approval of exactly the present state was accepted, whatever Talkdesk's API still shows."""
+    reading = notes.reading
+    return reading is not None and any(
+        one.answer == "approve" and one.covers(reading.moment) and not notes.leaving for one in notes.given
+    )
+
+
+def patch_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A merge patch from ``old`` to ``new``, one level deep: what is left out of ``new`` is removed. Pure."""
+    changed = {name: value for name, value in new.items() if old.get(name) != value}
+    removed = dict.fromkeys(name for name in old if name not in new)
+    return {**changed, **removed}
+
+
+class Publisher:
+    """Writes status and Events."""
+
+    def __init__(
+        self, kube: Kube, observer: Observer, recorder: EventRecorder, clock: Callable[[], datetime]
+    ) -> None:
+        self._kube = kube
+        self._observer = observer
+        self._recorder = recorder
+        self._clock = clock
+
+    async def publish(self, notes: Notes, home: Home | None) -> bool:
+        """Store the status if it changed; True where it did. Raises KubeError."""
+        installation = notes.installation
+        status = status_of(notes, home, self._clock())
+        patch = patch_of(installation.status.to_json(), status.to_json())
+        if not patch:
+            return False
+        metadata = installation.metadata
+        try:
+            stored = await self._kube.merge_patch(
+                resources.INSTALLATIONS,
+                metadata.name,
+                {"status": patch},
+                namespace=metadata.namespace,
+                subresource="status",
+            )
+        except NotFound:
+            return False  # deleted meanwhile: nobody is left to read it
+        self._observer.stored(stored)
+        self._tell(installation, status.conditions)
+        return True
+
+    def tell(
+        self,
+        notes: Notes,
+        kind: Literal["Normal", "Warning"],
+        reason: str,
+        note: str,
+        *,
+        action: str,
+    ) -> None:
+        """An Event about the installation."""
+        self._recorder.event(_reference(notes.installation), kind, reason, note, action)
+
+    def _tell(self, installation: TalkdeskInstallation, now: list[Condition]) -> None:
+        before = {condition.type: condition for condition in installation.status.conditions}
+        for condition in now:
+            old = before.get(condition.type)
+            same = old is not None and (old.status, old.reason) == (condition.status, condition.reason)
+            if same or condition.reason in _SILENT:
+                continue
+            if condition.type == READY and condition.reason != Reason.INSTALLATION_READY:
+                continue
+            waiting = condition.type == types.CONFIRMED and condition.status != "True"
+            good = condition.status == "True" or waiting or condition.reason in _EXPECTED
+            self._recorder.event(
+                _reference(installation),
+                "Normal" if good else "Warning",
+                condition.reason,
+                condition.message or f"{condition.type} is {condition.status}",
+                condition.type,
+            )
+
+
+#: Not True, and yet nothing is wrong.
+_EXPECTED = frozenset(
+    {
+        Reason.WORKLOAD_NOT_READY,
+        Reason.PROBE_FAILING,
+        Reason.AWAITING_ACCOUNT,
+        Reason.APPLY_RETRYING,
+        Reason.UNINSTALLED,
+        Reason.SUSPENDED,
+        Reason.SUPERSEDED,
+        Reason.CREDENTIALS_REVOKED,
+    }
+)
+
+
+def _reference(installation: TalkdeskInstallation) -> dict[str, Any]:
+    return {
+        "apiVersion": installation.api_version,
+        "kind": installation.kind,
+        "metadata": {
+            "name": installation.metadata.name,
+            "namespace": installation.metadata.namespace,
+            "uid": installation.metadata.uid,
+        },
+    }

@@ -1,0 +1,151 @@
+"""One reading of an installation from Talkdesk: everything a pass needs, asked for together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from talkdesk_client import Forbidden, NotFound, TalkdeskError
+from talkdesk_crds.meta import stamp_time
+from talkdesk_operator.memory import resync_token
+from talkdesk_operator.tenant.facts import AccountFacts, Facts, TrialFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from datetime import datetime
+
+    from talkdesk_client import Account, InstallationRef, Subscription, TalkdeskClient, Trial
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.keys import TenantKey
+
+T = TypeVar("T")
+
+#: What a state is called where Talkdesk's installation carries none.
+NO_STATE = "unknown"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What Talkdesk said. ``begun`` is monotonic; ``seen`` names the removals known before it began."""
+
+    begun: float
+    generation: int | None
+    resync_token: str | None
+    seen: frozenset[str]
+    state: str
+    updated_at: str | None
+    admin: str | None
+    account: AccountFacts | None = None
+    plan: str | None = None
+    trial: TrialFacts | None = None
+
+    @property
+    def moment(self) -> tuple[str, str | None]:
+        """The (state, updated_at) that one answer is for."""
+        return (self.state, self.updated_at)
+
+    def facts(self, key: TenantKey, installation: TalkdeskInstallation) -> Facts:
+        """What the tenant is made from."""
+        name = installation.spec.talkdesk.account_name
+        account = self.account or AccountFacts()
+        if account.name is None and name is not None:
+            account = account.model_copy(update={"name": name.name})
+        return Facts(
+            app_id=key.app_id,
+            region=key.region,
+            account_id=key.account_id,
+            installation_id=installation.spec.installation_id,
+            account=account,
+            plan=self.plan,
+            trial=self.trial,
+        )
+
+
+async def read(
+    client: TalkdeskClient,
+    ref: InstallationRef,
+    installation: TalkdeskInstallation,
+    *,
+    seen: frozenset[str],
+    now: float,
+    whole: bool,
+) -> Reading:
+    """Read the installation and, if ``whole``, account, plan and trial beside it. Raises TalkdeskError."""
+    if whole:
+        async with asyncio.TaskGroup() as group:
+            installation_task = group.create_task(_caught(client.installation(ref)))
+            account_task = group.create_task(_caught(client.account(ref)))
+            subscription_task = group.create_task(_caught(client.subscription(ref)))
+            trial_task = group.create_task(_caught(client.trial(ref)))
+        found = _raised(installation_task.result())
+        account = _account(_optional(account_task.result()))
+        plan = _plan(_optional(subscription_task.result()))
+        trial = _trial(_optional(trial_task.result()))
+    else:
+        found = await client.installation(ref)
+        account, plan, trial = None, None, None
+    state = found.state
+    return Reading(
+        begun=now,
+        generation=installation.metadata.generation,
+        resync_token=resync_token(installation),
+        seen=seen,
+        state=state.state if state is not None else NO_STATE,
+        updated_at=state.updated_at if state is not None else None,
+        admin=found.created_by.id if found.created_by is not None else None,
+        account=account,
+        plan=plan,
+        trial=trial,
+    )
+
+
+async def _caught(call: Awaitable[T]) -> T | TalkdeskError:
+    """The result, or the error as a value: one refused call must not cancel the others."""
+    try:
+        return await call
+    except TalkdeskError as error:
+        return error
+
+
+def _raised(result: T | TalkdeskError) -> T:
+    if isinstance(result, TalkdeskError):
+        raise result
+    return result
+
+
+def _optional(result: T | TalkdeskError) -> T | None:
+    """None where Talkdesk does not give it to us (no such thing, no right to it); other errors are errors."""
+    if isinstance(result, NotFound | Forbidden):
+        return None
+    return _raised(result)
+
+
+def _account(account: Account | None) -> AccountFacts | None:
+    if account is None:
+        return None
+    return AccountFacts(
+        name=account.name,
+        company_name=account.company_name,
+        email=account.email,
+        timezone=account.timezone,
+    )
+
+
+def _plan(subscription: Subscription | None) -> str | None:
+    return subscription.name if subscription is not None else None
+
+
+def _trial(trial: Trial | None) -> TrialFacts | None:
+    if trial is None:
+        return None
+
+    def stamp(moment: datetime | None) -> str | None:
+        return stamp_time(moment) if moment is not None else None
+
+    return TrialFacts(
+        state=trial.state,
+        started_at=stamp(trial.started_at),
+        expires_at=stamp(trial.expires_at),
+        ended_at=stamp(trial.ended_at),
+    )

@@ -1,0 +1,238 @@
+"""One pass over one tenant: observe, plan, apply, gate, confirm; one status at the end, whatever failed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_crds import conditions as types
+from talkdesk_crds.conditions import Reason
+from talkdesk_kube import KubeError, Unreadable
+from talkdesk_operator.conditions import Verdict as Finding
+from talkdesk_operator.conditions import false, true, unknown
+from talkdesk_operator.confirm import UNINSTALLED_STATE, Readiness
+from talkdesk_operator.incumbent import Role, holding
+from talkdesk_operator.keys import UNPLACED
+from talkdesk_operator.notes import Agenda
+from talkdesk_operator.provision import Wanted
+from talkdesk_operator.publish import Home
+from talkdesk_operator.queue import Outcome
+from talkdesk_operator.region import Unplaced, place
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_operator.answer import Answerer
+    from talkdesk_operator.directory import Directory
+    from talkdesk_operator.gate import Verdict
+    from talkdesk_operator.incumbent import Holding
+    from talkdesk_operator.keys import TenantKey
+    from talkdesk_operator.notes import Notes
+    from talkdesk_operator.observe import Observer
+    from talkdesk_operator.provision import Provisioner
+    from talkdesk_operator.publish import Publisher
+    from talkdesk_operator.slices import SliceStore
+    from talkdesk_operator.tenant import Facts, Release
+    from talkdesk_operator.user_sync import UserSync
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Everything a pass is made of."""
+
+    release: Release
+    directory: Directory
+    observer: Observer
+    provisioner: Provisioner
+    users: UserSync
+    slices: SliceStore
+    answerer: Answerer
+    publisher: Publisher
+
+
+class TenantReconciler:
+    """Reconciles tenants; one pass at a time for each (the queue sees to that)."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    async def reconcile(self, key: TenantKey) -> Outcome:
+        """Bring the tenant of ``key``, and all that hangs on it, to what it should be."""
+        steps, agenda = self._steps, Agenda()
+        everyone = [steps.observer.notes(one) for one in steps.directory.installations(key)]
+        app = steps.directory.app(key.app_id)
+        homes: dict[str, Home] = {}
+        # Known from the start: whatever step fails, the status that is written must not take access away.
+        for name, role in _holding(everyone).roles.items():
+            next(one for one in everyone if one.name == name).role = role
+        try:
+            for notes in everyone:
+                await steps.observer.revoke(notes, agenda)
+            if app is None or key.region == UNPLACED:
+                self._unplaced(everyone, app)
+            else:
+                await self._placed(key, app, everyone, homes, agenda)
+        except (KubeError, Unreadable) as error:
+            self._broken(error, agenda)
+        for notes in everyone:
+            try:
+                await steps.publisher.publish(notes, homes.get(notes.name))
+            except (KubeError, Unreadable) as error:
+                self._broken(error, agenda)
+        after = min(agenda.waits, default=None)
+        if agenda.failed:
+            return Outcome(after=agenda.retry_after, failed=True)
+        return Outcome(after=after)
+
+    def _broken(self, error: Exception, agenda: Agenda) -> None:
+        """A step ended early. Conflicts and absences are everyday business between concurrent writers."""
+        wait = error.retry_after if isinstance(error, KubeError) else None
+        ordinary = isinstance(error, KubeError) and error.status.code in (404, 409)
+        (_log.debug if ordinary else _log.warning)("a step of a pass failed", error=str(error))
+        agenda.fail(wait)
+
+    def _unplaced(self, everyone: list[Notes], app: TalkdeskApp | None) -> None:
+        """Nothing can be done for these but to say why."""
+        for notes in everyone:
+            if app is None:
+                message = f"no TalkdeskApp has appId {notes.installation.spec.app_id}"
+                notes.verdicts[types.APP_KNOWN] = false(Reason.APP_UNKNOWN, message)
+                continue
+            notes.verdicts[types.APP_KNOWN] = true(Reason.APP_FOUND, app.metadata.name)
+            placed = place(app, notes.installation)
+            if isinstance(placed, Unplaced):
+                notes.verdicts[types.CREDENTIALS_VALID] = false(placed.reason, placed.message)
+
+    async def _placed(
+        self,
+        key: TenantKey,
+        app: TalkdeskApp,
+        everyone: list[Notes],
+        homes: dict[str, Home],
+        agenda: Agenda,
+    ) -> None:
+        steps = self._steps
+        tenant = steps.release.tenant(key)
+        for notes in everyone:
+            notes.verdicts[types.APP_KNOWN] = true(Reason.APP_FOUND, app.metadata.name)
+            await steps.observer.place(notes, key.region)
+        stored_facts = steps.provisioner.facts(tenant)
+        await self._read(app, everyone, stored_facts, agenda)
+        held = _holding(everyone)
+        for notes in everyone:
+            notes.role = held.roles[notes.name]
+        holder = next((one for one in everyone if one.installation is held.holder), None)
+        wanted = Wanted(
+            app=app,
+            tenant=tenant,
+            facts=_facts(key, holder, stored_facts),
+            suspended=_suspension(holder),
+        )
+        if holder is not None:
+            host = tenant.host(app.spec.base_domain)
+            homes[holder.name] = Home(tenant=tenant, host=host, facts=wanted.facts)
+        verdict = await self._work(wanted, holder, agenda)
+        for notes in everyone:
+            await self._conclude(notes, notes is holder, wanted, verdict, agenda)
+
+    async def _read(
+        self, app: TalkdeskApp, everyone: list[Notes], stored: Facts | None, agenda: Agenda
+    ) -> None:
+        """Everyone's news from Talkdesk, side by side."""
+        held = holding([one.installation for one in everyone])
+        await _together(
+            *(
+                self._steps.observer.look(
+                    notes,
+                    app,
+                    agenda,
+                    role=held.roles[notes.name],
+                    facts_known=stored is not None
+                    and stored.installation_id == notes.installation.spec.installation_id,
+                )
+                for notes in everyone
+            )
+        )
+
+    async def _work(self, wanted: Wanted, holder: Notes | None, agenda: Agenda) -> Verdict:
+        """Tenant and users, side by side."""
+        again = holder is not None and holder.fresh is not None
+        verdicts: list[Verdict] = []
+
+        async def provision() -> None:
+            verdict, applied = await self._steps.provisioner.provision(wanted, agenda, again=again)
+            verdicts.append(verdict)
+            if holder is not None and applied is not None and applied.created_namespace:
+                note = f"tenant {wanted.tenant.name} created"
+                self._steps.publisher.tell(holder, "Normal", "TenantCreated", note, action="Provision")
+            if holder is not None and applied is not None and applied.pruned:
+                note = "no longer in the template: " + ", ".join(applied.pruned)
+                self._steps.publisher.tell(holder, "Normal", "Pruned", note, action="Prune")
+
+        await _together(provision(), self._list(wanted.app, holder, agenda))
+        if holder is None:
+            return verdicts[0]
+        return await self._steps.provisioner.probe(wanted, holder, verdicts[0], agenda)
+
+    async def _list(self, app: TalkdeskApp, holder: Notes | None, agenda: Agenda) -> None:
+        """The users, whenever the installation was read, or the moment it waits in has no list yet."""
+        if holder is None or holder.role is not Role.INCUMBENT or holder.reading is None:
+            return
+        if holder.fresh is None and holder.memory.listed_for == holder.reading.moment:
+            return
+        ref = await self._steps.observer.ref(holder, app)
+        if ref is not None:
+            await self._steps.users.sync(holder, ref, holder.reading, agenda)
+
+    async def _conclude(
+        self, notes: Notes, holds: bool, wanted: Wanted, verdict: Verdict, agenda: Agenda
+    ) -> None:
+        notes.verdicts[types.TENANT_READY] = _tenant_ready(notes, holds, verdict)
+        await self._steps.answerer.answer(notes, wanted.app, verdict, agenda)
+        if notes.users is not None and notes.users == notes.installation.status.users:
+            await self._steps.slices.prune(notes.installation)
+
+
+def _holding(everyone: list[Notes]) -> Holding:
+    gone = frozenset(one.name for one in everyone if one.state == UNINSTALLED_STATE)
+    return holding([one.installation for one in everyone], gone=gone)
+
+
+def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts | None:
+    """The newest facts; an installation that has just taken over is not served from its predecessor's."""
+    if holder is None or holder.role is not Role.INCUMBENT:
+        return stored
+    if holder.reading is not None and holder.reading.account is not None:
+        return holder.reading.facts(key, holder.installation)
+    if stored is not None and stored.installation_id == holder.installation.spec.installation_id:
+        return stored
+    return holder.reading.facts(key, holder.installation) if holder.reading is not None else None
+
+
+def _suspension(holder: Notes | None) -> Reason | None:
+    if holder is None or holder.role is not Role.INCUMBENT:
+        return Reason.UNINSTALLED
+    return Reason.SUSPENDED if holder.installation.spec.suspend else None
+
+
+def _tenant_ready(notes: Notes, holds: bool, verdict: Verdict) -> Finding:
+    if notes.role is Role.AWAITED:
+        return unknown(Reason.NOT_CHECKED, "not installed yet")
+    if not holds:
+        return false(Reason.SUPERSEDED, "a newer installation holds this account's tenant")
+    if verdict.readiness is Readiness.USABLE:
+        return true(verdict.reason, verdict.message)
+    return false(verdict.reason, verdict.message)
+
+
+async def _together(*steps: Awaitable[None]) -> None:
+    """Side by side; all end before the first error among them is raised."""
+    for result in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

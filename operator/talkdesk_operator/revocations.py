@@ -1,0 +1,129 @@
+"""TalkdeskRevocations: applied to the slices at once, marked, and deleted after a day."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from talkdesk_crds.meta import parse_time, time
+from talkdesk_kube import Conflict, NotFound, resources
+from talkdesk_operator.users import Revoked, revoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_crds.revocation import TalkdeskRevocation
+    from talkdesk_kube import Kube
+    from talkdesk_operator.cache import Caches
+    from talkdesk_operator.slices import SliceStore
+
+#: Redeliveries come within 15 minutes; what was applied is kept for a day.
+KEPT = timedelta(days=1)
+
+
+def new_epoch() -> str:
+    """An epoch that never was before."""
+    return uuid.uuid4().hex
+
+
+def revoked(revocation: TalkdeskRevocation) -> Revoked:
+    """The revocation as the slices see it."""
+    return Revoked(
+        name=revocation.metadata.name,
+        removes=revocation.spec.kind == "Removed",
+        users=frozenset(revocation.spec.users),
+        applied=revocation.status.applied_at is not None,
+        settled=revocation.status.settled_at is not None,
+    )
+
+
+def deletable_at(revocation: TalkdeskRevocation) -> datetime | None:
+    """When it may be deleted; None while it still holds somebody out, or is not applied."""
+    status = revocation.status
+    if status.applied_at is None or (revocation.spec.kind == "Removed" and status.settled_at is None):
+        return None
+    return parse_time(status.applied_at) + KEPT
+
+
+class RevocationDesk:
+    """Handles the revocations of one installation at a time."""
+
+    def __init__(self, kube: Kube, caches: Caches, slices: SliceStore, clock: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._caches = caches
+        self._slices = slices
+        self._clock = clock
+
+    def of(self, installation: TalkdeskInstallation) -> list[TalkdeskRevocation]:
+        """Those of ``installation``: app and account must be the same too, the id alone proves nothing."""
+        spec = installation.spec
+        return [
+            one
+            for one in self._caches.revocations.by(spec.installation_id)
+            if (one.spec.app_id, one.spec.account_id) == (spec.app_id, spec.account_id)
+        ]
+
+    def unsettled(self, installation: TalkdeskInstallation) -> frozenset[str]:
+        """Names of the removals that still hold somebody out."""
+        return frozenset(
+            one.metadata.name
+            for one in self.of(installation)
+            if one.spec.kind == "Removed" and one.status.settled_at is None
+        )
+
+    async def apply(self, installation: TalkdeskInstallation) -> bool:
+        """Take out of the slices whom revocations take out, and mark those; True where any was new.
+
+        Raises KubeError.
+        """
+        found = self.of(installation)
+        new = [one for one in found if one.status.applied_at is None]
+        current = self._slices.current(installation).users
+        left = revoke(current, [revoked(one) for one in found], new_epoch=new_epoch)
+        if left != current:
+            await self._slices.write(installation, left, whole=False)
+        for one in new:
+            await self._mark(one, {"appliedAt": time(self._clock())})
+        return bool(new)
+
+    async def settle(self, installation: TalkdeskInstallation, settled: frozenset[str]) -> None:
+        """A trustworthy list took over from these removals. Raises KubeError."""
+        for one in self.of(installation):
+            if one.metadata.name in settled and one.status.settled_at is None:
+                await self._mark(one, {"settledAt": time(self._clock())})
+
+    async def sweep(self, installation: TalkdeskInstallation) -> datetime | None:
+        """Delete those that are over; when the next one will be. Raises KubeError."""
+        now, upcoming = self._clock(), []
+        for one in self.of(installation):
+            at = deletable_at(one)
+            if at is None:
+                continue
+            if at > now:
+                upcoming.append(at)
+                continue
+            metadata = one.metadata
+            try:
+                await self._kube.delete(
+                    resources.REVOCATIONS, metadata.name, namespace=metadata.namespace, uid=metadata.uid
+                )
+            except (NotFound, Conflict):
+                continue
+            self._caches.revocations.view.forget(one.to_json())
+        return min(upcoming, default=None)
+
+    async def _mark(self, one: TalkdeskRevocation, marks: dict[str, str]) -> None:
+        try:
+            stored = await self._kube.merge_patch(
+                resources.REVOCATIONS,
+                one.metadata.name,
+                {"status": marks},
+                namespace=one.metadata.namespace,
+                subresource="status",
+            )
+        except NotFound:
+            return
+        stored["metadata"].pop("managedFields", None)
+        self._caches.revocations.view.remember(stored)

@@ -1,0 +1,59 @@
+"""The queue's workers: they run while this replica holds the Lease, and end with the passes in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_operator.keys import AppKey
+
+if TYPE_CHECKING:
+    from talkdesk_operator.app_reconcile import AppReconciler
+    from talkdesk_operator.keys import Key
+    from talkdesk_operator.queue import Outcome, WorkQueue
+    from talkdesk_operator.reconcile import TenantReconciler
+    from talkdesk_operator.settings import OperatorSettings
+
+_log = structlog.get_logger(__name__)
+
+
+class Workers:
+    """The queue's workers, for as long as this replica holds the Lease."""
+
+    def __init__(
+        self,
+        queue: WorkQueue[Key],
+        *,
+        tenants: TenantReconciler,
+        apps: AppReconciler,
+        settings: OperatorSettings,
+    ) -> None:
+        self._queue = queue
+        self._tenants = tenants
+        self._apps = apps
+        self._workers = settings.workers
+        self._patience = settings.drain_seconds
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Work until drained or cancelled; a cancelled pass stops where it is, and is done again by whoever
+        works next."""
+        self._running = asyncio.current_task()
+        await self._queue.run(self._pass, workers=self._workers)
+
+    async def drain(self) -> None:
+        """Take nothing new, and let the passes in hand end, for a bounded time."""
+        self._queue.close()
+        running = self._running
+        if running is not None and not running.done():
+            _, pending = await asyncio.wait({running}, timeout=self._patience)
+            if pending:
+                _log.warning("passes in hand did not end in time", seconds=self._patience)
+
+    async def _pass(self, key: Key) -> Outcome:
+        with structlog.contextvars.bound_contextvars(key=str(key)):
+            if isinstance(key, AppKey):
+                return await self._apps.reconcile(key)
+            return await self._tenants.reconcile(key)

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from talkdesk_sandbox.interceptor import Cut, Exchange, passing
+from talkdesk_sandbox.rights import Right, Taken, take
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import Story, play
 from talkdesk_sandbox.story.step import NOT_REACHED
@@ -21,8 +22,6 @@ from talkdesk_sandbox.story.step import NOT_REACHED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from talkdesk_sandbox.controlplane import ControlPlane
-    from talkdesk_sandbox.environment import Environment
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
 
@@ -42,49 +41,20 @@ class Damage:
 
 @dataclass
 class NoRight(Damage):
-    """``verb`` on ``resource`` is gone from a live role of the release."""
+    """A right is gone from a live role of the release."""
 
-    role: str
-    resource: str
-    verb: str
-    _path: tuple[str, ...] = ()
-    _before: str = ""
+    right: Right
+    _taken: Taken | None = None
 
     async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
-        await asyncio.to_thread(self._take, sandbox.environment)
+        self._taken = await asyncio.to_thread(take, sandbox.environment.release, self.right)
 
-    def _take(self, environment: Environment) -> None:
-        release, plane = environment.release, environment.control_plane
-        self._path = {
-            "webhook": ("role", "td-webhook", "--namespace", release.namespace),
-            "webhook-credentials": ("role", "td-webhook", "--namespace", release.credentials_namespace),
-            "operator": ("role", "td-operator", "--namespace", release.namespace),
-            "operator-credentials": ("role", "td-operator", "--namespace", release.credentials_namespace),
-            "cluster": ("clusterrole", f"{release.namespace}-td-operator"),
-            "tenant": ("clusterrole", release.tenant_cluster_role),
-        }[self.role]
-        self._before = plane.kubectl("get", *self._path, "--output", "json")
-        rules = json.loads(self._before)["rules"]
-        kept, hit = [], False
-        for rule in rules:
-            if self.resource in rule["resources"] and self.verb in rule["verbs"]:
-                hit = True
-                others = [name for name in rule["resources"] if name != self.resource]
-                verbs = [verb for verb in rule["verbs"] if verb != self.verb]
-                kept += [{**rule, "resources": others}] if others else []
-                kept += [{**rule, "resources": [self.resource], "verbs": verbs}] if verbs else []
-            else:
-                kept.append(rule)
-        assert hit, f"{self.role} has no {self.verb} on {self.resource}"
-        _patch_rules(plane, self._path, kept)
-
-    async def undo(self, sandbox: Any) -> None:
-        rules = json.loads(self._before)["rules"]
-        await asyncio.to_thread(_patch_rules, sandbox.environment.control_plane, self._path, rules)
+    async def undo(self, sandbox: Any) -> None:  # noqa: ARG002 - the same for every damage
+        assert self._taken is not None
+        await asyncio.to_thread(self._taken.give_back)
 
 
-def _patch_rules(plane: ControlPlane, path: tuple[str, ...], rules: list[dict[str, Any]]) -> None:
-    plane.kubectl("patch", *path, "--type", "merge", "--patch", json.dumps({"rules": rules}))
+OURS = "talkdesk-operator.io"
 
 
 @dataclass
@@ -204,12 +174,12 @@ class DamagedStory(Story):
 FIRST = "a customer appears"
 #: What is damaged, before which step, and the step that must fail.
 CASES: list[tuple[Damage, str, str]] = [
-    (NoRight("webhook", "talkdeskinstallations", "create"), FIRST, "install: event stored"),
-    (NoRight("webhook-credentials", "secrets", "create"), FIRST, "install: event stored"),
-    (NoRight("cluster", "namespaces", "create"), FIRST, "install: tenant made"),
-    (NoRight("tenant", "resourcequotas", "create"), FIRST, "install: tenant made"),
-    (NoRight("tenant", "configmaps", "create"), FIRST, "install: account record written"),
-    (NoRight("operator", "talkdeskuserslices", "create"), FIRST, "install: users licensed"),
+    (NoRight(Right("webhook", OURS, "talkdeskinstallations", "create")), FIRST, "install: event stored"),
+    (NoRight(Right("webhook-credentials", "", "secrets", "create")), FIRST, "install: event stored"),
+    (NoRight(Right("cluster", "", "namespaces", "create")), FIRST, "install: tenant made"),
+    (NoRight(Right("tenant", "", "resourcequotas", "create")), FIRST, "install: tenant made"),
+    (NoRight(Right("tenant", "", "configmaps", "create")), FIRST, "install: account record written"),
+    (NoRight(Right("operator", OURS, "talkdeskuserslices", "create")), FIRST, "install: users licensed"),
     (BrokenImage(), FIRST, "install: app answers"),
     (Refused("POST", "/state"), FIRST, "install: approved"),
     (Undelivered("app.trial_started"), FIRST, "trial: start stored"),
@@ -217,18 +187,26 @@ CASES: list[tuple[Damage, str, str]] = [
     (Refused("GET", "/users"), "update: event stored", "update: users changed"),
     (Refused("POST", "/state"), "update: event stored", "update: approved"),
     (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
-    (NoRight("tenant", "deployments", "patch"), "uninstall: event stored", "uninstall: app suspended"),
+    (
+        NoRight(Right("tenant", "apps", "deployments", "patch")),
+        "uninstall: event stored",
+        "uninstall: app suspended",
+    ),
     (Refused("POST", "/state"), "uninstall: event stored", "uninstall: approved"),
     (TenantDeleted(), "uninstall: tenant kept", "uninstall: tenant kept"),
     (Undelivered("app.installed"), "reinstall: event stored", "reinstall: event stored"),
-    (NoRight("tenant", "deployments", "patch"), "reinstall: event stored", "reinstall: same tenant resumed"),
     (
-        NoRight("operator", "talkdeskuserslices", "create"),
+        NoRight(Right("tenant", "apps", "deployments", "patch")),
+        "reinstall: event stored",
+        "reinstall: same tenant resumed",
+    ),
+    (
+        NoRight(Right("operator", OURS, "talkdeskuserslices", "create")),
         "reinstall: event stored",
         "reinstall: users licensed",
     ),
     (
-        Both(NoRight("tenant", "services", "create"), "services"),
+        Both(NoRight(Right("tenant", "", "services", "create")), "services"),
         "reinstall: app answers",
         "reinstall: app answers",
     ),

@@ -1,1 +1,1 @@
-"""The demo workload: a small web app of one customer, as a partner would write it. `python -m talkdesk_sandbox.demo`."""
+"""The demo workload: a small web app of one customer, as a partner would write it."""

@@ -97,7 +97,7 @@ class Demo:
         return app
 
     async def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT, and ``drain`` seconds more. Raises OSError where it cannot listen."""
+        """Serve until SIGTERM or SIGINT and ``drain`` seconds more. Raises OSError if it cannot listen."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):

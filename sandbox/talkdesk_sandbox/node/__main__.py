@@ -69,13 +69,27 @@ def _locked(folder: Path) -> IO[str]:
             return lock
 
 
+def _without_threads() -> None:
+    """Wait for children by pidfd, as Python 3.12 does by itself: forking beside threads can deadlock."""
+    if sys.version_info < (3, 12):
+        asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
+
+
+def _network(path: Path) -> Network:
+    """Raises ValueError naming the file."""
+    try:
+        return Network.read(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a network file: {error}") from error
+
+
 async def _serve(options: argparse.Namespace, timings: Timings) -> None:
     url = yaml.safe_load(options.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
     address = urlsplit(url)
     async with await Kube.connect(KubeSettings(kubeconfig=options.kubeconfig)) as kube:
         agent = Agent(
             kube,
-            network=Network.read(options.network),
+            network=_network(options.network),
             images=Images(options.images),
             folder=options.dir,
             timings=timings,
@@ -114,6 +128,7 @@ def main() -> int:
         with _locked(options.dir):
             (options.dir / "ready.json").unlink(missing_ok=True)
             guard, pipe = start_guard(options.dir)
+            _without_threads()
             try:
                 asyncio.run(_serve(options, timings))
             finally:

@@ -1,9 +1,12 @@
-"""Which address the next pod is reported with. Where a pod really listens: see `talkdesk_sandbox.controlplane.network`."""
+"""Which address the next pod is reported with.
+
+Where a pod really listens: see `talkdesk_sandbox.controlplane.network`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ class NoAddressLeft(Exception):  # noqa: N818 - named after what it says
 
 @dataclass
 class AddressPool:
-    """Hands out reported addresses of ``cidr``, the longest unused first, so that a late client meets no newer pod."""
+    """Hands out addresses of ``cidr``, the longest unused first: a late client meets no newer pod."""
 
     cidr: str
     taken: set[str] = field(default_factory=set)
@@ -30,9 +33,7 @@ class AddressPool:
         network = IPv4Network(self.cidr)
         for address in addresses:
             self.taken.add(address)
-            position = int.from_bytes(bytes(map(int, address.split("."))), "big") - int(
-                network.network_address
-            )
+            position = int(IPv4Address(address)) - int(network.network_address)
             self._next = max(self._next, position + 1)
 
     def take(self) -> str:

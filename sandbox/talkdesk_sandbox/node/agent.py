@@ -24,7 +24,7 @@ from talkdesk_sandbox.node.binding import Binder
 from talkdesk_sandbox.node.claims import Claims
 from talkdesk_sandbox.node.container import cancelled, timestamp
 from talkdesk_sandbox.node.environment import service_links
-from talkdesk_sandbox.node.guard import kill_recorded
+from talkdesk_sandbox.node.guard import kill_left_behind
 from talkdesk_sandbox.node.host import Host
 from talkdesk_sandbox.node.log_server import LogServer
 from talkdesk_sandbox.node.pod import Pod
@@ -102,7 +102,7 @@ class Agent:
 
     async def serve(self) -> None:
         """See the class. Raises KubeError where the node cannot be registered."""
-        kill_recorded(self._folder)  # nothing should be left of an earlier run; what is cannot be waited for
+        kill_left_behind(self._folder)  # nothing should be; what is cannot be waited for
         for record in self._records.read_all():
             self._known[record.uid] = record
         self._addresses.take_known(record.address for record in self._known.values())
@@ -129,7 +129,7 @@ class Agent:
             await logs.stop()
 
     async def _take_over(self) -> None:
-        """Once everything is known: forget pods that went while no node ran, and say that the node is ready."""
+        """Once all is known: forget pods that went while no node ran, and say that the node is ready."""
         for watched in self._watched.values():
             await watched.synced.wait()
         for uid in self._known.keys() - self._pods.keys():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backoff:
-    """Doubling delays in seconds: the first restart is immediate, as the kubelet's is, then ``base``, up to ``cap``.
+    """Doubling delays in seconds: the first restart is immediate, then ``base``, up to ``cap``.
 
     A container that ran for ``reset`` seconds starts over. The kubelet's values are 10, 300 and 600; the
     defaults here are shorter, because on a laptop somebody is waiting.

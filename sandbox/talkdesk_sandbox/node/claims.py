@@ -35,7 +35,7 @@ def volume_name(claim: Obj) -> str:
 
 
 def persistent_volume(claim: Obj, folder: Path) -> Obj:
-    """The PersistentVolume reserved for ``claim``. ``Retain``: the folder is removed here, not by the controller manager."""
+    """The volume reserved for ``claim``; ``Retain``, for its folder is removed here and nowhere else."""
     metadata, spec = claim["metadata"], claim["spec"]
     return {
         "apiVersion": "v1",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from talkdesk_sandbox.node.environment import ConfigError, PodFacts, declared_environment
 from talkdesk_sandbox.node.expansion import MountPaths, expand
+from talkdesk_sandbox.node.guard import MARK
 from talkdesk_sandbox.node.probes import NotSupported
 from talkdesk_sandbox.node.process import Command
 
@@ -60,19 +61,20 @@ async def command_of(
     volumes: Mapping[str, Path],
     read: Callable[[str, str], Awaitable[Obj | None]],
     folder: Path,
+    mark: str,
     log: Path | None,
     words: list[str] | None = None,
 ) -> Command:
     """The program of a container, or ``words`` run beside it (a probe's or a hook's command).
 
-    Mount paths are rewritten in what the pod's author wrote, never in the image's own words. Raises
-    ConfigError.
+    ``folder`` is where it runs, ``mark`` tells whose it is. Mount paths are rewritten in what the pod's
+    author wrote, never in the image's own words. Raises ConfigError.
     """
     plain = await declared_environment(container, facts=facts, links=links, paths=MountPaths({}), read=read)
     folders = mount_folders(container, volumes, plain)
     paths = MountPaths(folders)
     declared = await declared_environment(container, facts=facts, links=links, paths=paths, read=read)
-    env = {**_surrounding(facts, folders, folder), **image.env, **declared}
+    env = {**_surrounding(facts, folders, folder, mark), **image.env, **declared}
 
     def final(texts: list[str]) -> list[str]:
         return [expand(paths.rewrite(text), declared) for text in texts]
@@ -91,8 +93,8 @@ async def command_of(
     return Command(argv=argv, env=env, folder=work, log=log)
 
 
-def _surrounding(facts: PodFacts, folders: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """What a process has of the node's own environment: next to nothing, so that nothing works by accident."""
+def _surrounding(facts: PodFacts, folders: Mapping[str, str], folder: Path, mark: str) -> dict[str, str]:
+    """What a process has of the node's environment: next to nothing, so that nothing works by chance."""
     programs = str(Path(sys.executable).parent)
     return {
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -100,4 +102,5 @@ def _surrounding(facts: PodFacts, folders: Mapping[str, str], folder: Path) -> d
         "HOME": str(folder),
         "TMPDIR": folders.get("/tmp", str(folder)),  # noqa: S108 - the path inside the container
         "LANG": "C.UTF-8",
+        MARK: mark,
     }

@@ -95,7 +95,7 @@ class Container:
             self.record.state = self.record.last_state
 
     async def _start(self) -> Process | None:
-        """Start the program; None where the stop came first, or the program cannot be run (that is its end)."""
+        """Start the program; None where the stop came first, or it cannot be run (that is its end)."""
         attempt = 0
         while not self.stop.asked.is_set():
             log = self.pod.log(self.name, self.record.restart_count)
@@ -292,7 +292,7 @@ async def cancelled(*tasks: asyncio.Task[Any]) -> None:
 
 
 def lost(record: ContainerRecord) -> None:
-    """The node was away while this container ran, so that it is gone now, and nobody knows with which exit code."""
+    """The node was away while this container ran: it is gone, nobody knows with which exit code."""
     if "running" in record.state:
         code = _START_ERROR + int(signal.SIGKILL)
         began = record.state["running"]["startedAt"]

@@ -117,7 +117,7 @@ async def declared_environment(
     paths: MountPaths,
     read: Callable[[str, str], Awaitable[Obj | None]],
 ) -> dict[str, str]:
-    """``envFrom``, then ``env``, with mount paths rewritten, then ``$(VAR)`` expanded, and the service links beneath.
+    """``envFrom`` and ``env``: mount paths rewritten, then ``$(VAR)`` expanded; service links beneath.
 
     Raises `ConfigError` where something that is referred to does not exist and is not optional.
     """

@@ -2,23 +2,27 @@
 
 The parent-death signal reaches only the processes the node started itself. What those started in turn (a
 server's workers) would live on after ``kill -9`` of the node. The guard holds one end of a pipe; when the
-node is gone, however it went, the pipe closes, and the guard kills every session in the node's records.
+node is gone, however it went, the pipe closes, and the guard kills every process that carries its mark.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from talkdesk_sandbox.node.process import kill_session
-from talkdesk_sandbox.node.records import Records
+from talkdesk_sandbox.node.process import kill_marked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Variable in the environment of everything a node starts; its value is the node's folder.
+MARK = "SANDBOX_NODE"
 
 
 def start_guard(folder: Path) -> tuple[int, int]:
-    """Fork the guard (call it while there is one thread and no event loop). Gives its pid and the pipe to hold open."""
+    """Fork the guard, while there is one thread and no event loop. Its pid, and the pipe to hold open."""
     reading, writing = os.pipe()
-    os.set_inheritable(writing, False)
     pid = os.fork()
     if pid:
         os.close(reading)
@@ -27,20 +31,17 @@ def start_guard(folder: Path) -> tuple[int, int]:
         os.setsid()
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
-        os.closerange(writing, writing + 1)
+        os.close(writing)
         silence = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(silence, standard)
         while os.read(reading, 1):
             pass
-        kill_recorded(folder)
+        kill_left_behind(folder)
     finally:
         os._exit(0)
 
 
-def kill_recorded(folder: Path) -> None:
-    """Kill every session the records in ``folder`` name."""
-    for record in Records(folder).read_all():
-        for container in record.containers.values():
-            if container.pid:
-                kill_session(container.pid, container.start_ticks)
+def kill_left_behind(folder: Path) -> None:
+    """Kill every process that a node of this folder started and did not end."""
+    kill_marked(MARK, str(folder))

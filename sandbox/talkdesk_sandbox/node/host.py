@@ -1,4 +1,4 @@
-"""What every pod on the node shares: the API server, the images, the records, and what is read on a pod's behalf."""
+"""What every pod on the node shares: the API server, images, records, and what is read on its behalf."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Host:
     note: Callable[[Obj, str, str, str], None]
 
     async def read(self, kind: str, namespace: str, name: str) -> Obj | None:
-        """A ConfigMap or Secret as it is now, None where there is none. Raises ConfigError while nobody answers."""
+        """A ConfigMap or Secret as it is now, or None. Raises ConfigError while nobody answers."""
         try:
             found = await self.kube.get(_RESOURCES[kind], name, namespace=namespace)
         except NotFound:

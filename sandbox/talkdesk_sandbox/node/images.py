@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ImageUnknown(Exception):
+class ImageUnknown(Exception):  # noqa: N818 - named after what it says
     """No local command is declared for an image."""
 
 
@@ -23,14 +23,14 @@ class Image:
     env: dict[str, str] = field(default_factory=dict)
 
     def argv(self, command: list[str], args: list[str]) -> list[str]:
-        """The container's ``command`` replaces the entry point and the default arguments, its ``args`` the latter."""
+        """``command`` replaces the entry point and the default arguments, ``args`` the latter."""
         if command:
             return [*command, *args]
         return [*self.command, *(args or self.args)]
 
 
 def image_name(reference: str) -> str:
-    """``registry:5000/team/app:1.2@sha256:…`` → ``registry:5000/team/app``; Docker's default registry is left out."""
+    """``registry:5000/team/app:1.2@sha256:…`` → ``registry:5000/team/app``; without Docker's default."""
     name = reference.partition("@")[0]
     folder, slash, last = name.rpartition("/")
     name = folder + slash + last.partition(":")[0]

@@ -81,6 +81,10 @@ class Node:
         """The node's process."""
         return self._program.process.pid
 
+    def exit_code(self) -> int | None:
+        """None while the node runs."""
+        return self._program.process.poll()
+
     def stop(self) -> None:
         """End the node and with it every process of every pod. Idempotent."""
         self._program.stop(patience=_START_SECONDS)

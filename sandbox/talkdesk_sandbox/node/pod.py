@@ -12,7 +12,7 @@ from talkdesk_sandbox.node.container import Container, cancelled, first_of, lost
 from talkdesk_sandbox.node.environment import ConfigError, PodFacts
 from talkdesk_sandbox.node.probes import Looker, NotSupported
 from talkdesk_sandbox.node.process import run
-from talkdesk_sandbox.node.status import PodSituation, is_sidecar, pod_status
+from talkdesk_sandbox.node.status import OWN_CONDITIONS, PodSituation, is_sidecar, pod_status
 from talkdesk_sandbox.node.stop import Stop
 from talkdesk_sandbox.node.volumes import WRITTEN_KINDS, Sources, prepare
 
@@ -111,14 +111,14 @@ class Pod:
             self._host.note(self.pod, kind, reason, message)
 
     def log(self, container: str, restart: int) -> Path:
-        """See `Surroundings`. The last run's log is kept for ``kubectl logs --previous``, older ones are not."""
+        """See `Surroundings`. One older log is kept, for ``kubectl logs --previous``."""
         folder = self._folder / "logs" / container
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / f"{restart - 2}.log").unlink(missing_ok=True)
         return folder / f"{restart}.log"
 
     def log_of(self, container: str, *, previous: bool) -> tuple[Path, Callable[[], bool]] | None:
-        """The log of a container's run, and whether that run goes on; None for a container the pod does not have."""
+        """The log of a container's run, and whether that run goes on; None where there is no container."""
         spec = self.pod["spec"]
         if container not in {
             one["name"] for one in [*(spec.get("initContainers") or []), *spec["containers"]]
@@ -146,6 +146,7 @@ class Pod:
             volumes=self._volumes or {},
             read=self._read,
             folder=work,
+            mark=str(self._host.records.folder.parent),
             log=log,
             words=words,
         )
@@ -298,7 +299,15 @@ class Pod:
             prepared=self._volumes is not None,
             failure=self._failure,
         )
-        return pod_status(self.pod, self.record, situation, now=timestamp())
+        return pod_status(self._with_written_conditions(), self.record, situation, now=timestamp())
+
+    def _with_written_conditions(self) -> Obj:
+        """The pod as it is at the API server, also where the watch has not yet shown what was written."""
+        before = self.pod.get("status") or {}
+        written = (self._written or {}).get("conditions") or []
+        latest = {one["type"]: one for one in before.get("conditions") or []}
+        latest |= {one["type"]: one for one in written if one["type"] in OWN_CONDITIONS}
+        return {**self.pod, "status": {**before, "conditions": list(latest.values())}}
 
     async def _publish(self) -> None:
         attempt = 0

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 
-class NotSupported(Exception):
+class NotSupported(Exception):  # noqa: N818 - named after what it says
     """The pod asks for something a local process cannot have; the message goes into its status."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a probe looks, in seconds, and how many equal looks in a row change its verdict; defaults are Kubernetes'."""
+    """When a probe looks (seconds), and how many equal looks in a row change its verdict."""
 
     delay: float
     period: float
@@ -83,7 +83,7 @@ class Looker:
         )
 
     def port(self, port: int | str) -> int:
-        """A port's number, by name or number; raises `NotSupported` for a name the container does not have."""
+        """A port's number, by name or number; raises `NotSupported` for a name that is not declared."""
         if isinstance(port, int) or port.isdigit():
             return int(port)
         if port not in self.ports:
@@ -115,7 +115,8 @@ class Looker:
     async def _tcp(self, action: Obj, within: float) -> str:
         host, port = action.get("host") or self.address, self.port(action["port"])
         try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), within)
+            async with asyncio.timeout(within):
+                _, writer = await asyncio.open_connection(host, port)
         except TimeoutError:
             return f"dial tcp {host}:{port}: no answer within {within:g} s"
         except OSError as error:

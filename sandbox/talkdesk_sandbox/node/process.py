@@ -1,4 +1,4 @@
-"""Local processes that die with the node: each leads a session of its own and asks for the parent-death signal."""
+"""Local processes that die with the node: each leads a session and asks for the parent-death signal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
+_ROUNDS = 100
 
 
 def die_with_parent() -> Callable[[], None]:
@@ -31,30 +32,44 @@ def die_with_parent() -> Callable[[], None]:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot; with the pid it names one process for good. None: no such process."""
+    """When a process began (ticks since boot): with the pid, a name for good. None: it is not there."""
     fields = _stat(pid)
     return int(fields[19]) if fields and fields[0] != "Z" else None
 
 
-def session_members(leader: int) -> list[int]:
-    """Every living process of the session that ``leader`` began."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            fields = _stat(int(entry.name))
-            if fields and fields[0] not in "ZX" and int(fields[3]) == leader:
-                members.append(int(entry.name))
-    return members
+def kill_session(leader: int) -> None:
+    """SIGKILL to every living process of the session that ``leader``, a child of ours, began."""
+    for pid in _processes():
+        fields = _stat(pid)
+        if fields and fields[0] not in "ZX" and int(fields[3]) == leader:
+            _kill(pid)
 
 
-def kill_session(leader: int, ticks: int) -> None:
-    """SIGKILL to all of a session, unless the pid has meanwhile become another program's."""
-    present = start_ticks(leader)
-    if present is not None and present != ticks:
-        return
-    for pid in session_members(leader):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def kill_marked(name: str, value: str) -> None:
+    """SIGKILL to every process started, directly or not, with the variable ``name`` set to ``value``."""
+    marker = f"{name}={value}".encode()
+    for _ in range(_ROUNDS):  # again, for what was being started while we looked
+        found = [pid for pid in _processes() if pid != os.getpid() and marker in _variables(pid)]
+        if not found:
+            return
+        for pid in found:
+            _kill(pid)
+
+
+def _variables(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # another user's, or gone
+        return []
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _stat(pid: int) -> list[str]:
@@ -68,7 +83,7 @@ def _stat(pid: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Command:
-    """A program to run: all words and variables final, ``folder`` existing, output appended to ``log`` (mode 0600)."""
+    """A program to run: all words final, ``folder`` existing, output appended to ``log`` (mode 0600)."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -81,6 +96,7 @@ class Process:
 
     def __init__(self, child: asyncio.subprocess.Process, ticks: int) -> None:
         self._child = child
+        self._over = False
         self.pid = child.pid
         self.start_ticks = ticks
 
@@ -110,7 +126,9 @@ class Process:
     async def wait(self) -> int:
         """Wait for the program; whatever it left behind in its session is killed, as in a container."""
         code = await self._child.wait()
-        kill_session(self.pid, self.start_ticks)
+        if not self._over:
+            self._over = True
+            kill_session(self.pid)
         return code if code >= 0 else 128 - code
 
     def terminate(self) -> None:
@@ -119,17 +137,21 @@ class Process:
             self._child.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to the whole session."""
+        """SIGKILL to the whole session, unless it is over already."""
+        if self._over:
+            return
         with contextlib.suppress(ProcessLookupError):
             self._child.kill()
-        kill_session(self.pid, self.start_ticks)
+        kill_session(self.pid)
 
 
 async def run(command: Command, *, within: float) -> int | None:
-    """Run a program to its end; None where it took longer than ``within`` seconds and was killed. Raises OSError."""
+    """Run a program to its end; None where it was killed after ``within`` seconds. Raises OSError."""
     process = await Process.start(command)
     try:
-        return await asyncio.wait_for(process.wait(), within)
+        # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that meets the end of what it awaits.
+        async with asyncio.timeout(within):
+            return await process.wait()
     except TimeoutError:
         return None
     finally:

@@ -22,7 +22,7 @@ def _waiting() -> Obj:
 
 @dataclass
 class ContainerRecord:
-    """One container. ``state`` and ``last_state`` are Kubernetes' ContainerState; ``pid`` is 0 when nothing runs."""
+    """One container: ``state`` and ``last_state`` are Kubernetes'; ``pid`` is 0 when nothing runs."""
 
     restart_count: int = 0
     state: Obj = field(default_factory=_waiting)
@@ -65,7 +65,7 @@ class Records:
         return self.folder / uid
 
     def read_all(self) -> Iterator[PodRecord]:
-        """Every remembered pod; a record that cannot be read is of a pod that had not begun, and is left out."""
+        """Every remembered pod, less those whose record cannot be read: they had not begun."""
         for path in self.folder.glob("*/record.json"):
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 values = json.loads(path.read_text())

@@ -34,7 +34,7 @@ def node_object() -> Obj:
 
 
 def remaining_taints(node: Obj) -> list[Obj] | None:
-    """Taints without the one admission puts on every new node, which the node-lifecycle controller would take away."""
+    """Taints, less the one admission puts on every new node: no node-lifecycle controller removes it."""
     taints = [taint for taint in node["spec"].get("taints") or [] if taint["key"] != _NOT_READY]
     return taints or None
 

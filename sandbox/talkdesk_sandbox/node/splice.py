@@ -15,6 +15,7 @@ class Splice(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.peer: Splice | None = None
+        self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -26,9 +27,14 @@ class Splice(asyncio.Protocol):
             self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
-        """See asyncio.Protocol."""
-        if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
-            self.peer.transport.write_eof()
+        """See asyncio.Protocol. The other direction stays open until it ends too."""
+        self.ended = True
+        if self.peer is None or self.peer.transport is None:
+            return False
+        if self.peer.ended:
+            self.peer.transport.close()
+            return False
+        self.peer.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:

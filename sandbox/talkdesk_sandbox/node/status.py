@@ -1,4 +1,4 @@
-"""A pod's status from what its containers do (pure). Mirrors ``pkg/kubelet/status`` and ``getPhase`` of the kubelet."""
+"""A pod's status from what its containers do (pure). Mirrors ``getPhase`` and ``pkg/kubelet/status``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.node.records import ContainerRecord, PodRecord
 
 Obj = dict[str, Any]
+OWN_CONDITIONS = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"}
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,12 @@ def conditions(pod: Obj, record: PodRecord, situation: PodSituation, *, now: str
         ("ContainersReady", containers_ready, why_not),
         ("PodScheduled", True, ("", "")),
     ]
-    own = {name for name, _, _ in wanted}
     result = [_condition(name, holds, why, before.get(name), now) for name, holds, why in wanted]
-    return result + list(_others(before, own))
+    return result + list(_others(before))
 
 
-def _others(before: dict[str, Obj], own: set[str]) -> Iterable[Obj]:
-    return (one for name, one in before.items() if name not in own)
+def _others(before: dict[str, Obj]) -> Iterable[Obj]:
+    return (one for name, one in before.items() if name not in OWN_CONDITIONS)
 
 
 def _condition(name: str, holds: bool, why: tuple[str, str], before: Obj | None, now: str) -> Obj:

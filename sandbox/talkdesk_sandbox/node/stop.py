@@ -7,7 +7,7 @@ import contextlib
 
 
 class Stop:
-    """``asked`` is set by the first `ask`, ``over`` when the grace is used up; a later, shorter grace counts."""
+    """``asked`` is set by the first `ask`, ``over`` when the grace is used up; the shortest grace counts."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -37,7 +37,8 @@ class Stop:
     async def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the moment of being asked."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.asked.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.asked.wait()
 
     def close(self) -> None:
         """Forget the timer."""

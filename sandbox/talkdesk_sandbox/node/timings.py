@@ -9,7 +9,7 @@ from talkdesk_sandbox.node.backoff import Backoff
 
 @dataclass(frozen=True)
 class Timings:
-    """``restart`` is the back-off of containers, ``shutdown_grace`` what pods get when the node itself is stopped.
+    """``restart``: back-off of containers; ``shutdown_grace``: what pods get when the node itself is stopped.
 
     ``token_renewal`` is the part of a token's life after which it is replaced (the kubelet: 0.8), ``retry``
     the first pause before something that failed is tried again (doubling to ``retry_cap``).

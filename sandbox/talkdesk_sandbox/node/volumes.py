@@ -1,4 +1,4 @@
-"""A pod's volumes as folders: what each source holds (entries by relative path), and writing it so that readers never see halves."""
+"""A pod's volumes as folders: what each source holds, and writing it so that readers never see halves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True)
 class Token:
-    """A service account's token and the seconds (Unix time) at which it should be replaced and at which it expires."""
+    """A service account's token; when (Unix time) it should be replaced, and when it expires."""
 
     text: str = field(repr=False)
     renew_at: float
@@ -31,7 +31,7 @@ class Token:
 
 @dataclass
 class Sources:
-    """Where volumes get their content: the objects of the pod's namespace, tokens bound to the pod, folders of claims."""
+    """Where volumes get their content: objects of the pod's namespace, its tokens, folders of claims."""
 
     facts: PodFacts
     read: Callable[[str, str], Awaitable[Obj | None]]
@@ -42,7 +42,7 @@ class Sources:
 
 @dataclass
 class Content:
-    """What a volume of the written kind holds: bytes and mode by relative path; ``renew_at`` if a token is among it."""
+    """What a written volume holds: bytes and mode by relative path; ``renew_at`` if a token is among it."""
 
     files: dict[str, tuple[bytes, int]]
     renew_at: float | None = None
@@ -58,7 +58,7 @@ async def prepare(volume: Obj, folder: Path, sources: Sources) -> tuple[Path, fl
     Raises `ConfigError` while something it needs is missing, and `NotSupported`.
     """
     if "emptyDir" in volume:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - microseconds, like all local files here
         return folder, None
     if "persistentVolumeClaim" in volume:
         return await sources.claim(volume["persistentVolumeClaim"]["claimName"]), None
@@ -121,7 +121,7 @@ async def _entries(kind: str, source: Obj, sources: Sources) -> dict[str, tuple[
 
 
 def _mode(source: Obj) -> int:
-    """The owner's part of the declared mode: here everything belongs to one user, and nobody else may read it."""
+    """The owner's part of the declared mode: all belongs to one user, and nobody else may read it."""
     declared = int(source.get("mode") or source.get("defaultMode") or 0o644)
     return (declared & 0o700) | 0o400
 
@@ -144,7 +144,6 @@ def _kubeconfig(content: Content, folder: Path, sources: Sources) -> bytes:
     token = content.files[path][0].decode()
     cluster: Obj = {"server": sources.api_server}
     if "ca.crt" in content.files:
-        cluster["certificate-authority"] = str(folder / "ca.crt")
         cluster["certificate-authority-data"] = base64.b64encode(content.files["ca.crt"][0]).decode()
     namespace = sources.facts.pod["metadata"]["namespace"]
     config = {

@@ -48,7 +48,12 @@ async def open_story(
         await kube.apply(app, field_manager="talkdesk-sandbox")
         yield Story(
             marketplace=marketplace,
-            cluster=Cluster(kube=kube, http=tenants, namespace=NAMESPACE, credentials=CREDENTIALS_NAMESPACE),
+            cluster=Cluster(
+                kube=kube,
+                http=tenants,
+                namespace=environment.release.namespace,
+                credentials=environment.release.credentials_namespace,
+            ),
             app_id=app_id,
             plan=PLAN,
             region=REGION,

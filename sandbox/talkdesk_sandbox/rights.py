@@ -1,0 +1,146 @@
+"""The rights of a release's processes: what its live roles grant, taken away one by one, and what was used.
+
+A right is (where, API group, resource, verb); ``where`` says which role of the chart grants it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from talkdesk_sandbox.release import Release
+
+Where = Literal["webhook", "webhook-credentials", "operator", "operator-credentials", "cluster", "tenant"]
+PLACES: tuple[Where, ...] = (
+    "webhook",
+    "webhook-credentials",
+    "operator",
+    "operator-credentials",
+    "cluster",
+    "tenant",
+)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Right:
+    """``verb`` on ``resource`` (with its subresource) of ``group``, granted by the role at ``where``."""
+
+    where: Where
+    group: str
+    resource: str
+    verb: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.verb} {self.resource}{f'.{self.group}' if self.group else ''}"
+
+
+def _role(release: Release, where: Where) -> tuple[str, ...]:
+    """What kubectl calls the role."""
+    name, own, credentials = release.name, release.namespace, release.credentials_namespace
+    return {
+        "webhook": ("role", f"{name}-webhook", "--namespace", own),
+        "webhook-credentials": ("role", f"{name}-webhook", "--namespace", credentials),
+        "operator": ("role", f"{name}-operator", "--namespace", own),
+        "operator-credentials": ("role", f"{name}-operator", "--namespace", credentials),
+        "cluster": ("clusterrole", f"{own}-{name}-operator"),
+        "tenant": ("clusterrole", release.tenant_cluster_role),
+    }[where]
+
+
+def _rules(release: Release, where: Where) -> list[dict[str, Any]]:
+    text = release.control_plane.kubectl("get", *_role(release, where), "--output", "json")
+    rules: list[dict[str, Any]] = json.loads(text)["rules"]
+    return rules
+
+
+def granted(release: Release) -> list[Right]:
+    """Every right that the live roles of ``release`` grant."""
+    return [right for where in PLACES for right in _expanded(where, _rules(release, where))]
+
+
+def _expanded(where: Where, rules: list[dict[str, Any]]) -> Iterator[Right]:
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for verb in rule["verbs"]:
+                    yield Right(where, group, resource, verb)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A right that was taken; :meth:`give_back` restores the role as it was."""
+
+    release: Release
+    where: Where
+    rules: tuple[dict[str, Any], ...]
+
+    def give_back(self) -> None:
+        """Restore the role."""
+        _write(self.release, self.where, list(self.rules))
+
+
+def take(release: Release, right: Right) -> Taken:
+    """Take ``right`` out of the live role. LookupError where the role does not grant it."""
+    before = _rules(release, right.where)
+    if right not in set(_expanded(right.where, before)):
+        raise LookupError(f"{right} is not granted")
+    after = []
+    for rule in before:
+        if (right.group, right.resource, right.verb) not in {
+            (each.group, each.resource, each.verb) for each in _expanded(right.where, [rule])
+        }:
+            after.append(rule)
+            continue
+        others = [name for name in rule["resources"] if name != right.resource]
+        verbs = [verb for verb in rule["verbs"] if verb != right.verb]
+        after += [{**rule, "resources": others}] if others else []
+        after += [{**rule, "resources": [right.resource], "verbs": verbs}] if verbs else []
+    _write(release, right.where, after)
+    return Taken(release, right.where, tuple(before))
+
+
+def _write(release: Release, where: Where, rules: list[dict[str, Any]]) -> None:
+    patch = json.dumps({"rules": rules})
+    release.control_plane.kubectl("patch", *_role(release, where), "--type", "merge", "--patch", patch)
+
+
+def used(entry: dict[str, Any]) -> Right | None:
+    """The right that a request in the audit log needed, None where it is of no release's process.
+
+    Any release in any namespace counts, by its service accounts' names; what every authenticated user may do
+    (discovery, self-reviews) needs no right of ours.
+    """
+    parts = entry["user"]["username"].split(":")
+    where = entry.get("objectRef")
+    if parts[:2] != ["system", "serviceaccount"] or len(parts) != 4 or not where:
+        return None
+    own, component = parts[2], parts[3].rpartition("-")[2]
+    if component not in {"webhook", "operator"} or where.get("apiGroup") in _FOR_EVERYBODY:
+        return None
+    resource = "/".join(part for part in (where["resource"], where.get("subresource")) if part)
+    return Right(
+        _place(component, own=own, name=parts[3], where=where),
+        where.get("apiGroup") or "",
+        resource,
+        entry["verb"],
+    )
+
+
+_FOR_EVERYBODY = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+_CLUSTER_WIDE = frozenset({"namespaces", "clusterroles", "rolebindings"})
+
+
+def _place(component: str, *, own: str, name: str, where: dict[str, Any]) -> Where:
+    namespace = where.get("namespace") or ""
+    credentials = f"{own}-{name.rpartition('-')[0]}-credentials"
+    if component == "webhook":
+        return "webhook-credentials" if namespace == credentials else "webhook"
+    if where["resource"] in _CLUSTER_WIDE or not namespace:
+        return "cluster"
+    if namespace == own:
+        return "operator"
+    return "operator-credentials" if namespace == credentials else "tenant"

@@ -25,6 +25,6 @@ class OperatorSettings(PodSettings):
     #: The operator's own service account, to which it binds the tenants' role; empty: ``<release>-operator``.
     service_account: str = ""
     #: How long passes in hand may take after SIGTERM; below the pod's grace period.
-    drain_seconds: Seconds = 20.0
+    finish_seconds: Seconds = 20.0
     #: A watch that was silent for so long makes the process report itself as not alive.
     stale_seconds: Seconds = 600.0

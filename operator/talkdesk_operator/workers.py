@@ -34,7 +34,7 @@ class Workers:
         self._tenants = tenants
         self._apps = apps
         self._workers = settings.workers
-        self._patience = settings.drain_seconds
+        self._patience = settings.finish_seconds
         self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:

@@ -1,0 +1,255 @@
+"""An operator (and the webhook before it) under the chart's service accounts, and a marketplace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from talkdesk_crds import names
+from talkdesk_kube import Kube, KubeSettings, NotFound, resources
+from talkdesk_sandbox.environment import demo_app
+from talkdesk_sandbox.supervised import Supervised
+from talkdesk_sandbox.talkdesk import StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from talkdesk_kube import Obj
+    from talkdesk_sandbox.controlplane import ControlPlane
+    from talkdesk_sandbox.release import Release
+
+PLAN = "Free trial"
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], *, within: float = 30.0) -> Any:
+    """The first truthy answer of ``look``; what is not there yet (404, a false assertion) counts as no."""
+    deadline = time.monotonic() + within
+    problem: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            if found := await look():
+                return found
+            problem = None
+        except (NotFound, AssertionError, KeyError) as error:
+            problem = error
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not so within {within:g} s: {problem or look}")
+
+
+@dataclass
+class Installed:
+    """One installation, as the stand-in knows it."""
+
+    id: str
+    account: str
+    users: list[str]
+
+    @property
+    def name(self) -> str:
+        """Its object's name."""
+        return names.installation_name(self.id)
+
+
+@dataclass
+class World:
+    """A release with one webhook and one or more operators, a stand-in, and an app."""
+
+    plane: ControlPlane
+    kube: Kube
+    release: Release
+    stand_in: StandIn
+    control: httpx.AsyncClient
+    folder: Path
+    stack: contextlib.AsyncExitStack
+    app_id: str = ""
+    webhook: Supervised | None = None
+    operators: list[Supervised] = field(default_factory=list)
+    customers: int = 0
+
+    def settings(self, **more: str) -> dict[str, str]:
+        return {
+            "TALKDESK_EGRESS_PROXY": self.stand_in.proxy,
+            "TALKDESK_CA_FILE": str(self.stand_in.ca_file),
+            "TALKDESK_GATEWAYS": ",".join(f"https://{r['api']}" for r in self.stand_in.regions.values()),
+            "TALKDESK_LEASE_SECONDS": "2",
+            "TALKDESK_LEASE_RENEW_SECONDS": "1.5",
+            "TALKDESK_LEASE_RETRY_SECONDS": "0.2",
+            "TALKDESK_PENDING_RESYNC_SECONDS": "1",
+            **more,
+        }
+
+    async def start(self, *, operators: int = 1, **settings: str) -> None:
+        """Webhook and operators, ready."""
+        enter = self.stack.enter_async_context
+        log = self.folder / "webhook.log"
+        self.webhook = await enter(Supervised.webhook(self.release, self.settings(), log=log))
+        for number in range(operators):
+            await self.operator(number, **settings)
+        for process in (self.webhook, *self.operators):
+            await process.ready()
+
+    async def operator(self, number: int = 0, **settings: str) -> Supervised:
+        own = self.settings(TALKDESK_POD_NAME=f"operator-{number}", **settings)
+        log = self.folder / f"operator-{number}.log"
+        process = await self.stack.enter_async_context(Supervised.operator(self.release, own, log=log))
+        self.operators.append(process)
+        return process
+
+    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await self.control.post(path, json=body or {})
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def declare(self, **spec: Any) -> Obj:
+        """An app at Talkdesk and its TalkdeskApp; ``spec`` over the demo's, gate NamespaceReady."""
+        assert self.webhook is not None
+        app = await self.post(
+            "/control/apps",
+            {
+                "name": "Demo",
+                "events_url": f"{self.webhook.url}/events",
+                "launch_url": "https://launch.demo.localhost/",
+                "redirect_uris": ["https://launch.demo.localhost/callback"],
+                "scopes": ["openid", "account:read", "users:read", "apps:read", "apps:write"],
+                "plans": [{"name": PLAN, "type": "trial", "license_type": "individual", "price": 0}],
+            },
+        )
+        self.app_id = app["id"]
+        declared = demo_app(app_id=self.app_id, regions=self.stand_in.regions)
+        declared["metadata"]["namespace"] = self.release.namespace
+        declared["spec"]["approval"] = {"gate": "NamespaceReady"}
+        declared["spec"] |= spec
+        return await self.kube.apply(declared, field_manager="test")
+
+    async def install(
+        self, *, users: int = 2, account: str | None = None, people: list[str] | None = None
+    ) -> Installed:
+        """A customer installs the app (a new one, unless ``account`` is given)."""
+        if account is None:
+            self.customers += 1
+            name = f"c{self.customers}-{self.app_id[:8]}"
+            account = (await self.post("/control/accounts", {"name": name, "region": "eu"}))["id"]
+            people = [await self.person(account, number) for number in range(users)]
+        assert people
+        answer = await self.post(
+            "/control/install",
+            {
+                "app_id": self.app_id,
+                "account_id": account,
+                "plan": PLAN,
+                "users": people,
+                "created_by": people[0],
+            },
+        )
+        return Installed(answer["installation_id"], account, people)
+
+    async def person(self, account: str, number: int) -> str:
+        answer = await self.post(
+            f"/control/accounts/{account}/users",
+            {"email": f"user{number}@{account}.example", "name": f"User {number}"},
+        )
+        return str(answer["id"])
+
+    async def approvals(self, installed: Installed, answer: str = "approve") -> list[dict[str, Any]]:
+        """What Talkdesk took as effective answers for the installation."""
+        page = (await self.control.get("/control/ledger", params={"since": 0})).json()
+        return [
+            entry
+            for entry in page["entries"]
+            if entry["kind"] == "transition"
+            and entry.get("installation_id") == installed.id
+            and entry["detail"].get("effective")
+            and entry["detail"].get("answer") == answer
+        ]
+
+    async def approved(self, installed: Installed, number: int = 1, *, within: float = 30.0) -> None:
+        async def look() -> bool:
+            return len(await self.approvals(installed)) >= number
+
+        await eventually(look, within=within)
+        assert len(await self.approvals(installed)) == number
+
+    async def installation(self, installed: Installed) -> Obj:
+        return await self.kube.get(
+            resources.INSTALLATIONS, installed.name, namespace=self.release.namespace
+        )
+
+    async def condition(
+        self, installed: Installed, kind: str, status: str, reason: str | None = None, *, within: float = 30.0
+    ) -> dict[str, Any]:
+        """The condition, once it is so."""
+        seen: Any = None
+
+        async def look() -> dict[str, Any] | None:
+            nonlocal seen
+            stored = await self.installation(installed)
+            seen = (stored.get("status") or {}).get("conditions") or []
+            for one in seen:
+                fits = one["type"] == kind and one["status"] == status
+                if fits and (reason is None or one["reason"] == reason):
+                    return dict(one)
+            return None
+
+        try:
+            found: dict[str, Any] = await eventually(look, within=within)
+        except AssertionError:
+            raise AssertionError(f"{kind} is not {status} {reason or ''}: {seen}") from None
+        return found
+
+    async def tenant(self, installed: Installed) -> str:
+        """The tenant's namespace."""
+        stored = await self.installation(installed)
+        return names.tenant_name(
+            self.release.namespace,
+            self.release.name,
+            app_id=self.app_id,
+            region=stored["spec"]["region"],
+            account_id=installed.account,
+        )
+
+    async def licensed(self, installed: Installed) -> dict[str, dict[str, Any]]:
+        """Everyone in the installation's slices of the generation that status names."""
+        stored = await self.installation(installed)
+        buckets = stored["status"]["users"]["buckets"]
+        found = await self.kube.list(resources.USER_SLICES, namespace=self.release.namespace)
+        mine = [
+            one["spec"]
+            for one in found.items
+            if one["spec"]["installation"] == installed.name and one["spec"]["buckets"] == buckets
+        ]
+        assert len(mine) == buckets
+        return {user: entry for one in mine for user, entry in (one.get("users") or {}).items()}
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("operator-*.log")))
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Iterator[StandIn]:
+    """A Talkdesk of this test alone."""
+    with StandIn.start(tmp_path / "talkdesk") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def world(
+    control_plane: ControlPlane, release: Release, stand_in: StandIn, tmp_path: Path
+) -> AsyncIterator[World]:
+    """Not started yet: ``await world.start()``, then ``await world.declare()``."""
+    async with contextlib.AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(
+            await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig))
+        )
+        control = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
+        )
+        yield World(control_plane, kube, release, stand_in, control, tmp_path, stack)

@@ -1,0 +1,462 @@
+"""Who may write what, tried on the API server.
+
+The service accounts of the release get every right in RBAC here (``all_rights``), so that what is refused is
+refused by the admission policies alone; what RBAC itself holds is tried in ``test_rights``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from talkdesk_crds.names import API_VERSION, TENANT_LABEL, release_id, tenant_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from talkdesk_sandbox.controlplane import ControlPlane
+
+pytestmark = pytest.mark.usefixtures("all_rights")
+
+SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
+ANSWERS = "talkdesk-operator.io/answers"
+#: Every policy over a group of fields that is tried below.
+GROUPS = {
+    *("reported", "region", "switches", "answers", "status", "app-status", "slices"),
+    *("revocations", "revocation-status"),
+}
+CALLERS = ("webhook", "operator", "person", "restorer")
+
+
+def sample(kind: str, name: str) -> dict[str, Any]:
+    obj: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text(encoding="utf-8"))
+    obj["metadata"] = {"name": name}
+    return obj
+
+
+def reported(name: str) -> dict[str, Any]:
+    """An installation as the webhook makes it."""
+    obj = sample("talkdeskinstallation", name)
+    del obj["status"], obj["spec"]["region"], obj["spec"]["suspend"]
+    return obj
+
+
+def policy_of(message: str) -> str | None:
+    """The policy that denied a request."""
+    found = re.search("ValidatingAdmissionPolicy '([^']*)'", message)
+    return found[1] if found else None
+
+
+@pytest.fixture(scope="module")
+def all_rights(control_plane: ControlPlane, release: Any) -> Iterator[None]:
+    """Every right in RBAC for both service accounts; the policies are in force when this returns."""
+    binding = f"{release.cluster_name}-test"
+    accounts = [f"--serviceaccount={release.namespace}:td-{name}" for name in ("webhook", "operator")]
+    control_plane.kubectl("create", "clusterrolebinding", binding, "--clusterrole=cluster-admin", *accounts)
+    deadline = time.monotonic() + 30
+    config_map = {"metadata": {"name": "probe"}}
+    suspended = reported("probe")
+    suspended["spec"]["suspend"] = True
+    probes = [
+        (release.operator, "/api/v1/namespaces/default/configmaps", config_map, "operator-objects"),
+        (release.operator, "/api/v1/namespaces", config_map, "operator-namespaces"),
+    ]
+    probes += [
+        (caller, root(release, resource), obj, f"write-{policy}")
+        for caller, resource, obj, policy in (
+            (release.person, "talkdeskinstallations", reported("probe"), "reported"),
+            (release.person, "talkdeskuserslices", sample("talkdeskuserslice", "probe"), "slices"),
+            (release.person, "talkdeskrevocations", sample("talkdeskrevocation", "probe"), "revocations"),
+            (release.webhook, "talkdeskuserslices", sample("talkdeskuserslice", "probe"), "slices"),
+            (release.webhook, "talkdeskinstallations", suspended, "switches"),
+        )
+    ]
+    for caller, path, obj, policy in probes:
+        while policy_of(caller.create(path, obj, dryRun="All")[1]) != f"{release.cluster_name}-{policy}":
+            assert time.monotonic() < deadline, f"policy {policy} is not in force"
+            time.sleep(0.02)
+    yield
+    control_plane.kubectl("delete", "clusterrolebinding", binding)
+
+
+def root(release: Any, resource: str, name: str = "", *, status: bool = False) -> str:
+    parts = [
+        f"/apis/{API_VERSION}/namespaces/{release.namespace}/{resource}",
+        name,
+        "status" if status else "",
+    ]
+    return "/".join(part for part in parts if part)
+
+
+@pytest.fixture(scope="module")
+def installation(release: Any, all_rights: None) -> str:  # noqa: ARG001 -- for its effect
+    """Path of an installation that the webhook made and the operator has worked on."""
+    assert release.webhook.create(root(release, "talkdeskinstallations"), reported("i"))[0] == 201
+    path = root(release, "talkdeskinstallations", "i")
+    assert release.operator.patch(path, {"metadata": {"annotations": {ANSWERS: "[]"}}})[0] == 200
+    return path
+
+
+@pytest.fixture(scope="module")
+def others(release: Any, all_rights: None) -> dict[str, str]:  # noqa: ARG001 -- for its effect
+    """Paths of one object of each other kind, made by its writer."""
+    writers = {
+        "talkdeskapps": release.person,
+        "talkdeskuserslices": release.operator,
+        "talkdeskrevocations": release.webhook,
+    }
+    for resource, writer in writers.items():
+        obj = sample(resource.removesuffix("s"), "o")
+        code, message = writer.create(root(release, resource), obj)
+        assert code == 201, message
+    return {resource: root(release, resource, "o") for resource in writers}
+
+
+def judged(release: Any, request: Any, writers: set[str], policy: str) -> None:
+    """``request(caller)`` succeeds for ``writers``, and ``policy`` alone refuses everybody else."""
+    assert policy in GROUPS
+    for name in CALLERS:
+        code, message = request(getattr(release, name))
+        if name in writers:
+            assert code in {200, 201}, f"{name}: {code} {message}"
+        else:
+            assert code == 403, f"{name}: {code} {message}"
+            assert policy_of(message) == f"{release.cluster_name}-write-{policy}", f"{name}: {message}"
+
+
+REGISTERS = sorted(sample("talkdeskinstallation", "x")["spec"]["talkdesk"])
+
+
+@pytest.mark.parametrize("register", REGISTERS)
+def test_only_the_webhook_writes_what_talkdesk_said(release: Any, installation: str, register: str) -> None:
+    changed: Any = None if register != "recent" else []
+    patch = {"spec": {"talkdesk": {register: changed}}}
+    judged(
+        release,
+        lambda caller: caller.patch(installation, patch, dryRun="All"),
+        {"webhook", "restorer"},
+        "reported",
+    )
+
+
+def test_nobody_else_takes_all_of_it_away(release: Any, installation: str) -> None:
+    patch = {"spec": {"talkdesk": None}}
+    judged(
+        release,
+        lambda caller: caller.patch(installation, patch, dryRun="All"),
+        {"webhook", "restorer"},
+        "reported",
+    )
+
+
+def test_only_the_webhook_creates_installations(release: Any) -> None:
+    path = root(release, "talkdeskinstallations")
+    judged(
+        release,
+        lambda caller: caller.create(path, reported("new"), dryRun="All"),
+        {"webhook", "restorer"},
+        "reported",
+    )
+
+
+def test_only_the_operator_resolves_the_region(release: Any, installation: str) -> None:
+    patch = {"spec": {"region": "eu"}}
+    judged(
+        release,
+        lambda caller: caller.patch(installation, patch, dryRun="All"),
+        {"operator", "restorer"},
+        "region",
+    )
+
+
+def test_only_people_throw_the_switches(release: Any, installation: str) -> None:
+    patch = {"spec": {"suspend": True}}
+    judged(
+        release,
+        lambda caller: caller.patch(installation, patch, dryRun="All"),
+        {"person", "restorer"},
+        "switches",
+    )
+
+
+def test_only_the_operator_notes_the_answers_it_gave(release: Any, installation: str) -> None:
+    for value in ('[{"answer": "approve"}]', None):
+        patch = {"metadata": {"annotations": {ANSWERS: value}}}
+        judged(
+            release,
+            lambda caller, patch=patch: caller.patch(installation, patch, dryRun="All"),
+            {"operator", "restorer"},
+            "answers",
+        )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "policy"),
+    [("region", "eu", "region"), ("suspend", True, "switches")],
+)
+def test_the_webhook_cannot_create_an_installation_with_fields_of_others(
+    release: Any,
+    field: str,
+    value: object,
+    policy: str,
+) -> None:
+    obj = reported("new")
+    obj["spec"][field] = value
+    code, message = release.webhook.create(root(release, "talkdeskinstallations"), obj, dryRun="All")
+    assert code == 403
+    assert policy_of(message) == f"{release.cluster_name}-write-{policy}"
+    obj["spec"] |= {"suspend": False}
+    del obj["spec"][field]
+    assert release.webhook.create(root(release, "talkdeskinstallations"), obj, dryRun="All")[0] == 201
+
+
+def test_the_webhook_cannot_create_an_installation_with_answers(
+    release: Any,
+    all_rights: None,  # noqa: ARG001 -- for its effect
+) -> None:
+    obj = reported("new")
+    obj["metadata"]["annotations"] = {ANSWERS: "[]"}
+    code, message = release.webhook.create(root(release, "talkdeskinstallations"), obj, dryRun="All")
+    assert code == 403
+    assert policy_of(message) == f"{release.cluster_name}-write-answers"
+
+
+@pytest.mark.parametrize("field", ["appId", "accountId", "installationId"])
+@pytest.mark.parametrize("caller", CALLERS)
+def test_ids_never_change_whoever_asks(release: Any, installation: str, caller: str, field: str) -> None:
+    code, message = getattr(release, caller).patch(installation, {"spec": {field: "other"}}, dryRun="All")
+    assert code == 422
+    assert f"spec.{field}" in message
+    assert "immutable" in message
+
+
+def test_people_may_label_and_annotate_an_installation(release: Any, installation: str) -> None:
+    patch = {
+        "metadata": {
+            "labels": {"team": "a"},
+            "annotations": {"note": "b", "talkdesk-operator.io/resync": "1"},
+        }
+    }
+    assert release.person.patch(installation, patch, dryRun="All")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("resource", "policy"),
+    [
+        ("talkdeskinstallations", "status"),
+        ("talkdeskapps", "app-status"),
+        ("talkdeskrevocations", "revocation-status"),
+    ],
+)
+def test_only_the_operator_writes_status(
+    release: Any, installation: str, others: dict[str, str], resource: str, policy: str
+) -> None:
+    path = ({"talkdeskinstallations": installation} | others)[resource]
+    status = sample(resource.removesuffix("s"), "x")["status"]
+    judged(
+        release,
+        lambda caller: caller.patch(f"{path}/status", {"status": status}, dryRun="All"),
+        {"operator", "restorer"},
+        policy,
+    )
+
+
+def test_only_the_operator_says_who_may_enter(release: Any, others: dict[str, str]) -> None:
+    slices = root(release, "talkdeskuserslices")
+    intruder = {"spec": {"users": {"intruder": {"epoch": "e"}}}}
+    judged(
+        release,
+        lambda caller: caller.create(slices, sample("talkdeskuserslice", "new"), dryRun="All"),
+        {"operator", "restorer"},
+        "slices",
+    )
+    judged(
+        release,
+        lambda caller: caller.patch(others["talkdeskuserslices"], intruder, dryRun="All"),
+        {"operator", "restorer"},
+        "slices",
+    )
+
+
+def test_only_the_webhook_reports_a_revocation_and_nobody_alters_it(
+    release: Any, others: dict[str, str]
+) -> None:
+    judged(
+        release,
+        lambda caller: caller.create(
+            root(release, "talkdeskrevocations"), sample("talkdeskrevocation", "new"), dryRun="All"
+        ),
+        {"webhook", "restorer"},
+        "revocations",
+    )
+    for caller in CALLERS:
+        code, _ = getattr(release, caller).patch(
+            others["talkdeskrevocations"], {"spec": {"users": ["other"]}}, dryRun="All"
+        )
+        assert code in {403, 422}, caller
+
+
+def test_a_restored_backup_comes_back_whole(release: Any) -> None:
+    obj = sample("talkdeskinstallation", "restored")
+    obj["metadata"]["annotations"] = {ANSWERS: "[]"}
+    code, message = release.restorer.create(root(release, "talkdeskinstallations"), obj)
+    assert code == 201, message
+    path = root(release, "talkdeskinstallations", "restored")
+    assert release.restorer.patch(f"{path}/status", {"status": obj["status"]})[0] == 200
+    assert release.restorer.delete(path)[0] == 200
+
+
+def test_no_policy_over_fields_is_missing_from_this_file(control_plane: ControlPlane, release: Any) -> None:
+    prefix = f"{release.cluster_name}-write-"
+    names = control_plane.kubectl("get", "validatingadmissionpolicies", "-o", "name").split()
+    assert {name.partition(prefix)[2] for name in names if prefix in name} == GROUPS
+
+
+@pytest.fixture(scope="module")
+def tenant(release: Any, all_rights: None) -> Iterator[str]:  # noqa: ARG001 -- for its effect
+    """A tenant namespace that the operator made."""
+    name = f"{tenant_prefix(release.namespace, release.name)}tenant"
+    labels = {TENANT_LABEL: release_id(release.namespace, release.name)}
+    code, message = release.operator.create(
+        "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}}
+    )
+    assert code == 201, message
+    yield name
+    assert release.operator.delete(f"/api/v1/namespaces/{name}")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def foreign(release: Any, control_plane: ControlPlane) -> Iterator[dict[str, str]]:
+    """Namespaces that look ever more like a tenant, and are none of this release's."""
+    prefix = tenant_prefix(release.namespace, release.name)
+    labels = {
+        "plain": {},
+        "labelled by another release": {TENANT_LABEL: "elsewhere.td"},
+        "unlabelled with the prefix": {},
+    }
+    names = {
+        "plain": f"{release.namespace}-plain",
+        "labelled by another release": f"{release.namespace}-other",
+        "unlabelled with the prefix": f"{prefix}foreign",
+    }
+    for key, name in names.items():
+        assert (
+            release.person.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels[key]}})[
+                0
+            ]
+            == 201
+        )
+        release.person.create(
+            f"/api/v1/namespaces/{name}/configmaps", {"metadata": {"name": "theirs"}, "data": {"a": "b"}}
+        )
+    yield names
+    control_plane.kubectl("delete", "namespace", *names.values(), "--wait=false")
+
+
+FOREIGN = ("plain", "labelled by another release", "unlabelled with the prefix")
+
+
+def refused(release: Any, answer: tuple[int, str], policy: str) -> None:
+    code, message = answer
+    assert policy_of(message) == f"{release.cluster_name}-operator-{policy}", f"{code} {message}"
+    assert code == 422
+
+
+@pytest.mark.parametrize("where", FOREIGN)
+def test_the_operator_writes_nothing_in_a_namespace_it_does_not_own(
+    release: Any,
+    foreign: dict[str, str],
+    where: str,
+) -> None:
+    base = f"/api/v1/namespaces/{foreign[where]}"
+    binding = {
+        "metadata": {"name": "b"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+    }
+    bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{foreign[where]}/rolebindings"
+    token = {"spec": {"audiences": ["https://kubernetes.default.svc"]}}
+    operator = release.operator
+    for answer in (
+        operator.create(f"{base}/configmaps", {"metadata": {"name": "new"}}),
+        operator.patch(f"{base}/configmaps/theirs", {"data": {"a": "c"}}),
+        operator.delete(f"{base}/configmaps/theirs"),
+        operator.delete(f"{base}/configmaps"),
+        operator.create(f"{base}/secrets", {"metadata": {"name": "new"}}),
+        operator.create(bindings, binding),
+        operator.create(f"{base}/serviceaccounts/default/token", token),
+        operator.create(
+            f"{base}/events", {"metadata": {"name": "e"}, "involvedObject": {"namespace": foreign[where]}}
+        ),
+    ):
+        refused(release, answer, "objects")
+
+
+def test_nobody_elses_writes_are_looked_at(release: Any, foreign: dict[str, str]) -> None:
+    for namespace in foreign.values():
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        assert release.person.create(path, {"metadata": {"name": "mine"}}, dryRun="All")[0] == 201
+        assert release.webhook.create(path, {"metadata": {"name": "mine"}}, dryRun="All")[0] == 201
+
+
+def test_the_operator_works_in_its_tenants_and_its_own_namespaces(release: Any, tenant: str) -> None:
+    for namespace in (tenant, release.namespace, release.credentials_namespace):
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        assert release.operator.create(path, {"metadata": {"name": "mine"}})[0] == 201
+        assert release.operator.patch(f"{path}/mine", {"data": {"a": "b"}})[0] == 200
+        assert release.operator.delete(f"{path}/mine")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("prefixed", "label"),
+    [(True, None), (True, "elsewhere.td"), (False, "ours"), (False, None)],
+    ids=["no label", "label of another release", "no prefix", "neither"],
+)
+def test_the_operator_creates_no_namespace_that_is_not_marked_as_its_own(
+    release: Any,
+    prefixed: bool,
+    label: str | None,
+) -> None:
+    name = f"{tenant_prefix(release.namespace, release.name) if prefixed else 'free-'}new"
+    value = release_id(release.namespace, release.name) if label == "ours" else label
+    labels = {TENANT_LABEL: value} if value else {}
+    obj = {"metadata": {"name": name, "labels": labels}}
+    refused(release, release.operator.create("/api/v1/namespaces", obj, dryRun="All"), "namespaces")
+
+
+@pytest.mark.parametrize("label", [None, "elsewhere.td"], ids=["removed", "given to another release"])
+def test_the_operator_cannot_take_its_mark_from_a_tenant(
+    release: Any, tenant: str, label: str | None
+) -> None:
+    patch = {"metadata": {"labels": {TENANT_LABEL: label}}}
+    answer = release.operator.patch(f"/api/v1/namespaces/{tenant}", patch, dryRun="All")
+    refused(release, answer, "namespaces")
+
+
+@pytest.mark.parametrize("where", FOREIGN)
+def test_the_operator_cannot_claim_alter_or_delete_a_foreign_namespace(
+    release: Any,
+    foreign: dict[str, str],
+    where: str,
+) -> None:
+    path = f"/api/v1/namespaces/{foreign[where]}"
+    finalized = {"metadata": {"name": foreign[where]}, "spec": {"finalizers": []}}
+    claim = {"metadata": {"labels": {TENANT_LABEL: release_id(release.namespace, release.name)}}}
+    for answer in (
+        release.operator.patch(path, claim, dryRun="All"),
+        release.operator.patch(path, {"metadata": {"annotations": {"a": "b"}}}, dryRun="All"),
+        release.operator.patch(f"{path}/status", {"metadata": {"annotations": {"a": "b"}}}, dryRun="All"),
+        release.operator.send("PUT", f"{path}/finalize", finalized, dryRun="All"),
+        release.operator.delete(path, dryRun="All"),
+    ):
+        refused(release, answer, "namespaces")
+
+
+def test_the_operator_annotates_and_deletes_its_own_tenants(release: Any, tenant: str) -> None:
+    path = f"/api/v1/namespaces/{tenant}"
+    assert release.operator.patch(path, {"metadata": {"annotations": {"a": "b"}}}, dryRun="All")[0] == 200
+    assert release.operator.delete(path, dryRun="All")[0] == 200

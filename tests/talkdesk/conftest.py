@@ -21,7 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from talkdesk_sandbox.talkdesk.control_bodies import NewAccount, NewApp, NewUser
+from talkdesk_sandbox.talkdesk.control_state import account_state, app_state
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
+from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user
 from talkdesk_sandbox.talkdesk.server import serve
 from talkdesk_sandbox.talkdesk.switches import Switches
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from talkdesk_sandbox.talkdesk.hosts import Region
 
 _HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -187,22 +192,21 @@ class Desk:
         assert response.is_success, response.text
         return response.json()
 
-    async def populate(self) -> None:
-        self.app = await self.post("/control/apps", {"name": "Demo", "events_url": self.receiver.url})
-        self.account, self.users = await self.new_account("acme", "eu")
+    def populate(self) -> None:
+        app = add_app(self.talkdesk, NewApp(name="Demo", events_url=self.receiver.url))
+        self.app = app_state(app)
+        self.account, self.users = self.new_account("acme", "eu")
 
-    async def new_account(self, name: str, region: str) -> tuple[dict[str, Any], list[str]]:
-        account = await self.post("/control/accounts", {"name": name, "region": region})
+    def new_account(self, name: str, region: Region) -> tuple[dict[str, Any], list[str]]:
+        """An account with four users; straight into the world, for the control API has tests of its own."""
+        account = add_account(self.talkdesk, NewAccount(name=name, region=region))
         users = [
-            (
-                await self.post(
-                    f"/control/accounts/{account['id']}/users",
-                    {"email": f"user{number}@example.com", "name": f"User {number}"},
-                )
-            )["id"]
+            add_user(
+                self.talkdesk, account.id, NewUser(email=f"user{number}@example.com", name=f"User {number}")
+            ).id
             for number in range(4)
         ]
-        return account, users
+        return account_state(account), users
 
     async def switch(self, **changes: Any) -> None:
         response = await self.control.patch("/control/switches", json=changes)
@@ -263,18 +267,16 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest_asyncio.fixture
 async def desk(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Desk]:
     talkdesk = Talkdesk(switches=Switches())
-    async with (
-        serve(talkdesk, directory=tmp_path) as where,
-        httpx.AsyncClient(base_url=where.control, trust_env=False, timeout=30) as control,
-        httpx.AsyncClient(
-            proxy=where.proxy, verify=_trusting(where.ca_file), trust_env=False, timeout=30
-        ) as http,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        where = await stack.enter_async_context(serve(talkdesk, directory=tmp_path))
+        trusting = ssl.create_default_context(cafile=str(where.ca_file))
+        control = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=where.control, verify=trusting, trust_env=False, timeout=30)
+        )
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(proxy=where.proxy, verify=trusting, trust_env=False, timeout=30)
+        )
         made = Desk(talkdesk=talkdesk, control=control, http=http, receiver=receiver)
         made.proxy = where.proxy
-        await made.populate()
+        made.populate()
         yield made
-
-
-def _trusting(ca_file: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file))

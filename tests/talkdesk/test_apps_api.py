@@ -75,7 +75,7 @@ async def test_account_and_users_are_the_tokens_own(desk: Any) -> None:
     assert [user["id"] for user in found["_embedded"]["users"]] == [desk.users[1]]
     one = await partner.call(root=f"{partner.root}/users/{desk.users[3]}")
     assert (one.json()["email"], one.json()["active"]) == ("user3@example.com", True)
-    _, strangers = await desk.new_account("umbrella", "eu")
+    _, strangers = desk.new_account("umbrella", "eu")
     missing = await partner.call(root=f"{partner.root}/users/{strangers[0]}")
     assert (missing.status_code, set(missing.json())) == (404, {"code", "message"})
 
@@ -95,7 +95,7 @@ COMMON, ERROR = {"code", "message"}, {"error"}
 )
 async def test_a_token_reaches_its_own_installation_only(desk: Any, path: str, shape: set[str]) -> None:
     mine = await desk.install()
-    account, users = await desk.new_account("umbrella", "eu")
+    account, users = desk.new_account("umbrella", "eu")
     other = await desk.install(account=account, users=users)
     body = {"state": "approve"} if path == "/state" else None
     foreign = await mine.call(path, root=other.url, body=body)

@@ -94,7 +94,7 @@ async def test_a_jti_is_good_once_and_only_for_its_own_client(desk: Any) -> None
     again = await partner.ask(assertion)
     assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
     assert "jti" in again.json()["error_description"]
-    account, users = await desk.new_account("umbrella", "eu")
+    account, users = desk.new_account("umbrella", "eu")
     other = await desk.install(account=account, users=users)
     assert (await other.ask(other.assertion(jti="one"))).status_code == 200
 
@@ -161,7 +161,7 @@ async def test_a_body_that_is_no_form_and_a_client_that_proves_nothing_are_refus
 
 async def test_a_client_is_unknown_on_another_accounts_host(desk: Any) -> None:
     partner = await desk.install()
-    await desk.new_account("umbrella", "eu")
+    desk.new_account("umbrella", "eu")
     elsewhere = "https://umbrella.id.eu.talkdesk.localhost/oauth/token"
     response = await desk.http.post(
         elsewhere,

@@ -218,6 +218,45 @@ async def gateway(certificate: tuple[Path, Path], signers: dict[str, Signer]) ->
     await runner.cleanup()
 
 
+class CountingApiServer:
+    """Answers 404 to the readiness question and 500 to everything else, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.kubeconfig: Path | None = None
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """The HTTP handler."""
+        if request.path.endswith("/x-readiness"):
+            body = {"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"}
+            return web.json_response(body, status=404)
+        self.asked.append(f"{request.method} {request.path}")
+        return web.json_response({"kind": "Status", "code": 500, "reason": "InternalError"}, status=500)
+
+
+@pytest_asyncio.fixture
+async def counting_api(tmp_path: Path) -> AsyncIterator[CountingApiServer]:
+    """Such a server, and a kubeconfig for it."""
+    server = CountingApiServer()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    server.kubeconfig = tmp_path / "kubeconfig"
+    server.kubeconfig.write_text(json.dumps(config))
+    yield server
+    await runner.cleanup()
+
+
 class Deliveries:
     """Talkdesk's side of a running webhook: signs and sends."""
 

@@ -12,48 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 import structlog
-from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
-
-
-class CountingApiServer:
-    """Answers 404 to the readiness question and 500 to everything else, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.kubeconfig: Path | None = None
-
-    async def answer(self, request: web.Request) -> web.Response:
-        if request.path.endswith("/x-readiness"):
-            body = {"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"}
-            return web.json_response(body, status=404)
-        self.asked.append(f"{request.method} {request.path}")
-        return web.json_response({"kind": "Status", "code": 500, "reason": "InternalError"}, status=500)
-
-
-@pytest_asyncio.fixture
-async def api(tmp_path: Path) -> AsyncIterator[CountingApiServer]:
-    server = CountingApiServer()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }
-    server.kubeconfig = tmp_path / "kubeconfig"
-    server.kubeconfig.write_text(json.dumps(config))
-    yield server
-    await runner.cleanup()
 
 
 @dataclass
@@ -61,7 +23,7 @@ class Site:
     """A running webhook, the API server behind it, and its log."""
 
     deliveries: Any
-    api: CountingApiServer
+    api: Any
     log: list[dict[str, Any]]
 
     async def refused(self, answer: httpx.Response, *, status: int, reason: str) -> None:
@@ -87,10 +49,10 @@ def log() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest_asyncio.fixture
-async def site(start_webhook: Any, api: CountingApiServer, log: list[dict[str, Any]]) -> Site:
-    started = await start_webhook(api.kubeconfig, max_body_bytes=4096, read_seconds=0.3)
+async def site(start_webhook: Any, counting_api: Any, log: list[dict[str, Any]]) -> Site:
+    started = await start_webhook(counting_api.kubeconfig, max_body_bytes=4096, read_seconds=0.3)
     await started.running.readiness.reached()
-    return Site(started, api, log)
+    return Site(started, counting_api, log)
 
 
 @pytest.mark.parametrize(
@@ -277,9 +239,9 @@ async def test_headers_that_do_not_come_end_the_connection(
 
 
 async def test_bodies_beyond_what_may_be_held_at_once_get_503(
-    start_webhook: Any, api: CountingApiServer, eventually: Any
+    start_webhook: Any, counting_api: Any, eventually: Any
 ) -> None:
-    started = await start_webhook(api.kubeconfig, max_inflight_bytes=1048576, read_seconds=5)
+    started = await start_webhook(counting_api.kubeconfig, max_inflight_bytes=1048576, read_seconds=5)
     slow = HEAD + b"Content-Length: 1000000\r\n\r\n{"
     reader, writer = await asyncio.open_connection("127.0.0.1", started.running.port)
     writer.write(slow)
@@ -298,13 +260,13 @@ async def test_bodies_beyond_what_may_be_held_at_once_get_503(
 
 
 async def test_what_the_api_server_does_not_take_gets_503(
-    start_webhook: Any, api: CountingApiServer, log: Any, make_event: Any, credentials: Any
+    start_webhook: Any, counting_api: Any, log: Any, make_event: Any, credentials: Any
 ) -> None:
-    started = await start_webhook(api.kubeconfig, store_budget_seconds=0.3)
+    started = await start_webhook(counting_api.kubeconfig, store_budget_seconds=0.3)
     answer = await started.send(make_event("app.installed", **credentials))
     assert (answer.status_code, answer.json()) == (503, {"error": "out-of-time"})
     assert "Retry-After" in answer.headers
-    assert api.asked, "it did try"
+    assert counting_api.asked, "it did try"
     (line,) = [line for line in log if line["event"] == "event not stored"]
     assert (line["installation_id"], line["log_level"]) == ("c3", "error")
     assert credentials["private_key"] not in str(log)
@@ -326,11 +288,11 @@ async def test_probes_say_whether_it_lives_and_whether_it_is_ready(site: Site) -
 
 
 async def test_it_is_not_ready_before_the_api_server_was_reached(
-    start_webhook: Any, tmp_path: Path, api: CountingApiServer
+    start_webhook: Any, tmp_path: Path, counting_api: Any
 ) -> None:
-    assert api.kubeconfig is not None
+    assert counting_api.kubeconfig is not None
     unreachable = tmp_path / "unreachable"
-    config = json.loads(api.kubeconfig.read_text())
+    config = json.loads(counting_api.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"
     unreachable.write_text(json.dumps(config))
     started = await start_webhook(unreachable)

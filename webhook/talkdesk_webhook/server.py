@@ -7,6 +7,7 @@ request that its own handler does not ask for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,9 @@ class Server:
         self._metrics = metrics
         self._header_seconds = header_seconds
         self._closing = False
+        self._in_use: set[web.RequestHandler] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._http: web.Server | None = None
         self._socket: asyncio.Server | None = None
@@ -80,8 +84,14 @@ class Server:
             return
         self._closing = True
         self._socket.close()
-        self._http.pre_shutdown()
-        await self._http.shutdown(seconds)
+        for connection in self._http.connections:
+            # aiohttp drops what still arrives on a closed connection, so those in use are left alone.
+            if connection not in self._in_use:
+                connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        await self._http.shutdown(LINGER_SECONDS)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -108,7 +118,14 @@ class Server:
     async def _route(self, request: web.BaseRequest) -> web.Response:
         if (timer := self._timers.pop(request.protocol, None)) is not None:
             timer.cancel()
-        answer = await self._answer(request)
+        self._in_use.add(request.protocol)
+        self._quiet.clear()
+        try:
+            answer = await self._answer(request)
+        finally:
+            self._in_use.discard(request.protocol)
+            if not self._in_use:
+                self._quiet.set()
         if self._closing:
             answer.force_close()
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -32,10 +33,16 @@ class WebhookSettings(PodSettings):
         if not gateways:
             raise ValueError("name at least one gateway, e.g. https://api.talkdeskapp.com")
         for gateway in gateways:
-            if not gateway.startswith("https://"):
-                raise ValueError(
-                    "gateways must be https:// URLs: who answers there decides whose events count"
-                )
+            parts = urlsplit(gateway)
+            if (
+                parts.scheme != "https"
+                or not parts.hostname
+                or "@" in parts.netloc
+                or parts.query
+                or parts.fragment
+            ):
+                # Who answers there decides whose events count.
+                raise ValueError("gateways must be https:// URLs of a host, without user, query and fragment")
         return tuple(dict.fromkeys(gateway.rstrip("/") for gateway in gateways))
 
     @field_validator("path")

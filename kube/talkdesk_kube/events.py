@@ -247,6 +247,9 @@ class EventRecorder:
             subject, event = await self._queue.get()
             try:
                 await self._write(event)
+            except asyncio.CancelledError:
+                self._drop("shutdown", event["reason"])
+                raise
             except Exception as error:  # noqa: BLE001 -- reporting must not end because of one report
                 self._throttle.forget(subject, event["reason"], event["note"])
                 self._drop("error", event["reason"], str(error))

@@ -43,11 +43,14 @@ def write_kubeconfig(path: Path, server: str, *, user: dict[str, Any] | None = N
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """``await eventually(condition)``: until it holds, at most 10 s."""
+    """``await eventually(condition)``: until it holds, at most 10 s. The condition may be a coroutine."""
 
-    async def wait(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def wait(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:
         deadline = time.monotonic() + seconds
-        while not condition():
+        while True:
+            held = condition()
+            if held if isinstance(held, bool) else await held:
+                return
             assert time.monotonic() < deadline, "the condition did not come to hold"
             await asyncio.sleep(0.01)
 

@@ -175,7 +175,7 @@ async def test_a_watch_that_falls_silent_is_given_up(
 async def test_after_any_history_the_store_is_what_the_server_holds(
     kube: Kube, namespace: str, relay: Any, eventually: Any, seed: int
 ) -> None:
-    random = Random(seed)  # noqa: S311 -- a reproducible history
+    random = Random(seed)
     exists: set[str] = set()
     async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
         reflector = Reflector(through, CONFIG_MAPS, namespace=namespace, labels=LABELS, timings=QUICK)

@@ -23,15 +23,18 @@ def is_empty(answer: Answer) -> bool:
 
 def json_object(answer: Answer) -> Mapping[str, Any]:
     """The body, which must be a JSON object."""
-    value = _parsed(answer.body)
-    if not isinstance(value, Mapping):
+    found = _object(answer.body)
+    if found is None:
         raise unexpected(answer, "no JSON object")
-    return value
+    return found
 
 
 def validated(model: type[ModelT], answer: Answer) -> ModelT:
-    """The body as ``model``."""
-    return validated_part(model, json_object(answer), answer)
+    """The body, which must be a JSON object, as ``model``. No frame it raises from holds the body's parts."""
+    result = _read(model, _object(answer.body))
+    if isinstance(result, str):
+        raise unexpected(answer, f"no {model.__name__} ({result})")
+    return result
 
 
 def validated_part(model: type[ModelT], value: object, answer: Answer) -> ModelT:
@@ -53,16 +56,19 @@ def unexpected(answer: Answer, problem: str) -> UnexpectedAnswer:
     )
 
 
-def _parsed(body: bytes) -> object:
-    """None for what is no JSON. Not raised from here: the decoder's exception carries the whole body."""
+def _object(body: bytes) -> Mapping[str, Any] | None:
+    """None for what is no JSON object. Nothing is raised: the decoder's exception carries the whole body."""
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return None
+    return value if isinstance(value, Mapping) else None
 
 
 def _read(model: type[ModelT], value: object) -> ModelT | str:
     """The model, or where and how ``value`` fails it."""
+    if value is None:
+        return "no JSON object"
     try:
         return model.model_validate(value)
     except ValidationError as error:

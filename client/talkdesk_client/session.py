@@ -87,19 +87,22 @@ class Session:
 
         async def once() -> Answer:
             request = self._http.build_request(call.method, call.url)
-            return self._success(await self._exchange(request, auth=None, lane=None))
+            return self._success(await self._exchange(request, auth=None, lane=None, change=False))
 
         return await self._repeated(once, reads=True)
 
     async def _with_token(self, ref: InstallationRef, call: Call, token: Token) -> Answer:
+        change = call.method != "GET"
         secrets = (token.value, *_secrets(ref.credentials))
 
         async def once() -> Answer:
             request = self._http.build_request(call.method, call.url, json=call.body)
-            answer = await self._exchange(request, auth=BearerAuth(token.value), lane=self._lane(ref))
+            answer = await self._exchange(
+                request, auth=BearerAuth(token.value), lane=self._lane(ref), change=change
+            )
             return self._success(answer, conflicts=call.conflicts, secrets=secrets)
 
-        return await self._repeated(once, reads=call.method == "GET")
+        return await self._repeated(once, reads=not change)
 
     async def _fetch_token(self, key: TokenKey) -> Token:
         """Asks the token endpoint; repeated like a read, for a token nobody uses does no harm."""
@@ -159,7 +162,7 @@ class Session:
         *,
         auth: httpx.Auth | None,
         lane: asyncio.Semaphore | None,
-        change: bool | None = None,
+        change: bool,
     ) -> Answer:
         began = self._clock.monotonic()
         answer = await exchange(

@@ -42,7 +42,7 @@ def http_client(
     return httpx.AsyncClient(
         transport=transport,
         proxy=proxy or None,
-        verify=_trust(ca_file),
+        verify=_trust(ca_file) if transport is None else True,
         timeout=TIMEOUT if timeout is None else timeout,
         limits=LIMITS,
         headers={"User-Agent": _user_agent(), "Accept": "application/json, application/hal+json"},

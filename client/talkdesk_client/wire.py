@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from talkdesk_client.errors import TalkdeskError, TransportError, UnexpectedAnswer
+from talkdesk_client.errors import TransportError, UnexpectedAnswer
 
 #: The request never left us when one of these is raised.
 _NEVER_SENT = (
@@ -20,33 +20,25 @@ _NEVER_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-_READS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Status, headers and whole body; ``url`` is the request's without its query."""
+    """Status, headers and whole body; ``url`` is the request's without its query.
+
+    ``is_change``: the request asked for something to be changed, so that its outcome matters.
+    """
 
     method: str
     url: str
     status: int
+    is_change: bool
     headers: httpx.Headers = field(repr=False)
     body: bytes = field(repr=False)
 
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
-
-    @property
-    def is_change(self) -> bool:
-        """True for a request that is no read."""
-        return self.method not in _READS
-
-
-@dataclass(slots=True)
-class _Progress:
-    sent: bool = False
-    too_long: bool = False
 
 
 def shown(url: httpx.URL) -> str:
@@ -62,68 +54,66 @@ async def exchange(
     lane: asyncio.Semaphore | None,
     timeout: float,  # noqa: ASYNC109 # it becomes part of the error, so it is not left to the caller
     max_bytes: int,
-    change: bool | None = None,
+    change: bool,
 ) -> Answer:
     """Sends ``request`` once and reads the answer, whatever its status.
 
     ``lane``       limits how many run at once; waiting in it counts into ``timeout`` (seconds)
     ``max_bytes``  of the body, decompressed
-    ``change``     whether a lost answer leaves something in doubt; None: by the method
+    ``change``     whether a lost answer leaves something in doubt
 
     TransportError without a whole answer, UnexpectedAnswer when it is too long.
     """
-    progress = _Progress()
-    in_doubt = request.method not in _READS if change is None else change
+    url = shown(request.url)
+    sent = False
     try:
         async with asyncio.timeout(timeout), lane or asyncio.Semaphore(1):
-            progress.sent = True
-            return await _answered(http, request, auth=auth, max_bytes=max_bytes, progress=progress)
+            sent = True
+            response, body = await _response(http, request, auth=auth, max_bytes=max_bytes)
     except TimeoutError:
-        problem = (
-            f"no whole answer within {timeout:g} s"
-            if progress.sent
-            else f"no free place within {timeout:g} s"
-        )
+        problem = f"{'no whole answer' if sent else 'no free place'} within {timeout:g} s"
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
-        progress.sent = progress.sent and not isinstance(error, _NEVER_SENT)
+        sent = not isinstance(error, _NEVER_SENT)
         problem = _described(error)
-    url = shown(request.url)
-    kind: type[TalkdeskError] = TransportError
-    if progress.too_long:
-        kind, problem = UnexpectedAnswer, f"an answer longer than {max_bytes} bytes"
-    raise kind(
+    else:
+        if body is None:
+            raise UnexpectedAnswer(
+                f"{request.method} {url} was answered with more than {max_bytes} bytes",
+                method=request.method,
+                url=url,
+                status=response.status_code,
+                outcome_unknown=change,
+            )
+        return Answer(
+            method=request.method,
+            url=url,
+            status=response.status_code,
+            is_change=change,
+            headers=response.headers,
+            body=body,
+        )
+    raise TransportError(
         f"{request.method} {url} got {problem}",
         method=request.method,
         url=url,
-        outcome_unknown=in_doubt and progress.sent,
+        outcome_unknown=change and sent,
     )
 
 
-async def _answered(
-    http: httpx.AsyncClient,
-    request: httpx.Request,
-    *,
-    auth: httpx.Auth | None,
-    max_bytes: int,
-    progress: _Progress,
-) -> Answer:
+async def _response(
+    http: httpx.AsyncClient, request: httpx.Request, *, auth: httpx.Auth | None, max_bytes: int
+) -> tuple[httpx.Response, bytes | None]:
+    """The response and its body; None for a body that is too long."""
     response = await http.send(request, auth=auth, stream=True, follow_redirects=False)
     try:
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > max_bytes:
-                progress.too_long = True
-                raise httpx.StreamError("too long")
+                return response, None
     finally:
         await response.aclose()
-    return Answer(
-        method=request.method,
-        url=shown(request.url),
-        status=response.status_code,
-        headers=response.headers,
-        body=bytes(body),
-    )
+    return response, bytes(body)
 
 
 def _described(error: Exception) -> str:

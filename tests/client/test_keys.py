@@ -124,7 +124,7 @@ def test_without_an_announced_algorithm_the_key_decides(private_keys: Any) -> No
 
 
 def test_a_short_rsa_key_and_a_foreign_curve_are_refused() -> None:
-    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 # its being short is the point
     foreign = ec.generate_private_key(ec.SECP256K1())
     for key in (short, foreign):
         with pytest.raises(UnusableCredentials):

@@ -106,7 +106,7 @@ async def test_an_empty_scope_setting_names_none_and_one_token_serves_all(
     [(600, 540), ("1800", 1740), (60, 30), (None, 540), ("soon", 540), (10**12, 86340)],
 )
 async def test_a_token_is_used_until_shortly_before_it_expires(
-    talkdesk: Any, connect: Any, ref: Any, manual_clock: Any, expires_in: Any, kept_for: float
+    *, talkdesk: Any, connect: Any, ref: Any, manual_clock: Any, expires_in: Any, kept_for: float
 ) -> None:
     talkdesk.token_answers = [
         lambda _: talkdesk.token(f"t{len(talkdesk.token_asked)}", expires_in=expires_in)
@@ -195,8 +195,7 @@ async def test_many_callers_at_once_cause_one_token_request(talkdesk: Any, conne
     talkdesk.token_answers = [held]
     async with connect() as client:
         calls = [asyncio.create_task(client.installation(ref)) for _ in range(20)]
-        while not talkdesk.token_asked:
-            await asyncio.sleep(0)
+        await _until(lambda: talkdesk.token_asked)
         release.set()
         await asyncio.gather(*calls)
     assert len(talkdesk.token_asked) == 1
@@ -326,7 +325,7 @@ class Fetches:
 
 async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 # what is waited for knows of no event
             await asyncio.sleep(0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
+from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.controlplane import ControlPlaneError
 from talkdesk_sandbox.environment import NAMESPACE, Environment, running
 from talkdesk_sandbox.measure import summary, time_installs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], installs: int) -> int:
     """The exit code: 0 when every step was observed. See ``talkdesk-operator sandbox --help``."""
+    configure_logging(level="warning", format="text")
     timeline = Timeline(Console())
     _end_on_sigterm()
     try:

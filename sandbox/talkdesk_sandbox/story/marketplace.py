@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from talkdesk_sandbox.story.observe import NotYet
+from talkdesk_sandbox.talkdesk import StandInError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +26,10 @@ class Marketplace:
     _next: int = 0
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """POST to the control API; httpx.HTTPStatusError with the stand-in's words where it refuses."""
+        """POST to the control API. StandInError, with the stand-in's words, where it refuses."""
         response = await self.http.post(path, json=body)
-        response.raise_for_status()
+        if response.is_error:
+            raise StandInError(f"POST {path}: {response.status_code} {response.text}")
         answer: dict[str, Any] = response.json()
         return answer
 

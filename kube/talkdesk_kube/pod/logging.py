@@ -25,14 +25,6 @@ def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return masked
 
 
-def _plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # What is neither JSON nor text (exceptions, SecretStr, paths) becomes text before it is redacted.
-    return {
-        key: value if isinstance(value, str | int | float | bool | dict | list | tuple | None) else str(value)
-        for key, value in event.items()
-    }
-
-
 def configure_logging(
     *,
     level: Literal["debug", "info", "warning", "error"] = "info",
@@ -62,7 +54,7 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     renderer: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        structlog.processors.JSONRenderer(ensure_ascii=False)
         if format == "json"
         else structlog.dev.ConsoleRenderer(
             colors=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
@@ -73,7 +65,6 @@ def configure_logging(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            _plain,
             _redacted,
             renderer,
         ],

@@ -70,18 +70,19 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: Any, *, depth: int = 8) -> Any:
-    """``value`` with secrets masked: by name in mappings, by shape in texts. Copies what it changes."""
-    if isinstance(value, str):
-        return redact_text(value)
+    """``value`` as JSON has it, with secrets masked: by name in mappings, by shape in texts.
+
+    What is neither number, text, mapping nor sequence (an exception, a path, a SecretStr) becomes its text.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, bytes):
         return redact_text(value.decode(errors="replace"))
-    if depth == 0:
-        return redact_text(str(value)) if isinstance(value, Mapping | list | tuple | set) else value
-    if isinstance(value, Mapping):
+    if depth > 0 and isinstance(value, Mapping):
         return {
-            key: MASK if is_secret_name(str(key)) and item is not None else redact(item, depth=depth - 1)
+            str(key): MASK if is_secret_name(str(key)) and item is not None else redact(item, depth=depth - 1)
             for key, item in value.items()
         }
-    if isinstance(value, list | tuple | set | frozenset):
+    if depth > 0 and isinstance(value, list | tuple | set | frozenset):
         return [redact(item, depth=depth - 1) for item in value]
-    return value
+    return redact_text(str(value))

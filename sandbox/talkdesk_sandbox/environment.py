@@ -34,11 +34,11 @@ IMAGES: dict[str, list[str]] = {
 }
 
 
-def demo_app(*, app_id: str, regions: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """The TalkdeskApp of the demo app; ``regions`` is the stand-in's table of hosts."""
+def demo_app(*, app_id: str, regions: Mapping[str, Mapping[str, str]], name: str = "demo") -> dict[str, Any]:
+    """The TalkdeskApp ``name`` of the demo app; ``regions`` is the stand-in's table of hosts."""
     text = files("talkdesk_sandbox").joinpath("demo/app.yaml").read_text()
     app: dict[str, Any] = yaml.safe_load(text)
-    app["metadata"]["namespace"] = NAMESPACE
+    app["metadata"].update({"name": name, "namespace": NAMESPACE})
     app["spec"]["appId"] = app_id
     app["spec"]["regions"] = {name: dict(hosts) for name, hosts in regions.items()}
     return app
@@ -53,7 +53,6 @@ class Environment:
     stand_in: StandIn
     release: Release
 
-    @property
     def events_url(self) -> str:
         """Where the webhook's Service answers."""
         address = self.control_plane.kubectl(

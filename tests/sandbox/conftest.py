@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ import pytest_asyncio
 
 from talkdesk_sandbox.environment import Environment, running
 from talkdesk_sandbox.interceptor import before_talkdesk, before_webhook
+from talkdesk_sandbox.story.opening import open_story
+from talkdesk_sandbox.story.script import PATIENCE, Story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from talkdesk_sandbox.interceptor.between import Interceptor
 
@@ -26,10 +30,14 @@ class Intercepted:
     talkdesk: Interceptor
     deliveries: Interceptor
 
-    @property
-    def events_url(self) -> str:
-        """What the app is registered with instead of the webhook's own address."""
-        return f"{self.deliveries.url}/events"
+    def story(self, *, patience: float = PATIENCE) -> AbstractAsyncContextManager[Story]:
+        """A story of its own app, whose deliveries pass the interceptor."""
+        return open_story(
+            self.environment,
+            patience=patience,
+            events_url=f"{self.deliveries.url}/events",
+            app_name=f"demo-{secrets.token_hex(4)}",
+        )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -43,6 +51,6 @@ async def sandbox() -> AsyncIterator[Intercepted]:
         assert talkdesk.ca_file is not None
         egress = {"proxy": talkdesk.url, "ca": talkdesk.ca_file.read_text()}
         await asyncio.to_thread(environment.release.install, {"egress": egress})
-        target = environment.events_url.removesuffix("/events")
+        target = environment.events_url().removesuffix("/events")
         deliveries = await stack.enter_async_context(before_webhook(target))
         yield Intercepted(environment, talkdesk, deliveries)

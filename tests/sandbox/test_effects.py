@@ -15,7 +15,6 @@ from aiohttp import web
 
 from talkdesk_sandbox.interceptor import Cut, Exchange, passing
 from talkdesk_sandbox.rights import Right, Taken, take
-from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import Story, play
 from talkdesk_sandbox.story.step import NOT_REACHED
 
@@ -104,12 +103,13 @@ class BrokenImage(Damage):
     async def do(self, sandbox: Any, story: Story) -> None:
         def replace() -> None:
             plane, namespace = sandbox.environment.control_plane, sandbox.environment.release.namespace
-            app = json.loads(plane.kubectl("get", "tda", "demo", "-n", namespace, "-o", "json"))
-            assert app["spec"]["appId"] == story.app_id
+            apps = json.loads(plane.kubectl("get", "tda", "-n", namespace, "-o", "json"))["items"]
+            app = next(each for each in apps if each["spec"]["appId"] == story.app_id)
+            name = app["metadata"]["name"]
             pods = app["spec"]["template"][0]["spec"]["template"]["spec"]
             pods["containers"][0]["image"] = self.image
             patch = json.dumps({"spec": {"template": app["spec"]["template"]}})
-            plane.kubectl("patch", "tda", "demo", "-n", namespace, "--type", "merge", "--patch", patch)
+            plane.kubectl("patch", "tda", name, "-n", namespace, "--type", "merge", "--patch", patch)
 
         await asyncio.to_thread(replace)
 
@@ -218,7 +218,7 @@ CASES: list[tuple[Damage, str, str]] = [
 async def test_the_story_fails_where_its_effect_was_taken_away(
     sandbox: Any, damage: Damage, at: str, fails: str
 ) -> None:
-    async with open_story(sandbox.environment, patience=PATIENCE, events_url=sandbox.events_url) as plain:
+    async with sandbox.story(patience=PATIENCE) as plain:
         story = DamagedStory(**vars(plain), sandbox=sandbox, damage=damage, at=at)
         try:
             results = await play(story, tell=lambda _: None)
@@ -232,6 +232,6 @@ async def test_the_story_fails_where_its_effect_was_taken_away(
 
 
 async def test_the_story_passes_through_the_interceptors_when_nothing_is_damaged(sandbox: Any) -> None:
-    async with open_story(sandbox.environment, events_url=sandbox.events_url) as story:
+    async with sandbox.story() as story:
         results = await play(story, tell=lambda _: None)
     assert all(result.ok for result in results), [result for result in results if not result.ok]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import play
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ SWITCHES: list[tuple[str, Any, Shown]] = [
 
 
 async def _ledger_of_a_story(sandbox: Any) -> list[Entry]:
-    async with open_story(sandbox.environment) as story:
+    async with sandbox.story() as story:
         before = len(await story.marketplace.read())
         results = await play(story, tell=lambda _: None)
         assert all(result.ok for result in results), [result for result in results if not result.ok]

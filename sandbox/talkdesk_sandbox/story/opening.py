@@ -29,12 +29,14 @@ async def open_story(
     tell: Callable[[dict[str, Any]], None] = lambda _: None,
     patience: float = PATIENCE,
     events_url: str | None = None,
+    app_name: str = "demo",
 ) -> AsyncIterator[Story]:
     """A story that can be played on ``environment``.
 
     :param tell: hears every new entry of the stand-in's ledger.
     :param patience: seconds that each effect may take.
     :param events_url: where Talkdesk sends the app's events; by default the webhook's Service.
+    :param app_name: of the TalkdeskApp; its app id is immutable, so that each story in a sandbox has its own.
     """
     async with (
         await Kube.connect(KubeSettings(kubeconfig=environment.control_plane.kubeconfig)) as kube,
@@ -42,9 +44,9 @@ async def open_story(
         httpx.AsyncClient(trust_env=False, timeout=2) as tenants,
     ):
         marketplace = Marketplace(http=control, tell=tell)
-        url = events_url or await asyncio.to_thread(lambda: environment.events_url)
+        url = events_url if events_url is not None else await asyncio.to_thread(environment.events_url)
         app_id = await _register(marketplace, events_url=url)
-        app = demo_app(app_id=app_id, regions=environment.stand_in.regions)
+        app = demo_app(name=app_name, app_id=app_id, regions=environment.stand_in.regions)
         await kube.apply(app, field_manager="talkdesk-sandbox")
         yield Story(
             marketplace=marketplace,

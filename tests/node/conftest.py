@@ -94,7 +94,7 @@ def pod_of(kube: Kube) -> Callable[..., Awaitable[Obj | None]]:
 
 @pytest.fixture
 def shell_pod() -> Callable[..., Obj]:
-    """Makes a pod that runs one shell script; further arguments go into the container, ``spec`` into the pod."""
+    """Makes a pod that runs a shell script; ``spec`` goes into the pod, the rest into the container."""
 
     def make(namespace: str, name: str, script: str, *, spec: Obj | None = None, **container: Any) -> Obj:
         main = {"name": "main", "image": "shell:1", "args": [script], **container}

@@ -68,7 +68,7 @@ async def running(kube: Kube, namespace: str, name: str) -> Obj | None:
     return pod if statuses and "running" in statuses[0]["state"] else None
 
 
-# A server with a worker, and the worker's own child in another session: what a parent-death signal does not reach.
+# A server and two workers, one of them in a session of its own: no parent-death signal reaches those.
 FAMILY = "sleep 1001 & setsid sleep 1002 & exec sleep 1003"
 
 
@@ -105,6 +105,7 @@ async def test_kill_9_of_the_node_leaves_no_process(
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 async def test_a_node_started_again_takes_up_its_pods(
+    *,
     kube: Kube,
     start_node: Callable[[], Node],
     namespace: str,

@@ -102,6 +102,7 @@ async def test_a_cluster_ip_refuses_once_the_service_is_gone(
 
 
 async def test_a_failing_readiness_probe_takes_the_pod_out_of_the_endpoints(
+    *,
     kube: Kube,
     node: Node,
     place: str,
@@ -182,6 +183,7 @@ async def test_a_failing_liveness_probe_restarts_the_container(
 
 
 async def test_a_startup_probe_holds_the_others_back(
+    *,
     kube: Kube,
     node: Node,
     place: str,
@@ -255,6 +257,7 @@ async def test_a_rolling_update_loses_no_request(
 
 
 async def test_a_deleted_pod_gets_its_pre_stop_hook_and_its_grace(
+    *,
     kube: Kube,
     node: Node,
     place: str,
@@ -303,7 +306,7 @@ async def claim(kube: Kube, namespace: str) -> None:
 
 
 async def test_a_gated_pod_is_not_bound_until_the_gate_is_open(
-    kube: Kube, place: str, until: Any, pod_of: Callable[..., Awaitable[Obj]], shell_pod: Callable[..., Obj]
+    kube: Kube, place: str, until: Any, shell_pod: Callable[..., Obj]
 ) -> None:
     await make(
         kube,

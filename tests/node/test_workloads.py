@@ -84,7 +84,8 @@ async def test_config_maps_secrets_and_the_downward_api_reach_environment_and_fo
         {"name": "FILE", "value": "/etc/settings/file.txt"},
     ]
     script = (
-        'echo "$COLOUR|$TOKEN|${ABSENT-absent}|$NAME|$CPU|$GREETING|$PRE_COLOUR"; echo "$IP"; cat $FILE /etc/keys/token /etc/pod/app;'
+        'echo "$COLOUR|$TOKEN|${ABSENT-absent}|$NAME|$CPU|$GREETING|$PRE_COLOUR"; echo "$IP";'
+        " cat $FILE /etc/keys/token /etc/pod/app;"
         ' echo; echo "$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT"'
     )
     pod = shell_pod(
@@ -176,7 +177,13 @@ async def test_a_changed_config_map_shows_in_the_mounted_folder(
 
 
 async def test_a_pod_is_known_to_the_api_server_by_its_token_and_the_token_is_renewed(
-    kube: Kube, control_plane: ControlPlane, node: Node, place: str, until: Any, shell_pod: Callable[..., Obj]
+    *,
+    kube: Kube,
+    control_plane: ControlPlane,
+    node: Node,
+    place: str,
+    until: Any,
+    shell_pod: Callable[..., Obj],
 ) -> None:
     path = "/var/run/secrets/kubernetes.io/serviceaccount"
     pod = shell_pod(
@@ -296,7 +303,14 @@ async def test_a_program_that_does_not_exist_ends_its_container(
     ],
 )
 async def test_what_the_node_cannot_do_stands_in_the_pods_status(
-    kube: Kube, place: str, until: Any, shell_pod: Callable[..., Obj], spec: Obj, container: Obj, words: str
+    *,
+    kube: Kube,
+    place: str,
+    until: Any,
+    shell_pod: Callable[..., Obj],
+    spec: Obj,
+    container: Obj,
+    words: str,
 ) -> None:
     await kube.create(PODS, shell_pod(place, "wishful", "exec sleep 1000", spec=spec, **container))
 
@@ -314,11 +328,14 @@ async def test_init_containers_run_first_and_a_sidecar_beside(
         "restartPolicy": "Never",
         "volumes": [{"name": "shared", "emptyDir": {}}],
         "initContainers": [
-            {"name": "first", "image": "shell", "args": ["echo first >> /shared/log"], "volumeMounts": mounts},
+            {"name": "first", "image": "shell", "args": ["echo first >> /shared/log"],
+             "volumeMounts": mounts},
             {"name": "beside", "image": "shell", "args": ["echo beside >> /shared/log; exec sleep 1000"],
              "restartPolicy": "Always", "volumeMounts": mounts,
-             "startupProbe": {"exec": {"command": ["grep", "-q", "beside", "/shared/log"]}, "periodSeconds": 1}},
-            {"name": "second", "image": "shell", "args": ["echo second >> /shared/log"], "volumeMounts": mounts},
+             "startupProbe": {"exec": {"command": ["grep", "-q", "beside", "/shared/log"]},
+                              "periodSeconds": 1}},
+            {"name": "second", "image": "shell", "args": ["echo second >> /shared/log"],
+             "volumeMounts": mounts},
         ],
     }  # fmt: skip
     await kube.create(PODS, shell_pod(place, "ordered", "cat /shared/log", volumeMounts=mounts, spec=spec))
@@ -331,7 +348,13 @@ async def test_init_containers_run_first_and_a_sidecar_beside(
 
 
 async def test_a_claims_data_outlives_the_pod(
-    kube: Kube, control_plane: ControlPlane, node: Node, place: str, until: Any, shell_pod: Callable[..., Obj]
+    *,
+    kube: Kube,
+    control_plane: ControlPlane,
+    node: Node,
+    place: str,
+    until: Any,
+    shell_pod: Callable[..., Obj],
 ) -> None:
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
     metadata = {"name": "data", "namespace": place}
@@ -367,7 +390,8 @@ async def test_a_claims_data_outlives_the_pod(
 async def test_kubectl_logs_shows_the_tail_follows_and_remembers_the_previous_run(
     kube: Kube, control_plane: ControlPlane, place: str, until: Any, shell_pod: Callable[..., Obj]
 ) -> None:
-    script = "test -e $HOME/again && { echo again; exec sleep 1000; }; touch $HOME/again; echo one; echo two; echo three"
+    first = "touch $HOME/again; echo one; echo two; echo three"
+    script = f"test -e $HOME/again && {{ echo again; exec sleep 1000; }}; {first}"
     await kube.create(PODS, shell_pod(place, "talks", script))
 
     async def logs(*options: str) -> str:

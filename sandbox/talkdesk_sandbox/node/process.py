@@ -149,7 +149,7 @@ async def run(command: Command, *, within: float) -> int | None:
     """Run a program to its end; None where it was killed after ``within`` seconds. Raises OSError."""
     process = await Process.start(command)
     try:
-        # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that meets the end of what it awaits.
+        # Not asyncio.wait_for: before Python 3.12 a cancellation is lost that meets the end.
         async with asyncio.timeout(within):
             return await process.wait()
     except TimeoutError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from talkdesk_sandbox.controlplane.network import ADVERTISED_ADDRESS
 from talkdesk_sandbox.node.endpoints import cluster_addresses
-from talkdesk_sandbox.node.splice import Front
+from talkdesk_sandbox.node.splice import Front, reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class Listener:
         if abort:
             for front in list(self.alive):
                 if front.transport is not None:
-                    front.transport.abort()
+                    reset(front.transport)
 
 
 class ServiceProxy:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# Close at once and tell the other side so (RST instead of FIN).
+_RESET = struct.pack("ii", 1, 0)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Cut a connection as a refusing or vanished peer would."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class Splice(asyncio.Protocol):
@@ -53,7 +67,7 @@ class Splice(asyncio.Protocol):
             if error is None:
                 self.peer.transport.close()
             else:
-                self.peer.transport.abort()
+                reset(self.peer.transport)
 
 
 class Front(Splice):
@@ -82,14 +96,14 @@ class Front(Splice):
         if transport is None:
             return
         if backend is None:
-            transport.abort()
+            reset(transport)
             return
         back = Splice()
         back.peer = self
         try:
             await asyncio.get_running_loop().create_connection(lambda: back, *backend)
         except OSError:
-            transport.abort()
+            reset(transport)
             return
         if transport.is_closing():
             if back.transport is not None:

@@ -1,0 +1,97 @@
+"""The demo workload as its pod sees it: settings, page, health and draining."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from talkdesk_sandbox.demo.app import Settings, page, read_account
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+
+def test_the_page_greets_the_account_and_escapes_what_it_shows() -> None:
+    text = page({"account": {"id": "acc", "name": "Acme & <Sons>"}, "plan": "pro"})
+    assert "Hello, Acme &amp; &lt;Sons&gt;" in text
+    assert "<dt>plan</dt><dd>pro</dd>" in text
+    assert "Hello, acme-id" in page({"account": "acme-id"})
+    assert "Hello, nobody yet" in page({})
+
+
+def test_an_account_that_is_not_mounted_or_broken_is_nobody(tmp_path: Path) -> None:
+    assert read_account(None) == {}
+    assert read_account(tmp_path / "none") == {}
+    broken = tmp_path / "account.json"
+    broken.write_text("[1]")
+    assert read_account(broken) == {}
+
+
+def test_the_bind_address_comes_before_the_pods_and_both_before_all() -> None:
+    assert Settings.of({"BIND_ADDRESS": "127.0.0.2", "POD_IP": "127.0.0.3"}).address == "127.0.0.2"
+    assert Settings.of({"POD_IP": "127.0.0.3"}).address == "127.0.0.3"
+    assert Settings.of({}).address == "0.0.0.0"  # noqa: S104 - a container's default
+    with pytest.raises(ValueError, match="eighty"):
+        Settings.of({"PORT": "eighty"})
+
+
+async def until(look: Callable[[], Awaitable[int]], expected: int) -> None:
+    while await look() != expected:  # noqa: ASYNC110 - another process's state; bounded by the caller
+        await asyncio.sleep(0.02)
+
+
+async def test_after_sigterm_it_says_not_ready_and_still_answers(tmp_path: Path) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps({"account": {"name": "Acme"}}))
+    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    env = {
+        **os.environ,
+        "POD_IP": "127.0.0.1",
+        "PORT": str(port),
+        "ACCOUNT_FILE": str(account),
+        "DRAIN_SECONDS": "1",
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "talkdesk_sandbox.demo", env=env)
+    base = f"http://127.0.0.1:{port}"
+
+    async def health(http: aiohttp.ClientSession) -> int:
+        try:
+            async with http.get(f"{base}/healthz") as answer:
+                return answer.status
+        except aiohttp.ClientConnectorError:
+            return 0
+
+    try:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+            await until(lambda: health(http), 200)
+            process.send_signal(signal.SIGTERM)
+            await until(lambda: health(http), 503)
+            async with http.get(base) as answer:
+                assert "Hello, Acme" in await answer.text()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_an_address_that_cannot_be_had_is_one_line_and_exit_code_2() -> None:
+    env = {**os.environ, "BIND_ADDRESS": "192.0.2.1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "talkdesk_sandbox.demo", env=env, stderr=asyncio.subprocess.PIPE
+    )
+    _, text = await process.communicate()
+    assert process.returncode == 2
+    assert text.decode().startswith("the demo app cannot start:")
+    assert text.count(b"\n") == 1

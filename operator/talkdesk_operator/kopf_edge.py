@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _JOIN_SECONDS = 10.0
+#: Kopf tells about each handler, each repeated request (as an error), and that a thread gets no signals.
+_QUIET = {
+    "kopf": logging.WARNING,
+    "kopf._cogs.clients": logging.CRITICAL,
+    "kopf._core.reactor.running": logging.ERROR,
+}
 
 
 class KopfEdge:
@@ -54,6 +60,8 @@ class KopfEdge:
 
     def start(self) -> None:
         """Start the thread."""
+        for name, level in _QUIET.items():
+            logging.getLogger(name).setLevel(level)
         self._thread.start()
 
     async def stop(self) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PLAN = "Free trial"
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], *, within: float = 30.0) -> Any:
+async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 30.0) -> Any:
     """The first truthy answer of ``look``; what is not there yet (404, a false assertion) counts as no."""
     deadline = time.monotonic() + within
     problem: Exception | None = None
@@ -175,13 +175,11 @@ class World:
         async def look() -> bool:
             return len(await self.approvals(installed)) >= number
 
-        await eventually(look, within=within)
+        await _eventually(look, within=within)
         assert len(await self.approvals(installed)) == number
 
     async def installation(self, installed: Installed) -> Obj:
-        return await self.kube.get(
-            resources.INSTALLATIONS, installed.name, namespace=self.release.namespace
-        )
+        return await self.kube.get(resources.INSTALLATIONS, installed.name, namespace=self.release.namespace)
 
     async def condition(
         self, installed: Installed, kind: str, status: str, reason: str | None = None, *, within: float = 30.0
@@ -200,7 +198,7 @@ class World:
             return None
 
         try:
-            found: dict[str, Any] = await eventually(look, within=within)
+            found: dict[str, Any] = await _eventually(look, within=within)
         except AssertionError:
             raise AssertionError(f"{kind} is not {status} {reason or ''}: {seen}") from None
         return found
@@ -229,8 +227,32 @@ class World:
         assert len(mine) == buckets
         return {user: entry for one in mine for user, entry in (one.get("users") or {}).items()}
 
+    async def passes(self, number: int = 0) -> float:
+        """How many passes over tenants the operator has ended."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"{self.operators[number].url}/metrics")).text
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.startswith("talkdesk_reconcile_seconds_count") and 'kind="tenant"' in line
+        )
+
+    async def restarted(self, number: int = 0) -> bool:
+        """The operator that was killed is ready again."""
+        process = self.operators[number]
+        if process.starts < 2:
+            return False
+        await process.ready()
+        return True
+
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("operator-*.log")))
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[Any]]:
+    """``await eventually(look, within=seconds)``: the first truthy answer of ``look``."""
+    return _eventually
 
 
 @pytest.fixture

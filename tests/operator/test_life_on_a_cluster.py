@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from talkdesk_kube import NotFound, resources
+from talkdesk_kube import resources
 
 if TYPE_CHECKING:
     from typing import Any
@@ -39,3 +40,228 @@ async def test_an_install_makes_a_tenant_and_is_approved_once(world: World) -> N
     assert [one["answer"] for one in stored["status"]["answers"]] == ["approve"]
     assert not stored["metadata"].get("finalizers")
     assert set(stored["metadata"].get("annotations", {})) == {"talkdesk-operator.io/answers"}
+
+
+async def test_an_update_takes_effect_and_is_approved_once(world: World, eventually: Any) -> None:
+    await world.start()
+    await world.declare()
+    installed = await world.install(users=2)
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    before = await world.licensed(installed)
+    added = await world.person(installed.account, 9)
+    removed = installed.users[1]
+    await world.post(
+        f"/control/installations/{installed.id}/update", {"adding": [added], "removing": [removed]}
+    )
+    await world.approved(installed, 2)
+
+    async def settled() -> bool:
+        return set(await world.licensed(installed)) == {installed.users[0], added}
+
+    await eventually(settled)
+    after = await world.licensed(installed)
+    assert after[installed.users[0]]["epoch"] == before[installed.users[0]]["epoch"]
+    revocations = await world.kube.list(resources.REVOCATIONS, namespace=world.release.namespace)
+    assert [one["spec"]["users"] for one in revocations.items] == [[removed]]
+
+    async def marked() -> bool:
+        found = await world.kube.list(resources.REVOCATIONS, namespace=world.release.namespace)
+        return all({"appliedAt", "settledAt"} <= set(one.get("status", {})) for one in found.items)
+
+    await eventually(marked)
+    await world.condition(installed, "Ready", "True")
+
+
+async def test_a_sign_out_gives_the_user_a_new_epoch_and_nobody_else(world: World, eventually: Any) -> None:
+    await world.start()
+    await world.declare()
+    installed = await world.install(users=2)
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    before = await world.licensed(installed)
+    out, other = installed.users
+    await world.post(f"/control/installations/{installed.id}/logout", {"user_id": out})
+
+    async def changed() -> bool:
+        return bool((await world.licensed(installed))[out]["epoch"] != before[out]["epoch"])
+
+    await eventually(changed)
+    after = await world.licensed(installed)
+    assert after[other] == before[other]
+
+
+async def test_an_uninstall_suspends_the_tenant_and_a_reinstall_gets_the_same_one(world: World) -> None:
+    await world.start()
+    await world.declare()
+    first = await world.install()
+    await world.approved(first)
+    await world.condition(first, "Ready", "True")
+    tenant = await world.tenant(first)
+    await world.post(f"/control/installations/{first.id}/uninstall", {})
+    await world.approved(first, 2)
+    await world.condition(first, "Confirmed", "True", "UninstallApproved")
+    stored = await world.installation(first)
+    assert stored["status"]["access"] == {"state": "Refused", "reason": "Uninstalled"}
+    deployment = await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
+    assert deployment["spec"]["replicas"] == 0
+
+    second = await world.install(account=first.account, people=first.users)
+    await world.approved(second)
+    await world.condition(second, "Ready", "True")
+    assert second.id != first.id
+    assert await world.tenant(second) == tenant
+    deployment = await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
+    assert deployment["spec"]["replicas"] == 1
+    record = await world.kube.get(resources.CONFIG_MAPS, "talkdesk-account", namespace=tenant)
+    assert json.loads(record["data"]["account.json"])["installation"]["id"] == second.id
+    await world.condition(first, "Ready", "False", "Superseded")
+    assert len(await world.approvals(first)) == 2
+
+
+async def test_access_is_stored_as_refused_before_the_uninstall_is_approved(world: World) -> None:
+    await world.start()
+    await world.declare()
+    installed = await world.install()
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    await world.post(f"/control/installations/{installed.id}/uninstall", {})
+    await world.approved(installed, 2)
+    approval = (await world.approvals(installed))[-1]["at"]
+    entries = [
+        entry
+        for entry in world.plane.audit()
+        if entry["verb"] == "patch"
+        and (entry.get("objectRef") or {}).get("name") == installed.name
+        and (entry.get("objectRef") or {}).get("subresource") == "status"
+        and entry.get("stage") == "ResponseComplete"
+        and '"Refused"' in json.dumps(entry.get("requestObject") or entry)
+    ]
+    stored = await world.installation(installed)
+    assert stored["status"]["access"]["state"] == "Refused"
+    if entries and isinstance(approval, str):
+        assert min(one["stageTimestamp"] for one in entries if "Uninstalled" in json.dumps(one)) < approval
+
+
+async def test_a_person_can_suspend_a_tenant_and_lift_it_again(world: World) -> None:
+    await world.start()
+    await world.declare()
+    installed = await world.install()
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    tenant = await world.tenant(installed)
+
+    async def suspend(switch: bool) -> None:
+        await world.kube.merge_patch(
+            resources.INSTALLATIONS,
+            installed.name,
+            {"spec": {"suspend": switch}},
+            namespace=world.release.namespace,
+        )
+
+    async def replicas() -> int:
+        deployment = await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
+        return int(deployment["spec"]["replicas"])
+
+    await suspend(True)
+    await world.condition(installed, "Ready", "False", "Suspended")
+    assert await replicas() == 0
+    assert (await world.installation(installed))["status"]["access"]["state"] == "Refused"
+    await suspend(False)
+    await world.condition(installed, "Ready", "True")
+    assert await replicas() == 1
+    assert (await world.installation(installed))["status"]["access"]["state"] == "Allowed"
+
+
+async def test_what_never_gets_ready_is_rejected_with_a_reason_once_patience_ends(world: World) -> None:
+    await world.start()
+    await world.declare(approval={"gate": "WorkloadReady", "patienceSeconds": 2})
+    installed = await world.install()
+    await world.condition(installed, "Confirmed", "True", "Rejected")
+    assert not await world.approvals(installed)
+    rejected = await world.approvals(installed, "reject")
+    assert len(rejected) == 1
+    stored = await world.installation(installed)
+    assert "Deployment demo" in stored["status"]["answers"][0]["reason"]
+    assert stored["status"]["access"]["state"] == "Refused"
+
+
+async def test_an_installation_waits_for_its_app_and_heals_when_it_is_declared(world: World) -> None:
+    await world.start()
+    app = await world.declare()
+    await world.kube.delete(resources.APPS, "demo", namespace=world.release.namespace)
+    installed = await world.install()
+    await world.condition(installed, "AppKnown", "False", "AppUnknown")
+    for name in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"):
+        app["metadata"].pop(name, None)
+    app.pop("status", None)
+    await world.kube.apply(app, field_manager="test")
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+
+
+async def test_a_broken_template_is_shown_with_its_path_and_healed_by_its_correction(
+    world: World, eventually: Any
+) -> None:
+    await world.start()
+    broken = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "settings"},
+        "data": {"name": "${account.nme}"},
+    }
+    app = await world.declare(template=[broken])
+    installed = await world.install()
+    found = await world.condition(installed, "TenantReady", "False", "TemplateInvalid")
+    assert found["message"].startswith("spec.template[0].data.name: unknown reference ${account.nme}")
+
+    async def accepted() -> dict[str, object] | None:
+        stored = await world.kube.get(resources.APPS, "demo", namespace=world.release.namespace)
+        return next(iter((stored.get("status") or {}).get("conditions", [])), None)
+
+    shown = await eventually(accepted)
+    assert (shown["status"], shown["reason"]) == ("False", "TemplateInvalid")
+    assert not await world.approvals(installed)
+    app["spec"]["template"][0]["data"]["name"] = "${account.name} at ${tenant.host}"
+    app["metadata"].pop("managedFields", None)
+    app["metadata"].pop("resourceVersion", None)
+    app.pop("status", None)
+    await world.kube.apply(app, field_manager="test")
+    await world.approved(installed)
+    tenant = await world.tenant(installed)
+    settings = await world.kube.get(resources.CONFIG_MAPS, "settings", namespace=tenant)
+    assert settings["data"]["name"].endswith(".demo.localhost")
+
+
+async def test_of_two_apps_with_one_id_the_older_is_used_and_the_other_says_so(
+    world: World, eventually: Any
+) -> None:
+    await world.start()
+    app = await world.declare()
+    twin = {
+        "apiVersion": app["apiVersion"],
+        "kind": app["kind"],
+        "metadata": {"name": "aaa", "namespace": world.release.namespace},
+        "spec": {**app["spec"], "template": []},
+    }
+
+    async def apart() -> bool:
+        # creationTimestamp has whole seconds.
+        await world.kube.merge_patch(
+            resources.APPS, "demo", {"metadata": {"labels": {"touched": "yes"}}},
+            namespace=world.release.namespace,
+        )  # fmt: skip
+        created = app["metadata"]["creationTimestamp"]
+        return datetime.now(UTC) > datetime.fromisoformat(created) + timedelta(seconds=1)
+
+    await eventually(apart)
+    await world.kube.apply(twin, field_manager="test")
+
+    async def refused() -> bool:
+        stored = await world.kube.get(resources.APPS, "aaa", namespace=world.release.namespace)
+        return bool(stored["status"]["conditions"][0]["reason"] == "DuplicateAppId")
+
+    await eventually(refused)
+    installed = await world.install()
+    await world.approved(installed)
+    await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=await world.tenant(installed))

@@ -86,7 +86,7 @@ def _everything_said_by(error: BaseException, *, local_variables: bool = True) -
 
 
 class Canaries:
-    """What must not be found: the secrets, parts of the key, every assertion and every header that was sent."""
+    """What must not be found: the secrets, part of the key, every assertion, every header that was sent."""
 
     def __init__(self, private_key: str, requests: list[httpx.Request], form: Any) -> None:
         middle = len(private_key) // 2

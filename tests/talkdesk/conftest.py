@@ -15,6 +15,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,7 +31,8 @@ from talkdesk_sandbox.talkdesk.switches import Switches
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from talkdesk_sandbox.talkdesk.hosts import Region
@@ -258,17 +260,12 @@ class Desk:
         return [entry for entry in self.talkdesk.ledger.since(0) if kind in {None, entry["kind"]}]
 
 
-@pytest_asyncio.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver().listen() as listening:
-        yield listening
-
-
-@pytest_asyncio.fixture
-async def desk(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Desk]:
+@contextlib.asynccontextmanager
+async def _open_desk(directory: Path) -> AsyncIterator[Desk]:
     talkdesk = Talkdesk(switches=Switches())
     async with contextlib.AsyncExitStack() as stack:
-        where = await stack.enter_async_context(serve(talkdesk, directory=tmp_path))
+        receiver = await stack.enter_async_context(Receiver().listen())
+        where = await stack.enter_async_context(serve(talkdesk, directory=directory))
         trusting = ssl.create_default_context(cafile=str(where.ca_file))
         control = await stack.enter_async_context(
             httpx.AsyncClient(base_url=where.control, verify=trusting, trust_env=False, timeout=30)
@@ -280,3 +277,21 @@ async def desk(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Desk]:
         made.proxy = where.proxy
         made.populate()
         yield made
+
+
+@pytest_asyncio.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with _open_desk(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Callable[[str], AbstractAsyncContextManager[Desk]]:
+    """For tests that compare two: each has a name."""
+
+    def opened(name: str) -> AbstractAsyncContextManager[Desk]:
+        directory = tmp_path / name
+        directory.mkdir()
+        return _open_desk(directory)
+
+    return opened

@@ -123,13 +123,13 @@ async def test_a_slow_or_absent_receiver_is_an_error(desk: Any) -> None:
     assert (absent["status"], absent["detail"]["error"]) == (None, "ClientConnectorError")
 
 
-async def test_localhost_names_are_this_machine(desk: Any, receiver: Any) -> None:
-    port = receiver.url.rsplit(":", 1)[1]
+async def test_localhost_names_are_this_machine(desk: Any) -> None:
+    port = desk.receiver.url.rsplit(":", 1)[1]
     await desk.control.patch(
         f"/control/apps/{desk.app['id']}", json={"events_url": f"http://events.partner.localhost:{port}"}
     )
     await desk.install()
-    assert receiver.requests[0][0]["Host"].startswith("events.partner.localhost")
+    assert desk.receiver.requests[0][0]["Host"].startswith("events.partner.localhost")
 
 
 async def test_redelivery_sends_the_same_bytes(desk: Any) -> None:

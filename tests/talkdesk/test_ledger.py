@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any
 
 from talkdesk_sandbox.talkdesk.ledger import shown_body, shown_url, without_secrets
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
+import re
 import time
 from datetime import datetime
 from typing import Any
@@ -330,6 +332,44 @@ async def test_a_switch_changes_what_goes_over_the_wire(
 ) -> None:
     await desk.switch(**{name: value})
     assert await look(desk) == seen
+
+
+def _comparable(desk: Any) -> str:
+    """The ledger without what differs from run to run: ids, times, ports, key material (its length stays)."""
+    lines = [{**entry, "seconds": 0} for entry in desk.ledger() if entry["kind"] != "control"]
+    text = json.dumps(sorted(lines, key=lambda line: (line["kind"], line["seq"])))
+    text = re.sub(r'"seq": \d+', "", text)
+    text = re.sub(r"127\.0\.0\.1:\d+", "receiver", text)
+    times = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
+    began = datetime.fromisoformat(lines[0]["at"]).replace(tzinfo=None)
+
+    def hours(found: re.Match[str]) -> str:
+        passed = datetime.fromisoformat(found[0]) - began
+        return f"time{len(found[0])} {round(passed.total_seconds() / 3600)} h"
+
+    names: dict[str, str] = {}
+    text = times.sub(hours, text)
+    text = re.sub(
+        r"\b[0-9a-f]{32}\b|\b[0-9a-f]{24}\b", lambda m: names.setdefault(m[0], f"id{len(names)}"), text
+    )
+    text = re.sub(r'"[xy]": "[\w-]+"', "", text)
+    return re.sub(r"[A-Za-z0-9+/]{30,}={0,2}", lambda m: f"key{len(m[0])}", text)
+
+
+@pytest.mark.parametrize(("name", "look", "by_value"), [pytest.param(*case, id=case[0]) for case in CASES])
+async def test_the_ledger_tells_each_value_of_a_switch_from_its_default(
+    open_desk: Any, name: str, look: Any, by_value: dict[Any, Any]
+) -> None:
+    default = getattr(Switches(), name)
+    others = [value for value in by_value if value != default]
+    told = []
+    for value in (default, default, *others):
+        async with open_desk(str(len(told))) as desk:
+            await desk.switch(**{name: value})
+            await look(desk)
+            told.append(_comparable(desk))
+    assert told[0] == told[1], "the comparison itself is not stable"
+    assert len(set(told)) == len(others) + 1
 
 
 def test_every_switch_is_covered_with_its_default_and_another_value() -> None:

@@ -46,6 +46,7 @@ async def token(request: web.Request) -> web.Response:
         grant, wire = _grant(request, talkdesk=talkdesk, account=account, fields=fields)
     except TokenRefusedError as refused:
         raise refusal(refused.status, refused.description, shape="oauth", error=refused.error) from None
+    about(request).detail["token_form"] = talkdesk.switches.token_form
     response = answer(
         request,
         {

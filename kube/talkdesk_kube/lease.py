@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("talkdesk_kube.lease")
 
 
+#: How long a release may take at most; what is not released by then expires.
+RELEASE_SECONDS = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseTimings:
     """In seconds. ``duration`` is written into the Lease, rounded up to whole seconds as its type demands.
@@ -266,7 +270,7 @@ class Lease:
         """Let another take it at once. Best effort: what is not released expires."""
         spec = self._record() | {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
-            async with asyncio.timeout(self._timings.retry):
+            async with asyncio.timeout(min(self._timings.renew_deadline, RELEASE_SECONDS)):
                 await self._rewrite(spec)
         except (KubeError, LeaseLost, TimeoutError) as error:
             _log.debug("could not release the Lease", lease=self._name, error=str(error))

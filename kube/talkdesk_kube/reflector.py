@@ -97,7 +97,10 @@ class Reflector:
         return self._resource_version
 
     def fresh_within(self, seconds: float) -> bool:
-        """Whether the server was heard (list, event, bookmark) in the last ``seconds``."""
+        """Whether the server was heard (list, event, bookmark) in the last ``seconds``.
+
+        It sends a bookmark about once a minute: less than 120 would doubt a healthy watch.
+        """
         return self._heard is not None and self._clock() - self._heard <= seconds
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from kubernetes.aio.config import incluster_config
 
 from talkdesk_kube import KubeSettings, NoConfiguration
 from talkdesk_kube.connection import TOKEN_REREAD_SECONDS, load_configuration
@@ -61,3 +62,15 @@ async def test_outside_a_pod_the_setting_to_use_is_named(monkeypatch: pytest.Mon
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(NoConfiguration, match="TALKDESK_KUBECONFIG"):
         await load_configuration(KubeSettings(kubeconfig=None))
+
+
+async def test_in_a_pod_its_service_account_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("TOKEN", "projected\n"), ("CERT", "an authority")):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(incluster_config, f"SERVICE_{name}_FILENAME", str(tmp_path / name))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    configuration = await load_configuration(KubeSettings(kubeconfig=None))
+    assert configuration.host == "https://[fd00::1]:443"
+    assert configuration.ssl_ca_cert == str(tmp_path / "CERT")
+    assert (await configuration.get_api_key_with_prefix("BearerToken")).split() == ["bearer", "projected"]

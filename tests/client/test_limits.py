@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from talkdesk_client import TransportError, UnexpectedAnswer
+from talkdesk_client import TransportError, UnexpectedAnswer, http_client
+from talkdesk_client.wire import exchange
 
 
 async def _until(condition: Any) -> None:
@@ -79,24 +80,20 @@ async def test_an_answer_that_never_comes_is_given_up(talkdesk: Any, connect: An
     assert len(talkdesk.asked) == 3
 
 
-async def test_a_change_that_found_no_free_place_was_certainly_not_sent(
-    talkdesk: Any, connect: Any, ref: Any, an_installation: httpx.Response
-) -> None:
-    gate = Gate(an_installation)
-    talkdesk.answers = [gate]
-    talkdesk.token_answers = [talkdesk.token("t")]
-    async with connect(concurrency=1, attempt_timeout=0.2, apps_write_scope="apps:read") as client:
-        holder = asyncio.create_task(client.rotate(ref))
-        await _until(lambda: gate.inside == 1)
-        late = asyncio.create_task(client.answer(ref, "approve"))
-        holder_error, late_error = await asyncio.gather(holder, late, return_exceptions=True)
-    assert isinstance(holder_error, TransportError)
-    assert holder_error.outcome_unknown
-    if "no free place" in str(late_error):
-        assert not late_error.outcome_unknown
-        assert len(talkdesk.asked) == 1
-    else:  # the place became free in the same instant
-        assert late_error.outcome_unknown
+async def test_a_change_that_found_no_free_place_was_certainly_not_sent(talkdesk: Any) -> None:
+    async with http_client(transport=httpx.MockTransport(talkdesk)) as http:
+        with pytest.raises(TransportError, match="no free place") as caught:
+            await exchange(
+                http,
+                http.build_request("POST", "https://api.talkdesk.example/state"),
+                auth=None,
+                lane=asyncio.Semaphore(0),
+                timeout=0.02,
+                max_bytes=1024,
+                change=True,
+            )
+    assert not caught.value.outcome_unknown
+    assert talkdesk.asked == []
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+
+from talkdesk_sandbox.talkdesk.keys import new_signing_key
+from talkdesk_sandbox.talkdesk.records import signing_key_record
+from talkdesk_sandbox.talkdesk.switches import Switches
 
 CURVES = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1, "secp256k1": ec.SECP256K1}
 HASHES = {"sha512": hashes.SHA512, "sha384": hashes.SHA384, "sha256": hashes.SHA256}
@@ -28,41 +32,54 @@ def _attempts(desk: Any, event_id: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("curve", ["p256", "p384", "p521", "secp256k1"])
-@pytest.mark.parametrize("form", ["spki", "point", "pem"])
-@pytest.mark.parametrize("encoding", ["der", "raw"])
-@pytest.mark.parametrize("digest", ["sha512", "sha256"])
-async def test_the_signature_covers_the_raw_body_in_every_form(
-    desk: Any, curve: str, form: str, encoding: str, digest: str
-) -> None:
-    await desk.switch(
-        signature_curve=curve, key_encoding=form, signature_encoding=encoding, signature_hash=digest
-    )
-    await desk.install()
-    headers, body = desk.receiver.requests[-1]
-    record = (
-        await desk.http.get(
-            "https://api.eu.talkdesk.localhost/events/signature-keys/" + headers["X-Hub-Ecdsa-Signature-Id"]
-        )
-    ).json()
-    signature = bytes.fromhex(headers["X-Hub-Ecdsa-Signature"])
-    if encoding == "raw":
+def _verify(record: dict[str, Any], signature_hex: str, body: bytes, switches: Switches) -> None:
+    """As a receiver would that knows the switches. Raises InvalidSignature."""
+    signature = bytes.fromhex(signature_hex)
+    if switches.signature_encoding == "raw":
         half = len(signature) // 2
-        assert len(signature) == {"p384": 96, "p521": 132}.get(curve, 64)
+        assert len(signature) == {"p384": 96, "p521": 132}.get(switches.signature_curve, 64)
         signature = encode_dss_signature(
             int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
         )
     key: Any
-    if form == "pem":
+    if switches.key_encoding == "pem":
         key = load_pem_public_key(record["public_key"].encode())
-    elif form == "spki":
+    elif switches.key_encoding == "spki":
         key = load_der_public_key(base64.b64decode(record["public_key"]))
     else:
-        point = base64.b64decode(record["public_key"])
-        key = ec.EllipticCurvePublicKey.from_encoded_point(CURVES[curve](), point)
-    key.verify(signature, body, ec.ECDSA(HASHES[digest]()))
+        curve = CURVES[switches.signature_curve]()
+        key = ec.EllipticCurvePublicKey.from_encoded_point(curve, base64.b64decode(record["public_key"]))
+    key.verify(signature, body, ec.ECDSA(HASHES[switches.signature_hash]()))
+
+
+@pytest.mark.parametrize("curve", sorted(CURVES))
+@pytest.mark.parametrize("form", ["spki", "point", "pem"])
+@pytest.mark.parametrize("encoding", ["der", "raw"])
+@pytest.mark.parametrize("digest", sorted(HASHES))
+def test_a_signature_can_be_checked_in_every_form(curve: str, form: str, encoding: str, digest: str) -> None:
+    switches = Switches().changed(
+        {
+            "signature_curve": curve,
+            "key_encoding": form,
+            "signature_encoding": encoding,
+            "signature_hash": digest,
+        }
+    )
+    key = new_signing_key(region=None, now=datetime.now(UTC), switches=switches)
+    record = signing_key_record(key, switches=switches)
+    signature = key.sign(b"body", switches=switches)
+    _verify(record, signature, b"body", switches)
     with pytest.raises(InvalidSignature):
-        key.verify(signature, body + b" ", ec.ECDSA(HASHES[digest]()))
+        _verify(record, signature, b"bodY", switches)
+
+
+async def test_a_delivery_is_signed_over_its_raw_bytes_by_the_key_it_names(desk: Any) -> None:
+    await desk.install()
+    headers, body = desk.receiver.requests[-1]
+    assert headers["Content-Type"] == "application/json"
+    url = f"https://api.eu.talkdesk.localhost/events/signature-keys/{headers['X-Hub-Ecdsa-Signature-Id']}"
+    record = (await desk.http.get(url)).json()
+    _verify(record, headers["X-Hub-Ecdsa-Signature"], body, Switches())
 
 
 async def test_a_refused_delivery_is_tried_after_5_and_after_15_minutes_and_never_again(desk: Any) -> None:

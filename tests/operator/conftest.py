@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import pytest_asyncio
 from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
 from talkdesk_sandbox.environment import demo_app
+from talkdesk_sandbox.release import Release
 from talkdesk_sandbox.supervised import Supervised
 from talkdesk_sandbox.talkdesk import StandIn
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from talkdesk_kube import Obj
     from talkdesk_sandbox.controlplane import ControlPlane
-    from talkdesk_sandbox.release import Release
 
 PLAN = "Free trial"
 
@@ -69,6 +70,8 @@ class World:
     control: httpx.AsyncClient
     folder: Path
     stack: contextlib.AsyncExitStack
+    #: Of the app that was declared last.
+    app: str = ""
     app_id: str = ""
     webhook: Supervised | None = None
     operators: list[Supervised] = field(default_factory=list)
@@ -110,7 +113,7 @@ class World:
         return found
 
     async def declare(self, **spec: Any) -> Obj:
-        """An app at Talkdesk and its TalkdeskApp; ``spec`` over the demo's, gate NamespaceReady."""
+        """Another app at Talkdesk and its TalkdeskApp; ``spec`` over the demo's, gate NamespaceReady."""
         assert self.webhook is not None
         app = await self.post(
             "/control/apps",
@@ -124,8 +127,9 @@ class World:
             },
         )
         self.app_id = app["id"]
+        self.app = f"app-{self.app_id[:8]}"
         declared = demo_app(app_id=self.app_id, regions=self.stand_in.regions)
-        declared["metadata"]["namespace"] = self.release.namespace
+        declared["metadata"] |= {"name": self.app, "namespace": self.release.namespace}
         declared["spec"]["approval"] = {"gate": "NamespaceReady"}
         declared["spec"] |= spec
         return await self.kube.apply(declared, field_manager="test")
@@ -255,23 +259,32 @@ def eventually() -> Callable[..., Awaitable[Any]]:
     return _eventually
 
 
-@pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[StandIn]:
-    """A Talkdesk of this test alone."""
-    with StandIn.start(tmp_path / "talkdesk") as running:
-        yield running
+@pytest.fixture(scope="module")
+def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
+    """The chart without pods, as the fixture ``release``, but for a whole module."""
+    name = f"operator-{secrets.token_hex(4)}"
+    installed = Release(control_plane, name)
+    installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    yield installed
+    installed.uninstall()
+    for namespace in (name, installed.credentials_namespace):
+        control_plane.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(
-    control_plane: ControlPlane, release: Release, stand_in: StandIn, tmp_path: Path
+    control_plane: ControlPlane, shared_release: Release, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
-    """Not started yet: ``await world.start()``, then ``await world.declare()``."""
-    async with contextlib.AsyncExitStack() as stack:
-        kube = await stack.enter_async_context(
-            await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig))
-        )
-        control = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
-        )
-        yield World(control_plane, kube, release, stand_in, control, tmp_path, stack)
+    """Running, for a whole module: each test declares an app of its own."""
+    folder = tmp_path_factory.mktemp("world")
+    with StandIn.start(folder / "talkdesk") as stand_in:
+        async with contextlib.AsyncExitStack() as stack:
+            kube = await stack.enter_async_context(
+                await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig))
+            )
+            control = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
+            )
+            made = World(control_plane, kube, shared_release, stand_in, control, folder, stack)
+            await made.start()
+            yield made

@@ -25,6 +25,7 @@ from talkdesk_operator.confirm import (
 )
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
+OPEN_STATES = ("installing", "updating", "pending", "uninstalled", "odd")
 INSTALLING = Situation(
     state="installing",
     updated_at="t1",
@@ -98,7 +99,7 @@ def test_settled_states_get_no_answer(state: str) -> None:
 @given(
     st.builds(
         Situation,
-        state=st.sampled_from([*sorted(SETTLED_STATES), "installing", "updating", "pending", "uninstalled", "odd"]),
+        state=st.sampled_from([*sorted(SETTLED_STATES), *OPEN_STATES]),
         updated_at=st.sampled_from([None, "t1", "t2"]),
         uninstalled=st.booleans(),
         access_refused=st.booleans(),
@@ -142,7 +143,7 @@ def test_answers_survive_their_annotation_and_stay_bounded() -> None:
     assert len(given) == REMEMBERED
     assert given[-1].updated_at == "t14"
     assert answers.parse(answers.render(given)) == given
-    assert [one.updated_at for one in answers.for_status(given)][0] == "t5"
+    assert answers.for_status(given)[0].updated_at == "t5"
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "{}", '[{"state": 1}]', "[3]"])

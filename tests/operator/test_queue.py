@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from talkdesk_operator.queue import Backoff, Outcome, WorkQueue
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
 
 @pytest.fixture
-async def run():
+async def run() -> AsyncIterator[Any]:
     """Starts a queue's workers; they are ended with the test."""
-    tasks = []
+    tasks: list[asyncio.Future[None]] = []
 
-    def start(queue, worker, workers=2):
+    def start(queue: WorkQueue[str], worker: Any, workers: int = 2) -> asyncio.Future[None]:
         task = asyncio.ensure_future(queue.run(worker, workers=workers))
         tasks.append(task)
         return task
@@ -25,13 +29,13 @@ async def run():
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(condition, seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the queue tells nobody that it is idle
             await asyncio.sleep(0.001)
 
 
-async def test_a_key_added_many_times_is_worked_on_once(run) -> None:
+async def test_a_key_added_many_times_is_worked_on_once(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue()
     seen = []
 
@@ -46,7 +50,7 @@ async def test_a_key_added_many_times_is_worked_on_once(run) -> None:
     assert seen == ["a", "b"]
 
 
-async def test_a_key_never_has_two_workers_and_a_wake_up_meanwhile_is_not_lost(run) -> None:
+async def test_a_key_never_has_two_workers_and_a_wake_up_meanwhile_is_not_lost(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue()
     gate = asyncio.Event()
     running, most, passes = 0, 0, 0
@@ -70,7 +74,7 @@ async def test_a_key_never_has_two_workers_and_a_wake_up_meanwhile_is_not_lost(r
     assert (most, passes) == (1, 2)
 
 
-async def test_other_keys_go_on_while_one_is_stuck(run) -> None:
+async def test_other_keys_go_on_while_one_is_stuck(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue()
     stuck, done = asyncio.Event(), []
 
@@ -89,7 +93,7 @@ async def test_other_keys_go_on_while_one_is_stuck(run) -> None:
     await until(lambda: len(done) == 21)
 
 
-async def test_failures_are_repeated_with_growing_delays_until_one_pass_succeeds(run) -> None:
+async def test_failures_are_repeated_with_growing_delays_until_one_pass_succeeds(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first=0.001, most=0.004, draw=lambda: 1.0))
     outcomes = iter([Outcome(failed=True), ValueError("a defect"), Outcome(failed=True), Outcome()])
     calls = 0
@@ -113,7 +117,7 @@ def test_backoff_doubles_up_to_its_limit_and_jitters_down_to_half() -> None:
     assert Backoff(first=1, most=10, draw=lambda: 0.0).delay(3) == 2
 
 
-async def test_a_key_comes_again_after_the_time_its_pass_asked_for(run) -> None:
+async def test_a_key_comes_again_after_the_time_its_pass_asked_for(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue()
     calls = 0
 
@@ -127,7 +131,7 @@ async def test_a_key_comes_again_after_the_time_its_pass_asked_for(run) -> None:
     await until(lambda: calls == 3)
 
 
-async def test_close_lets_the_pass_in_hand_finish_and_starts_no_other(run) -> None:
+async def test_close_lets_the_pass_in_hand_finish_and_starts_no_other(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue()
     started, gate, done = asyncio.Event(), asyncio.Event(), []
 
@@ -147,7 +151,7 @@ async def test_close_lets_the_pass_in_hand_finish_and_starts_no_other(run) -> No
     assert done == ["a"]
 
 
-async def test_a_key_can_be_woken_from_another_thread(run) -> None:
+async def test_a_key_can_be_woken_from_another_thread(run: Any) -> None:
     queue: WorkQueue[str] = WorkQueue()
     seen = []
 

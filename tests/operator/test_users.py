@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +13,13 @@ from talkdesk_operator import users
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.users import ListedUser, Revoked
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 USER_IDS = ("ada", "bob", "cyd", "dan")
 
 
-def epochs():
+def epochs() -> Callable[[], str]:
     numbers = count()
     return lambda: f"fresh-{next(numbers)}"
 
@@ -32,7 +36,14 @@ def sign_out(*ids: str, applied: bool = False, name: str = "s") -> Revoked:
     return Revoked(name=name, removes=False, users=frozenset(ids), applied=applied, settled=False)
 
 
-def merge(current, listed, *, held=frozenset(), admin=None, new_epoch=None):
+def merge(
+    current: dict[str, LicensedUser],
+    listed: list[ListedUser],
+    *,
+    held: frozenset[str] = frozenset(),
+    admin: str | None = None,
+    new_epoch: Callable[[], str] | None = None,
+) -> dict[str, LicensedUser]:
     return users.merge(current, listed, held=held, admin=admin, new_epoch=new_epoch or epochs())
 
 
@@ -84,7 +95,7 @@ def test_a_sign_out_of_a_stranger_grants_nothing() -> None:
 
 
 def test_only_equal_settled_readings_make_a_list_trustworthy() -> None:
-    def ask(before, after):
+    def ask(before: tuple[str, str], after: tuple[str, str]) -> bool:
         return users.trustworthy(before, after, settled_states=SETTLED_STATES)
 
     assert ask(("completed", "t1"), ("completed", "t1"))
@@ -105,8 +116,10 @@ steps = st.lists(
 
 
 @given(steps)
-def test_in_any_order_of_lists_and_revocations_old_sessions_never_come_back(sequence) -> None:
-    """An epoch that a removal or a sign-out ended is never seen again, and the removed stay out till settled."""
+def test_in_any_order_of_lists_and_revocations_old_sessions_never_come_back(
+    sequence: list[tuple[str, frozenset[str]]],
+) -> None:
+    """An epoch that a removal or a sign-out ended never returns; the removed stay out till settled."""
     new_epoch = epochs()
     current: dict[str, LicensedUser] = {}
     revocations: list[Revoked] = []
@@ -133,7 +146,7 @@ def test_in_any_order_of_lists_and_revocations_old_sessions_never_come_back(sequ
 
 
 @given(st.integers(0, 3000), st.sampled_from([1, 2, 4, 8]))
-def test_buckets_are_a_power_of_two_never_shrink_and_no_slice_overflows(number, current) -> None:
+def test_buckets_are_a_power_of_two_never_shrink_and_no_slice_overflows(number: int, current: int) -> None:
     everyone = {f"user-{index}": entry("e") for index in range(number)}
     buckets = users.buckets_for(everyone, current=current)
     assert buckets >= current

@@ -31,7 +31,8 @@ async def run() -> AsyncIterator[Any]:
 
 async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the queue tells nobody that it is idle
+        # The queue tells nobody that it is idle.
+        while not condition():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.001)
 
 

@@ -1,0 +1,143 @@
+"""Who holds a tenant, where it is, and who may enter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import Access, TalkdeskInstallation
+from talkdesk_operator.access import ALLOWED, access
+from talkdesk_operator.incumbent import Role, holding
+from talkdesk_operator.region import Placed, Unplaced, place
+
+APP = TalkdeskApp.model_validate(
+    {
+        "metadata": {"name": "demo"},
+        "spec": {
+            "appId": "app",
+            "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
+            "baseDomain": "apps.example.com",
+            "service": {"name": "web", "port": 80},
+            "template": [],
+        },
+    }
+)
+
+
+def stamp(hour: int, rank: int = 1) -> dict[str, Any]:
+    return {"at": f"2026-01-05T{hour:02}:00:00.000000Z", "rank": rank, "event": f"e{hour}"}
+
+
+def installation(
+    name: str, installed: int | None, uninstalled: int | None = None, root: str | None = None
+) -> TalkdeskInstallation:
+    talkdesk: dict[str, Any] = {}
+    if installed is not None:
+        talkdesk["installed"] = stamp(installed)
+    if uninstalled is not None:
+        talkdesk["uninstalled"] = stamp(uninstalled, 9)
+    if root is not None:
+        talkdesk["links"] = {"root": {**stamp(1), "href": root}}
+    return TalkdeskInstallation.model_validate(
+        {
+            "metadata": {"name": name},
+            "spec": {"appId": "app", "accountId": "account", "installationId": name, "talkdesk": talkdesk},
+        }
+    )
+
+
+def test_the_newest_installed_one_holds_the_tenant() -> None:
+    held = holding([installation("a", 1), installation("b", 2)])
+    assert held.roles == {"a": Role.SUPERSEDED, "b": Role.INCUMBENT}
+
+
+def test_an_installed_one_goes_before_a_newer_one_that_was_uninstalled() -> None:
+    held = holding([installation("a", 1), installation("b", 2, uninstalled=3)])
+    assert held.roles == {"a": Role.INCUMBENT, "b": Role.SUPERSEDED}
+
+
+def test_the_last_one_uninstalled_still_holds_the_suspended_tenant() -> None:
+    held = holding([installation("a", 1, uninstalled=2), installation("b", 3, uninstalled=4)])
+    assert held.roles == {"a": Role.SUPERSEDED, "b": Role.UNINSTALLED}
+
+
+def test_equal_times_are_decided_by_id() -> None:
+    held = holding([installation("b", 1), installation("a", 1)])
+    assert held.holder is not None
+    assert held.holder.metadata.name == "b"
+
+
+def test_what_talkdesk_reports_as_gone_holds_nothing_although_the_event_is_missing() -> None:
+    held = holding([installation("a", 1)], gone=frozenset({"a"}))
+    assert held.roles == {"a": Role.UNINSTALLED}
+
+
+def test_nobody_holds_a_tenant_before_an_install() -> None:
+    held = holding([installation("a", None)])
+    assert (held.holder, held.roles) == (None, {"a": Role.AWAITED})
+
+
+FOUR = (installation("a", 1, 2), installation("b", 3), installation("c", 3), installation("d", None))
+
+
+@given(st.permutations(FOUR))
+def test_the_order_of_looking_does_not_count(everyone: list[TalkdeskInstallation]) -> None:
+    held = holding(everyone)
+    assert held.holder is not None
+    assert held.holder.metadata.name == "c"
+    assert list(held.roles.values()).count(Role.INCUMBENT) == 1
+
+
+def test_the_region_is_the_one_whose_gateway_the_root_link_names() -> None:
+    assert place(APP, installation("a", 1, root="https://api.talkdeskapp.eu")) == Placed("eu")
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [
+        (None, Reason.LINKS_MISSING),
+        ("https://api.evil.example", Reason.FOREIGN_LINKS),
+        ("http://api.talkdeskapp.eu", Reason.FOREIGN_LINKS),
+        ("https://api.talkdeskapp.eu@evil.example", Reason.FOREIGN_LINKS),
+        ("https://[oops", Reason.FOREIGN_LINKS),
+    ],
+)
+def test_a_link_that_is_missing_or_foreign_places_nowhere(root: str | None, reason: Reason) -> None:
+    placed = place(APP, installation("a", 1, root=root))
+    assert isinstance(placed, Unplaced)
+    assert placed.reason is reason
+
+
+REFUSED = Access(state="Refused", reason="Installing")
+
+
+@pytest.mark.parametrize(
+    ("role", "suspended", "state", "approved", "previous", "expected"),
+    [
+        (Role.INCUMBENT, False, "installing", False, None, "Installing"),
+        (Role.INCUMBENT, False, "installing", True, REFUSED, "InstallationReady"),
+        (Role.INCUMBENT, False, "completed", False, None, "InstallationReady"),
+        (Role.INCUMBENT, False, "updating", False, ALLOWED, "InstallationReady"),
+        (Role.INCUMBENT, False, "updating", False, None, "InstallationReady"),
+        (Role.INCUMBENT, False, "updating", False, REFUSED, "Installing"),
+        (Role.INCUMBENT, False, "rejected", False, ALLOWED, "InstallationReady"),
+        (Role.INCUMBENT, False, "rejected", False, REFUSED, "Rejected"),
+        (Role.INCUMBENT, False, "suspended", False, ALLOWED, "EndedByTalkdesk"),
+        (Role.INCUMBENT, False, None, False, ALLOWED, "InstallationReady"),
+        (Role.INCUMBENT, True, "completed", False, ALLOWED, "Suspended"),
+        (Role.UNINSTALLED, False, "completed", True, ALLOWED, "Uninstalled"),
+        (Role.SUPERSEDED, False, "completed", True, ALLOWED, "Superseded"),
+        (Role.AWAITED, False, "completed", True, ALLOWED, "Installing"),
+    ],
+)
+def test_who_may_enter(
+    *, role: Role, suspended: bool, state: str | None, approved: bool, previous: Access | None, expected: str
+) -> None:
+    found = access(role=role, suspended=suspended, state=state, approved=approved, previous=previous)
+    assert found.reason == expected
+    assert found.state == ("Allowed" if expected == "InstallationReady" else "Refused")

@@ -2,7 +2,8 @@
 
 The list of requests comes from the audit log and the ledger of a clean run. A proxy holds a request (before
 it is sent on, or after it was answered), the process is killed and restarted, and the installation must end
-approved, once. CI takes a seeded quarter of the list; ``KILL=all`` takes every one.
+approved, once. CI takes a seeded quarter of the list; ``KILL=all`` takes every one, any other
+``KILL`` those that match it.
 """
 
 from __future__ import annotations
@@ -143,7 +144,10 @@ async def _survives(product: Any, point: Point) -> str | None:
         await party.process.ready()
         await _approved(product, installation_id, within=40)
     except TimeoutError:
-        return f"{point}: the request was not made"
+        # Events are told in the background and only once each: how many there are varies from run to run.
+        if not point.shape.endswith("/events"):
+            return f"{point}: the request was not made"
+        await _approved(product, installation_id, within=40)
     except (NotObserved, NotYet) as problem:
         return f"{point}: {problem}"
     finally:
@@ -176,8 +180,12 @@ async def test_an_install_survives_kill_9_at_every_write_and_call(
     )
     shapes = {(point.component, point.line) for point in points}
     assert shapes == {("webhook", "kubernetes"), ("operator", "kubernetes"), ("operator", "talkdesk")}
-    chosen = points
-    if os.environ.get("KILL") != "all":
+    wanted = os.environ.get("KILL", "")
+    if wanted == "all":
+        chosen = points
+    elif wanted:
+        chosen = [point for point in points if re.search(wanted, str(point))]
+    else:
         chosen = sorted(random.Random(SEED).sample(points, len(points) // 4))
     failures = []
     for number, point in enumerate(chosen, 1):
@@ -188,6 +196,9 @@ async def test_an_install_survives_kill_9_at_every_write_and_call(
             print(f"  {number:3}/{len(chosen)} {verdict} {time.monotonic() - began:5.1f}s  {point}")
         if failure:
             failures.append(failure)
+    if failures and "KILL" in os.environ:
+        for party in (*product.webhooks, *product.operators):
+            print(party.process.log.read_text()[-20000:])
     assert not failures, "\n".join(failures)
 
 

@@ -12,7 +12,7 @@ import structlog
 from talkdesk_client import ClientOptions, TalkdeskClient, http_client
 from talkdesk_kube import Kube
 from talkdesk_kube.events import EventRecorder
-from talkdesk_kube.lease import Lease, LeaseTimings
+from talkdesk_kube.lease import Lease, LeaseLost, LeaseTimings
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
 from talkdesk_operator.assembly import Parts, apps, tenants
 from talkdesk_operator.cache import Caches
@@ -35,9 +35,13 @@ _log = structlog.get_logger(__name__)
 
 
 async def run(settings: OperatorSettings) -> None:
-    """Run until SIGTERM. Raises LeaseLost where another replica may have taken over: the pod starts anew."""
+    """Run until SIGTERM. SystemExit(1) where the Lease is lost: the pod starts anew, as a candidate."""
     configure_logging(level=settings.log_level, format=settings.log_format)
-    await operate(settings, stop=stop_on_signals())
+    try:
+        await operate(settings, stop=stop_on_signals())
+    except LeaseLost as lost:
+        _log.warning("the workers were stopped, this process ends", reason=str(lost))
+        raise SystemExit(1) from None
 
 
 async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:

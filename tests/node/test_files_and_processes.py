@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,19 +86,24 @@ async def test_a_killed_program_takes_its_session_along(tmp_path: Path, until: A
         Command(["sh", "-c", f"sleep 1000 & echo $! > {child}; wait"], ENV, tmp_path)
     )
     pid = int(await until(lambda: written(child)))
-    process.kill()
+    process.kill_all()
     assert await process.wait() == 137
     await until(lambda: ended(pid))
 
 
 async def written(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
+    return content(path).strip()
 
 
 async def ended(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    return True
+    return content(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] in ([], ["Z"], ["X"])
+
+
+def content(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 async def test_a_program_that_takes_too_long_is_killed(tmp_path: Path) -> None:
@@ -110,17 +115,28 @@ async def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> Non
         await run(Command(["no-such-program"], ENV, tmp_path), within=5)
 
 
-async def test_cancelling_a_look_that_is_just_ending_is_not_lost(tmp_path: Path) -> None:
-    async def forever() -> None:
+async def test_a_cancellation_that_meets_a_programs_end_is_not_lost(tmp_path: Path) -> None:
+    async def look() -> None:
         while True:
-            await run(Command([sys.executable, "-S", "-c", ""], ENV, tmp_path), within=10)
+            await run(Command(["true"], ENV, tmp_path), within=10)
 
-    for delay in range(12):
-        looking = asyncio.create_task(forever())
-        await asyncio.sleep(0.02 + delay / 1000)
+    async def be_slow() -> None:
+        # A busy loop takes milliseconds from one step to the next; between two of them both things happen.
+        while True:
+            deadline = time.monotonic() + 0.004
+            while time.monotonic() < deadline:
+                pass
+            await asyncio.sleep(0)
+
+    slow = asyncio.create_task(be_slow())
+    for steps in range(3, 23):
+        looking = asyncio.create_task(look())
+        for _ in range(steps):
+            await asyncio.sleep(0)
         looking.cancel()
-        done, _ = await asyncio.wait({looking}, timeout=10)
+        done, _ = await asyncio.wait({looking}, timeout=5)
         assert done
+    slow.cancel()
 
 
 @contextlib.asynccontextmanager

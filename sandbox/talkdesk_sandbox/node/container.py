@@ -160,7 +160,7 @@ class Container:
                 await self._terminate(process, ended, self.stop if self.stop.asked.is_set() else ill)
             code = await ended
         finally:
-            process.kill()
+            process.kill_all()
             ill.close()
             await cancelled(keeping, ended)
         self._end(code, began, reason="Completed" if code == 0 else "Error", message=self._last_words(code))

@@ -67,9 +67,9 @@ def _processes() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def _stat(pid: int) -> list[str]:
@@ -96,7 +96,6 @@ class Process:
 
     def __init__(self, child: asyncio.subprocess.Process, ticks: int) -> None:
         self._child = child
-        self._over = False
         self.pid = child.pid
         self.start_ticks = ticks
 
@@ -124,24 +123,24 @@ class Process:
         return cls(child, start_ticks(child.pid) or 0)
 
     async def wait(self) -> int:
-        """Wait for the program; whatever it left behind in its session is killed, as in a container."""
+        """Wait for the program itself; what it started may still run (see `kill`)."""
         code = await self._child.wait()
-        if not self._over:
-            self._over = True
-            kill_session(self.pid)
         return code if code >= 0 else 128 - code
 
     def terminate(self) -> None:
         """SIGTERM to the program itself (not to its children: it is the container's process 1)."""
-        with contextlib.suppress(ProcessLookupError):
-            self._child.send_signal(signal.SIGTERM)
+        # Not asyncio's send_signal: it would collect an ended child unseen, and its exit code would be lost.
+        if self._child.returncode is None:
+            _kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to the whole session, unless it is over already."""
-        if self._over:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._child.kill()
+        """SIGKILL to the program and its process group; also what is left of the group after its end."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        """SIGKILL to the whole session: nothing of a container outlives it. Looks at every process."""
+        self.kill()
         kill_session(self.pid)
 
 
@@ -156,3 +155,4 @@ async def run(command: Command, *, within: float) -> int | None:
         return None
     finally:
         process.kill()
+        await process.wait()

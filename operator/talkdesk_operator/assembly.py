@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from talkdesk_operator.answer import Answerer, Desk
@@ -70,7 +70,9 @@ def tenants(parts: Parts) -> TenantReconciler:
     """What reconciles tenants."""
     kube, caches, client, settings = parts.kube, parts.caches, parts.client, parts.settings
     slices = SliceStore(kube, caches)
-    revocations = RevocationDesk(kube, caches, slices, now)
+    revocations = RevocationDesk(
+        kube, caches, slices, now, kept=timedelta(seconds=settings.revocation_seconds)
+    )
     users = UserSync(client, slices, revocations)
     observer = Observer(
         kube=kube,

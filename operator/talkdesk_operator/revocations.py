@@ -1,9 +1,8 @@
-"""TalkdeskRevocations: applied to the slices at once, marked, and deleted after a day."""
+"""TalkdeskRevocations: applied to the slices at once, marked, and deleted after a while."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.meta import parse_time, time
@@ -11,6 +10,7 @@ from talkdesk_kube import Conflict, NotFound, resources
 from talkdesk_operator.users import Revoked, revoke
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
     from collections.abc import Callable
 
     from talkdesk_crds.installation import TalkdeskInstallation
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from talkdesk_kube import Kube
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.slices import SliceStore
-
-#: Redeliveries come within 15 minutes; what was applied is kept for a day.
-KEPT = timedelta(days=1)
 
 
 def new_epoch() -> str:
@@ -39,22 +36,31 @@ def revoked(revocation: TalkdeskRevocation) -> Revoked:
     )
 
 
-def deletable_at(revocation: TalkdeskRevocation) -> datetime | None:
+def deletable_at(revocation: TalkdeskRevocation, *, kept: timedelta) -> datetime | None:
     """When it may be deleted; None while it still holds somebody out, or is not applied."""
     status = revocation.status
     if status.applied_at is None or (revocation.spec.kind == "Removed" and status.settled_at is None):
         return None
-    return parse_time(status.applied_at) + KEPT
+    return parse_time(status.applied_at) + kept
 
 
 class RevocationDesk:
     """Handles the revocations of one installation at a time."""
 
-    def __init__(self, kube: Kube, caches: Caches, slices: SliceStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        caches: Caches,
+        slices: SliceStore,
+        clock: Callable[[], datetime],
+        *,
+        kept: timedelta,
+    ) -> None:
         self._kube = kube
         self._caches = caches
         self._slices = slices
         self._clock = clock
+        self._kept = kept
 
     def of(self, installation: TalkdeskInstallation) -> list[TalkdeskRevocation]:
         """Those of ``installation``: app and account must be the same too, the id alone proves nothing."""
@@ -98,7 +104,7 @@ class RevocationDesk:
         """Delete those that are over; when the next one will be. Raises KubeError."""
         now, upcoming = self._clock(), []
         for one in self.of(installation):
-            at = deletable_at(one)
+            at = deletable_at(one, kept=self._kept)
             if at is None:
                 continue
             if at > now:

@@ -24,6 +24,8 @@ class OperatorSettings(PodSettings):
     tenant_cluster_role: Annotated[str, Field(min_length=1)]
     #: The operator's own service account, to which it binds the tenants' role; empty: ``<release>-operator``.
     service_account: str = ""
+    #: How long an applied revocation is kept; redeliveries of its event come within 15 minutes.
+    revocation_seconds: Seconds = 86400.0
     #: How long passes in hand may take after SIGTERM; below the pod's grace period.
     finish_seconds: Seconds = 20.0
     #: A watch that was silent for so long makes the process report itself as not alive.

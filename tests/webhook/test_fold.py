@@ -162,6 +162,17 @@ def test_any_order_and_duplication_gives_what_the_sorted_history_gives(
     assert (None if spec is None else spec.to_json()) == _oracle(events)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_long_histories_converge_too(seed: int) -> None:
+    random = Random(seed)
+    events = [_event(n, random.choice(_TYPES), random.choice(_TIMES), random) for n in range(60)]
+    delivery = random.sample(events, k=60) + random.choices(events, k=30)
+    spec = _fold_all(delivery)
+    assert spec is not None
+    assert spec.to_json() == _oracle(events)
+    assert (len(spec.talkdesk.recent), len(spec.talkdesk.links)) == (20, 32)
+
+
 @settings(max_examples=100)
 @given(_histories(), st.randoms(use_true_random=False))
 def test_two_contents_under_one_event_id_still_converge(

@@ -153,9 +153,13 @@ async def test_all_types_and_an_unknown_one_of_an_undeclared_app_are_stored(
 ) -> None:
     deliveries = await start()
     bodies = _life(event_of, credentials)
-    for body in bodies:
-        answer = await deliveries.send(body)
-        assert (answer.status_code, answer.json()) == (200, {"result": "stored"}), body["type"]
+    with structlog.testing.capture_logs() as log:
+        for body in bodies:
+            answer = await deliveries.send(body)
+            assert (answer.status_code, answer.json()) == (200, {"result": "stored"}), body["type"]
+    lines = [(line["event_id"], line["installation_id"]) for line in log if line["event"] == "event"]
+    assert lines == [(body["id"], cluster.installation) for body in bodies]
+    assert not any(credentials[name] in str(log) for name in ("client_secret", "private_key"))
     spec = await cluster.spec()
     assert spec == _folded(bodies)
     assert spec.region is None, "the operator's to resolve"

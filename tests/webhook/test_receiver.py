@@ -129,6 +129,8 @@ async def test_keys_that_cannot_be_had_get_503_and_heal(site: Site, gateway: Any
     answer = await site.deliveries.send(make_event("app.installed"))
     assert answer.headers["Retry-After"] == "10"
     await site.refused(answer, status=503, reason="key-unreachable")
+    (line,) = [line for line in site.log if line["log_level"] != "debug"]
+    assert gateway.url in line["detail"]
     gateway.status = 200
     assert (await site.deliveries.send(make_event("app.installed"), signature="00")).status_code == 401
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from talkdesk_client import ClientOptions, NotFound, TalkdeskError, UnusableInput
 from talkdesk_webhook.keys import Fetch, FetchedKey, GatewayError
 
 if TYPE_CHECKING:
     from talkdesk_client import TalkdeskClient
     from talkdesk_webhook.metrics import Metrics
-
-_log = structlog.get_logger("talkdesk_webhook.gateways")
 
 
 def key_options(*, budget: float) -> ClientOptions:
@@ -34,8 +30,7 @@ def fetch_with(client: TalkdeskClient, metrics: Metrics) -> Fetch:
             return None
         except TalkdeskError as error:
             metrics.key_look_up("failed")
-            _log.warning("signature key not to be had", gateway=gateway, key_id=key_id, error=str(error))
-            raise GatewayError(gateway) from None
+            raise GatewayError(f"{gateway}: {error}") from None
         metrics.key_look_up("found")
         return FetchedKey(public_key=key.public_key, expires_at=key.expires_at)
 

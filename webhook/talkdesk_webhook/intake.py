@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 
 class RefusedError(Exception):
-    """The request is answered with ``status`` and goes no further; ``reason`` is a constant."""
+    """The request is answered with ``status`` and goes no further.
 
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+    ``reason`` is a constant, ``detail`` is for the log alone.
+    """
+
+    def __init__(
+        self, status: int, reason: str, headers: Mapping[str, str] | None = None, *, detail: str = ""
+    ) -> None:
         super().__init__(status, reason)
+        self.detail = detail
         self.status = status
         self.reason = reason
         self.headers = dict(headers or {})

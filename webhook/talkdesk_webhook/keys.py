@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -31,15 +32,19 @@ class KeyRefusedError(Exception):
 
 
 class KeyUnavailableError(Exception):
-    """Whether the key exists cannot be told now: answer 503. ``reason`` is a constant for logs, metrics."""
+    """Whether the key exists cannot be told now: answer 503.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    ``reason`` is a constant for logs and metrics, ``detail`` for people.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
         self.reason = reason
+        self.detail = detail
 
 
 class GatewayError(Exception):
-    """A gateway did not answer, or not with a key or a 404."""
+    """A gateway did not answer, or not with a key or a 404; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,13 @@ class KeyCache:
             self._known[key_id] = replace(known, fresh_until=self._monotonic() + self._limits.unknown)
             return known.key
 
+    async def close(self) -> None:
+        """End the look-ups that nobody may be waiting for any more."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
     def _bucket(self) -> TokenBucket:
         return TokenBucket(burst=self._limits.burst, per_second=self._limits.per_second)
 
@@ -154,7 +166,7 @@ class KeyCache:
             return
         until, verdict = entry
         if self._monotonic() < until:
-            raise type(verdict)(verdict.reason)
+            raise copy(verdict)
         del self._refused[key_id]
 
     async def _look_up_once(self, key_id: str) -> PublicKey:
@@ -175,18 +187,18 @@ class KeyCache:
             task.exception()  # read here, for every caller may have gone
 
     async def _look_up(self, key_id: str) -> PublicKey:
-        failed = False
+        failures: list[str] = []
         for gateway in list(self._gateways):
             try:
                 fetched = await self._fetch(gateway, key_id)
-            except GatewayError:
-                failed = True
+            except GatewayError as error:
+                failures.append(str(error))
                 continue
             if fetched is not None:
                 self._prefer(gateway)
                 return self._keep(key_id, fetched)
-        if failed:
-            raise KeyUnavailableError("key-unreachable")
+        if failures:
+            raise KeyUnavailableError("key-unreachable", "; ".join(failures))
         self._known.pop(key_id, None)
         raise self._refuse(key_id, KeyRefusedError("unknown-key-id"))
 
@@ -196,8 +208,8 @@ class KeyCache:
             raise self._refuse(key_id, KeyRefusedError("expired-key"))
         try:
             key = load_public_key(fetched.public_key, point65=self._point65)
-        except UnreadableKeyError:
-            raise self._refuse(key_id, KeyUnavailableError("unreadable-key")) from None
+        except UnreadableKeyError as error:
+            raise self._refuse(key_id, KeyUnavailableError("unreadable-key", str(error))) from None
         fresh_for = self._limits.refresh if fetched.expires_at is None else float("inf")
         self._known[key_id] = _Known(key, fetched.expires_at, self._monotonic() + fresh_for)
         self._known.move_to_end(key_id)

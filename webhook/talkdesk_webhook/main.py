@@ -77,6 +77,14 @@ async def webhook(settings: WebhookSettings, *, registry: CollectorRegistry) -> 
         recorder = await stack.enter_async_context(
             EventRecorder(kube, "webhook", settings.namespace, instance=settings.pod_name)
         )
+        keys = KeyCache(
+            gateways=settings.gateways,
+            fetch=fetch_with(client, metrics),
+            clock=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
+            point65=settings.point65_curve,
+        )
+        stack.push_async_callback(keys.close)
         receiver = Receiver(
             limits=Limits(
                 max_body_bytes=settings.max_body_bytes,
@@ -84,13 +92,7 @@ async def webhook(settings: WebhookSettings, *, registry: CollectorRegistry) -> 
                 read_seconds=settings.read_seconds,
                 budget=budget,
             ),
-            keys=KeyCache(
-                gateways=settings.gateways,
-                fetch=fetch_with(client, metrics),
-                clock=lambda: datetime.now(UTC),
-                monotonic=time.monotonic,
-                point65=settings.point65_curve,
-            ),
+            keys=keys,
             hash_name=settings.signature_hash,
             store=Store(
                 kube=kube,

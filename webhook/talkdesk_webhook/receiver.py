@@ -116,7 +116,7 @@ class Receiver:
         except KeyRefusedError as refused:
             raise RefusedError(401, refused.reason) from None
         except KeyUnavailableError as unavailable:
-            raise RefusedError(503, unavailable.reason, RETRY_AFTER) from None
+            raise RefusedError(503, unavailable.reason, RETRY_AFTER, detail=unavailable.detail) from None
         except TimeoutError:
             raise RefusedError(503, "key-too-slow", RETRY_AFTER) from None
 
@@ -190,7 +190,10 @@ class Receiver:
 
     def _refused(self, request: web.BaseRequest, refused: RefusedError) -> web.Response:
         self._metrics.refused(refused.reason)
-        _log.warning("request refused", status=refused.status, reason=refused.reason, remote=request.remote)
+        detail = {"detail": refused.detail} if refused.detail else {}
+        _log.warning(
+            "request refused", status=refused.status, reason=refused.reason, remote=request.remote, **detail
+        )
         answer = _answer(refused.status, {"error": refused.reason}, refused.headers)
         if not request.content.is_eof():
             answer.force_close()  # its body stays unread

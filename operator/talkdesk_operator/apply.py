@@ -7,6 +7,7 @@ behind on some API server; such refusals are repeated here at once, the rest is 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 #: Waits between tries while the RoleBinding spreads; seconds.
-_LAG_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+_LAG_WAITS = (0.02, 0.05, 0.1, 0.2, 0.4)
+#: A new RoleBinding acts some milliseconds after a watch shows it; asking earlier would only be refused.
+_BINDING_SECONDS = 0.03
+_BINDING_PATIENCE = 0.5
 
 
 @dataclass
@@ -109,11 +113,16 @@ class Applier:
         applied.created_namespace = live is None
         for item in (desired.namespace, desired.binding):
             records[object_id(item)] = await self._one(tenant, item, current, applied, again=again)
+        first, *others = desired.children
+        if applied.written:
+            await self._binding_seen(desired.binding)
+        # The first alone: while the binding does not act yet, one request is refused, not all of them.
+        records[object_id(first)] = await self._one(tenant, first, current, applied, again=again)
         results = await asyncio.gather(
-            *(self._one(tenant, item, current, applied, again=again) for item in desired.children),
+            *(self._one(tenant, item, current, applied, again=again) for item in others),
             return_exceptions=True,
         )
-        for item, result in zip(desired.children, results, strict=True):
+        for item, result in zip(others, results, strict=True):
             if isinstance(result, KubeError):
                 applied.failures.append(failures.of_kube(result, tenant_age=self._age(tenant)))
             elif isinstance(result, BaseException):
@@ -121,6 +130,15 @@ class Applier:
             else:
                 records[object_id(item)] = result
         return records
+
+    async def _binding_seen(self, binding: Obj) -> None:
+        """Wait until the watch shows the binding, and a moment more, for the API server watches it as well."""
+        view = self._caches.children["RoleBinding"]
+        deadline = time.monotonic() + _BINDING_PATIENCE
+        # A view tells callbacks, not waiters; this lasts some milliseconds, once in a tenant's life.
+        while not view.caught_up(binding) and time.monotonic() < deadline:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_BINDING_SECONDS / 4)
+        await asyncio.sleep(_BINDING_SECONDS)
 
     async def _one(
         self, tenant: Tenant, item: Obj, current: Inventory, applied: Applied, *, again: bool

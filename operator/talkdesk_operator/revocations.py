@@ -10,8 +10,8 @@ from talkdesk_kube import Conflict, NotFound, resources
 from talkdesk_operator.users import Revoked, revoke
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
     from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_crds.revocation import TalkdeskRevocation

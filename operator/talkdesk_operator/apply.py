@@ -132,7 +132,7 @@ class Applier:
         return records
 
     async def _binding_seen(self, binding: Obj) -> None:
-        """Wait until the watch shows the binding, and a moment more, for the API server watches it as well."""
+        """Wait until the watch shows the binding, and a moment more: the API server watches it as well."""
         view = self._caches.children["RoleBinding"]
         deadline = time.monotonic() + _BINDING_PATIENCE
         # A view tells callbacks, not waiters; this lasts some milliseconds, once in a tenant's life.

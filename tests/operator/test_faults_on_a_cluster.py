@@ -74,6 +74,7 @@ async def test_nothing_is_approved_while_the_users_cannot_be_listed(world: World
     finally:
         (await world.control.delete("/control/faults")).raise_for_status()
     await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
     assert set(await world.licensed(installed)) == set(installed.users)
 
 
@@ -126,6 +127,7 @@ async def test_users_who_outgrow_their_slices_get_a_new_generation(world: World,
     await world.declare()
     installed = await world.install(users=1)
     await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
     before = await world.licensed(installed)
     added = await asyncio.gather(*(world.person(installed.account, number) for number in range(1, 231)))
     await world.post(f"/control/installations/{installed.id}/update", {"adding": added, "removing": []})

@@ -123,7 +123,7 @@ async def test_a_cancellation_that_meets_a_programs_end_is_not_lost(tmp_path: Pa
     async def be_slow() -> None:
         # A busy loop takes milliseconds from one step to the next; between two of them both things happen.
         while True:
-            deadline = time.monotonic() + 0.004
+            deadline = time.monotonic() + 0.002
             while time.monotonic() < deadline:
                 pass
             await asyncio.sleep(0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
+    from talkdesk_sandbox.intercepted import Intercepted
     from talkdesk_sandbox.release import Release
 
 _CRDS = Path(__file__).parent.parent / "crds"
@@ -22,10 +25,14 @@ _START_SECONDS = pytest.StashKey[float]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``."""
+    """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``.
+
+    What reads the audit logs of the whole run comes last.
+    """
     for item in items:
         if "control_plane" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: item.path.name == "test_audit.py")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -34,8 +41,48 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"control plane: usable after {seconds:.1f} s")
 
 
+@dataclass
+class WholeRun:
+    """What the tests of this run have in common: whose audit logs are looked at when it ends."""
+
+    control_planes: list[ControlPlane] = field(default_factory=list)
+    #: Begin and end of the times in which a test had the product refused on purpose.
+    refusals: list[tuple[datetime, datetime]] = field(default_factory=list)
+    #: A story was played that needs every right.
+    wide_story: bool = False
+
+    @contextlib.contextmanager
+    def refusals_intended(self) -> Iterator[None]:
+        """Requests of the product that are refused in this block, or a second later, are no defect."""
+        began = datetime.now(UTC)
+        try:
+            yield
+        finally:
+            self.refusals.append((began, datetime.now(UTC) + timedelta(seconds=1)))
+
+    def intended(self, moment: datetime) -> bool:
+        """Whether a refusal at ``moment`` was intended."""
+        return any(began <= moment <= ended for began, ended in self.refusals)
+
+
 @pytest.fixture(scope="session")
-def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def whole_run() -> WholeRun:
+    """What is known of this run so far."""
+    return WholeRun()
+
+
+@pytest.fixture
+def refusals_intended(whole_run: WholeRun) -> Iterator[None]:
+    """For a test that has the product refused by RBAC or a policy: the run's last test then accepts it.
+
+    A test that does so only for a moment uses ``with whole_run.refusals_intended():``.
+    """
+    with whole_run.refusals_intended():
+        yield
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest, whole_run: WholeRun) -> Iterator[ControlPlane]:
     """One control plane for the whole run, with our kinds installed and established."""
     from talkdesk_sandbox.controlplane import ControlPlane  # noqa: PLC0415 - unit tests do not pay for it
 
@@ -45,6 +92,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             files = [argument for path in crds for argument in ("-f", str(path))]
             plane.kubectl("apply", "--server-side", *files)
             plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *files)
+        whole_run.control_planes.append(plane)
         yield plane
 
 
@@ -65,7 +113,8 @@ async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
     """Our own client as administrator, for arranging and looking."""
     from talkdesk_kube import Kube, KubeSettings  # noqa: PLC0415 - unit tests do not pay for it
 
-    async with await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig)) as connected:
+    administrator = KubeSettings(kubeconfig=control_plane.kubeconfig)
+    async with await Kube.connect(administrator, user_agent="test") as connected:
         yield connected
 
 
@@ -84,3 +133,16 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
     control_plane.kubectl(
         "delete", "namespace", installed.credentials_namespace, "--wait=false", "--ignore-not-found"
     )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sandbox(whole_run: WholeRun) -> AsyncIterator[Intercepted]:
+    """The whole sandbox, once for the run, on a control plane of its own.
+
+    A test that changes something in it changes it back. What was revoked is forgotten soon, to be seen.
+    """
+    from talkdesk_sandbox.intercepted import intercepted  # noqa: PLC0415 - unit tests do not pay for it
+
+    async with intercepted(values={"env": {"TALKDESK_REVOCATION_SECONDS": "3"}}) as running:
+        whole_run.control_planes.append(running.environment.control_plane)
+        yield running

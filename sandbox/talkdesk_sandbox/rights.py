@@ -6,13 +6,18 @@ A right is (where, API group, resource, verb); ``where`` says which role of the 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import yaml
 
-    from talkdesk_sandbox.release import Release
+from talkdesk_sandbox.release import Release, chart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from talkdesk_sandbox.controlplane import ControlPlane
 
 Where = Literal["webhook", "webhook-credentials", "operator", "operator-credentials", "cluster", "tenant"]
 PLACES: tuple[Where, ...] = (
@@ -62,6 +67,24 @@ def granted(release: Release) -> list[Right]:
     return [right for where in PLACES for right in _expanded(where, _rules(release, where))]
 
 
+def promised(control_plane: ControlPlane) -> list[Right]:
+    """Every right that the chart grants, as helm renders it by default."""
+    text = control_plane.helm("template", "td", str(chart()), "--namespace", "own")
+    rules: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for item in yaml.safe_load_all(text):
+        if item and item["kind"] in {"Role", "ClusterRole"}:
+            metadata = item["metadata"]
+            key: tuple[str, ...] = (item["kind"].lower(), metadata["name"])
+            if item["kind"] == "Role":
+                key += ("--namespace", metadata.get("namespace", "own"))
+            rules[key] = item["rules"]
+    release = Release(control_plane, "own")
+    found = {where: rules.pop(_role(release, where)) for where in PLACES}
+    if rules:
+        raise LookupError(f"the chart has roles that nobody looks at: {sorted(rules)}")
+    return [right for where, of_role in found.items() for right in _expanded(where, of_role)]
+
+
 def _expanded(where: Where, rules: list[dict[str, Any]]) -> Iterator[Right]:
     for rule in rules:
         for group in rule["apiGroups"]:
@@ -108,12 +131,28 @@ def _write(release: Release, where: Where, rules: list[dict[str, Any]]) -> None:
     release.control_plane.kubectl("patch", *_role(release, where), "--type", "merge", "--patch", patch)
 
 
-def used(entry: dict[str, Any]) -> Right | None:
-    """The right that a request in the audit log needed, None where it is of no release's process.
+def used(entry: Mapping[str, Any]) -> set[Right]:
+    """The rights that an allowed request in the audit log needed; none where it is of no release's process.
 
     Any release in any namespace counts, by its service accounts' names; what every authenticated user may do
-    (discovery, self-reviews) needs no right of ours.
+    (discovery, self-reviews) needs no right of ours. A patch that made its object (server-side apply) needed
+    ``create`` as well, and making a RoleBinding needed ``bind``.
     """
+    if entry.get("annotations", {}).get("authorization.k8s.io/decision") != "allow" or is_refused(entry):
+        return set()
+    right = asked(entry)
+    if right is None:
+        return set()
+    needed = {right}
+    if right.verb == "patch" and entry["responseStatus"]["code"] == 201:
+        needed.add(replace(right, verb="create"))
+        if right.resource == "rolebindings":
+            needed.add(Right("cluster", right.group, "clusterroles", "bind"))
+    return needed
+
+
+def asked(entry: Mapping[str, Any]) -> Right | None:
+    """What a request in the audit log asked for, as a right; None where it is of no release's process."""
     parts = entry["user"]["username"].split(":")
     where = entry.get("objectRef")
     if parts[:2] != ["system", "serviceaccount"] or len(parts) != 4 or not where:
@@ -130,11 +169,30 @@ def used(entry: dict[str, Any]) -> Right | None:
     )
 
 
+def is_refused(entry: Mapping[str, Any]) -> bool:
+    """Whether RBAC or an admission policy refused the request."""
+    answer = entry.get("responseStatus") or {}
+    return answer.get("code") == 403 or "ValidatingAdmissionPolicy" in (answer.get("message") or "")
+
+
+def missing(entry: Mapping[str, Any]) -> Right | None:
+    """The right for whose absence the request was refused; None where it was not, or for another reason."""
+    right = asked(entry)
+    if right is None or not is_refused(entry):
+        return None
+    message = entry["responseStatus"].get("message") or ""
+    if "attempting to grant RBAC permissions" in message:
+        return Right("cluster", right.group, "clusterroles", "bind")
+    # A server-side apply of what is not there yet is refused as a create.
+    told = re.search(r"cannot (\w+) resource \"([^\"]+)\"", message)
+    return replace(right, verb=told[1], resource=told[2]) if told else None
+
+
 _FOR_EVERYBODY = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 _CLUSTER_WIDE = frozenset({"namespaces", "clusterroles", "rolebindings"})
 
 
-def _place(component: str, *, own: str, name: str, where: dict[str, Any]) -> Where:
+def _place(component: str, *, own: str, name: str, where: Mapping[str, Any]) -> Where:
     namespace = where.get("namespace") or ""
     credentials = f"{own}-{name.rpartition('-')[0]}-credentials"
     if component == "webhook":

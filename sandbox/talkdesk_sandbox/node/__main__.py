@@ -86,7 +86,8 @@ def _network(path: Path) -> Network:
 async def _serve(options: argparse.Namespace, timings: Timings) -> None:
     url = yaml.safe_load(options.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
     address = urlsplit(url)
-    async with await Kube.connect(KubeSettings(kubeconfig=options.kubeconfig)) as kube:
+    settings = KubeSettings(kubeconfig=options.kubeconfig)
+    async with await Kube.connect(settings, user_agent="talkdesk-sandbox-node") as kube:
         agent = Agent(
             kube,
             network=_network(options.network),

@@ -38,8 +38,9 @@ async def open_story(
     :param events_url: where Talkdesk sends the app's events; by default the webhook's Service.
     :param app_name: of the TalkdeskApp; its app id is immutable, so that each story in a sandbox has its own.
     """
+    administrator = KubeSettings(kubeconfig=environment.control_plane.kubeconfig)
     async with (
-        await Kube.connect(KubeSettings(kubeconfig=environment.control_plane.kubeconfig)) as kube,
+        await Kube.connect(administrator, user_agent="talkdesk-sandbox") as kube,
         httpx.AsyncClient(base_url=environment.stand_in.control, trust_env=False, timeout=30) as control,
         httpx.AsyncClient(trust_env=False, timeout=2) as tenants,
     ):

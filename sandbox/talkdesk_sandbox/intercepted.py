@@ -1,4 +1,4 @@
-"""The whole sandbox, once for all tests that ask for it, with interceptors where faults are to be made."""
+"""The whole sandbox with interceptors before Talkdesk and before the webhook, for tests that make faults."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pytest_asyncio
-
 from talkdesk_sandbox.environment import Environment, running
 from talkdesk_sandbox.interceptor import before_talkdesk, before_webhook
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import PATIENCE, Story
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
+    from typing import Any
 
     from talkdesk_sandbox.interceptor.between import Interceptor
 
@@ -40,17 +39,17 @@ class Intercepted:
         )
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sandbox() -> AsyncIterator[Intercepted]:
-    """One for the run. A test that changes something in it changes it back."""
+@contextlib.asynccontextmanager
+async def intercepted(*, values: Mapping[str, Any]) -> AsyncIterator[Intercepted]:
+    """One that runs while the block does; ``values`` are chart values over the sandbox's own."""
     async with contextlib.AsyncExitStack() as stack:
         up = running()
         environment = await asyncio.to_thread(up.__enter__)
         stack.push_async_callback(asyncio.to_thread, up.__exit__, None, None, None)
         talkdesk = await stack.enter_async_context(before_talkdesk(environment.stand_in))
-        assert talkdesk.ca_file is not None
+        assert talkdesk.ca_file is not None  # noqa: S101 - it opens tunnels, so it has an authority
         egress = {"proxy": talkdesk.url, "ca": talkdesk.ca_file.read_text()}
-        await asyncio.to_thread(environment.release.install, {"egress": egress})
+        await asyncio.to_thread(environment.release.install, {**values, "egress": egress})
         target = environment.events_url().removesuffix("/events")
         deliveries = await stack.enter_async_context(before_webhook(target))
         yield Intercepted(environment, talkdesk, deliveries)

@@ -203,12 +203,22 @@ async def test_an_install_survives_kill_9_at_every_write_and_call(
 
 
 async def eventually_approved(product: Any) -> str:
-    """Install for a new customer and wait for its approval."""
+    """Install for a new customer; wait for its approval and for all that follows from it."""
     installation_id, _ = await product.install(users=2)
     await eventually(lambda: product.marketplace.approved(installation_id), within=30)
     await eventually(lambda: _settled(product, installation_id), within=15)
+    await eventually(lambda: _trial_told(product, installation_id), within=15)
     assert isinstance(installation_id, str)
     return installation_id
+
+
+async def _trial_told(product: Any, installation_id: str) -> None:
+    """The event that Talkdesk sends after the approval has been stored."""
+    for entry in await product.marketplace.read():
+        about = (entry.get("event_type"), entry.get("installation_id"))
+        if about == ("app.trial_started", installation_id) and entry["status"] == 200:
+            return
+    raise NotYet("app.trial_started was not stored")
 
 
 async def _settled(product: Any, installation_id: str) -> None:

@@ -185,13 +185,14 @@ async def test_what_the_client_must_be_told_is_a_setting(
     if not default_ledger:
         default_ledger += await _ledger_of_a_story(sandbox)
     stand_in, release = sandbox.environment.stand_in, sandbox.environment.release
-    before = await asyncio.to_thread(stand_in.get, "/control/switches")
+    before, values = await asyncio.to_thread(stand_in.get, "/control/switches"), release.values
     await asyncio.to_thread(stand_in.patch, "/control/switches", switch)
     await asyncio.to_thread(release.install, {"env": setting})
     try:
         ledger = await _ledger_of_a_story(sandbox)
     finally:
         await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before[name] for name in switch})
-        await asyncio.to_thread(release.install, {"env": dict.fromkeys(setting)})
+        release.values = values
+        await asyncio.to_thread(release.install, {})
     if shown is not None:
         assert shown(ledger) != shown(default_ledger)

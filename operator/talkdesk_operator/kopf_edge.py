@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_JOIN_SECONDS = 10.0
+_JOIN_SECONDS = 3.0
 #: Kopf tells about each handler, each repeated request (as an error), and that a thread gets no signals.
 _QUIET = {
     "kopf": logging.WARNING,

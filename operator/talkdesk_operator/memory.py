@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_operator.reading import Reading
 
-#: After a settled answer to new news the installation is read so many times more, for Talkdesk's API may lag
-#: behind the event it sent.
+#: Where Talkdesk's API shows a settled state that is older than the newest event, it is asked so many times
+#: more: it may lag behind the events it sends.
 RECHECKS = 3
 
 

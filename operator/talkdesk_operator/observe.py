@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,7 +12,7 @@ from talkdesk_client import InstallationRef, NotFound, TalkdeskError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_crds.meta import parse_time
+from talkdesk_crds.meta import parse_time, stamp_time
 from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import parse, resources
 from talkdesk_operator import answers, failures, reading
@@ -18,12 +20,11 @@ from talkdesk_operator.conditions import false, true, unknown
 from talkdesk_operator.confirm import UNINSTALLED_STATE, is_pending
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.incumbent import Role
-from talkdesk_operator.memory import RECHECKS, due
+from talkdesk_operator.memory import RECHECKS, due, resync_token
 from talkdesk_operator.notes import Agenda, Notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from talkdesk_client import TalkdeskClient
     from talkdesk_crds.app import TalkdeskApp
@@ -135,11 +136,15 @@ class Observer:
         if not isinstance(notes.ref, InstallationRef):
             notes.verdicts[types.CREDENTIALS_VALID] = false(notes.ref.reason, notes.ref.message)
             return
+        known = notes.memory.reading
+        whole = serving and (known is None or not facts_known or _news(notes, known) or self._resync(notes))
         try:
-            found = await self.read(notes, seen=unsettled, whole=serving)
+            found = await self.read(notes, seen=unsettled, whole=whole)
         except TalkdeskError as error:
             self._refused(notes, error, agenda)
             return
+        if known is not None and not whole:
+            found = replace(found, account=known.account, plan=known.plan, trial=known.trial)
         self._taken(notes, found, agenda)
 
     async def ref(self, notes: Notes, app: TalkdeskApp) -> InstallationRef | None:
@@ -162,6 +167,10 @@ class Observer:
             return not _confirmed(installation)
         return role is Role.INCUMBENT
 
+    def _resync(self, notes: Notes) -> bool:
+        due_at = notes.memory.resync_due
+        return due_at is not None and due_at <= self._monotonic()
+
     def _silent(self, notes: Notes, role: Role) -> None:
         if role is Role.AWAITED and notes.installation.spec.talkdesk.credentials is None:
             notes.verdicts[types.CREDENTIALS_VALID] = unknown(
@@ -169,23 +178,17 @@ class Observer:
             )
 
     def _taken(self, notes: Notes, found: Reading, agenda: Agenda) -> None:
-        memory, installation = notes.memory, notes.installation
-        stored = installation.status.talkdesk
-        known = (stored.state, stored.updated_at) if stored is not None else None
-        news = memory.reading is None or memory.reading.generation != found.generation
-        if is_pending(found.state) or found.moment != known:
-            memory.rechecks = 0
-        elif news and _confirmed_generation(installation) != found.generation:
-            memory.rechecks = RECHECKS
-        elif memory.rechecks:
-            memory.rechecks -= 1
+        memory = notes.memory
+        news = memory.reading is None or _news(notes, memory.reading)
+        behind = not is_pending(found.state) and _behind(notes.installation, found)
+        memory.rechecks = (RECHECKS if news else max(0, memory.rechecks - 1)) if behind else 0
+        if found.whole or memory.resync_due is None:
+            memory.resync_due = self._cadence.next_resync(self._monotonic())
         memory.reading = notes.fresh = found
-        now = self._monotonic()
-        memory.resync_due = self._cadence.next_resync(now)
         if memory.rechecks or is_pending(found.state) or found.seen:
             agenda.look_in(self._cadence.pending)
         else:
-            agenda.look_in(memory.resync_due - now)
+            agenda.look_in(memory.resync_due - self._monotonic())
         notes.verdicts[types.CREDENTIALS_VALID] = true(Reason.CREDENTIALS_ACCEPTED)
 
     def _refused(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
@@ -217,6 +220,28 @@ class Observer:
         if uninstalled is None or uninstalled.at is None:
             return False
         return (self._clock() - parse_time(uninstalled.at)).total_seconds() > _REVOKED_AFTER_SECONDS
+
+
+def _news(notes: Notes, known: Reading) -> bool:
+    """Something was said since ``known`` was read: by an event, a person's switch or a resync token."""
+    installation = notes.installation
+    return (known.generation, known.resync_token) != (
+        installation.metadata.generation,
+        resync_token(installation),
+    )
+
+
+def _behind(installation: TalkdeskInstallation, found: Reading) -> bool:
+    """Talkdesk's API shows a state from before the newest event that changes it."""
+    said = installation.spec.talkdesk
+    newest = max(
+        (one.at or "" for one in (said.installed, said.updated, said.uninstalled) if one), default=""
+    )
+    try:
+        shown = stamp_time(datetime.fromisoformat(found.updated_at or ""))
+    except ValueError:
+        return True
+    return shown < newest
 
 
 def _confirmed_generation(installation: TalkdeskInstallation) -> int | None:

@@ -39,6 +39,8 @@ class Reading:
     account: AccountFacts | None = None
     plan: str | None = None
     trial: TrialFacts | None = None
+    #: Account, plan and trial were asked for as well.
+    whole: bool = True
 
     @property
     def moment(self) -> tuple[str, str | None]:
@@ -97,6 +99,7 @@ async def read(
         account=account,
         plan=plan,
         trial=trial,
+        whole=whole,
     )
 
 

@@ -162,7 +162,7 @@ class TenantReconciler:
 
     async def _work(self, wanted: Wanted, holder: Notes | None, agenda: Agenda) -> Verdict:
         """Tenant and users, side by side."""
-        again = holder is not None and holder.fresh is not None
+        again = holder is not None and holder.fresh is not None and holder.fresh.whole
         verdicts: list[Verdict] = []
 
         async def provision() -> None:
@@ -181,10 +181,12 @@ class TenantReconciler:
         return await self._steps.provisioner.probe(wanted, holder, verdicts[0], agenda)
 
     async def _list(self, app: TalkdeskApp, holder: Notes | None, agenda: Agenda) -> None:
-        """The users, whenever the installation was read, or the moment it waits in has no list yet."""
+        """The users: at each whole reading, for each new moment, and while removals wait for a list."""
         if holder is None or holder.role is not Role.INCUMBENT or holder.reading is None:
             return
-        if holder.fresh is None and holder.memory.listed_for == holder.reading.moment:
+        fresh = holder.fresh
+        wanted = fresh is not None and (fresh.whole or bool(fresh.seen))
+        if not wanted and holder.memory.listed_for == holder.reading.moment:
             return
         ref = await self._steps.observer.ref(holder, app)
         if ref is not None:

@@ -162,13 +162,13 @@ async def test_a_pass_over_an_unchanged_installation_writes_nothing(
     await quiet(world, eventually)
     since = world.plane.audit_position()
     stored = await world.installation(ready)
+    passes = await world.passes()
     await world.kube.merge_patch(
         resources.INSTALLATIONS,
         ready.name,
         {"metadata": {"labels": {"touched": "once"}}},
         namespace=world.release.namespace,
     )
-    passes = await world.passes()
 
     async def looked() -> bool:
         return bool(await world.passes() > passes)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
 
 #: Seconds an effect may take here: long enough for what works, short enough for what does not.
-PATIENCE = 12.0
+PATIENCE = 7.0
 
 
 class Damage:

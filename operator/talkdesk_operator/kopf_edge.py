@@ -45,18 +45,12 @@ class KopfEdge:
         self._settings = settings
         self._wake = wake
         self._stop = threading.Event()
-        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
     @property
     def alive(self) -> bool:
         """The thread runs."""
         return self._thread.is_alive()
-
-    @property
-    def ready(self) -> bool:
-        """Kopf has logged in and watches."""
-        return self._ready.is_set()
 
     def start(self) -> None:
         """Start the thread."""
@@ -80,7 +74,6 @@ class KopfEdge:
                     standalone=True,
                     identity=None,
                     stop_flag=self._stop,
-                    ready_flag=self._ready,
                 )
             )
         except Exception:  # noqa: BLE001 - logged here, seen by the liveness probe: nobody awaits a thread

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+#: How long giving the Lease back may take.
+_RELEASE_SECONDS = 5.0
+
 
 async def run(settings: OperatorSettings) -> None:
     """Run until SIGTERM. SystemExit(1) where the Lease is lost: the pod starts anew, as a candidate."""
@@ -134,7 +137,9 @@ async def _until_stopped(
         health.stopping = True
         if stopping.done():
             _log.info("stopping: passes in hand are finished first")
-            await workers.drain()
+            if await workers.drain():
+                # With the work done the Lease is released; cancelled now, it would be left to expire.
+                await asyncio.wait({leading}, timeout=_RELEASE_SECONDS)
         for ended in (leading, watching):
             if ended.done():
                 ended.result()

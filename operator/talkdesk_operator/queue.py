@@ -102,11 +102,6 @@ class WorkQueue(Generic[K]):
         else:
             self._timers[key] = self._loop.call_later(delay, self._due, key)
 
-    def forget(self, key: K) -> None:
-        """Nothing is left to do for ``key``: drop its timer and its failures."""
-        self._unset(key)
-        self._failures.pop(key, None)
-
     async def run(self, worker: Worker[K], *, workers: int) -> None:
         """Work until :meth:`close`, with ``workers`` keys at once. Cancelling cancels the passes in hand."""
         async with asyncio.TaskGroup() as group:

@@ -43,14 +43,19 @@ class Workers:
         self._running = asyncio.current_task()
         await self._queue.run(self._pass, workers=self._workers)
 
-    async def drain(self) -> None:
-        """Take nothing new, and let the passes in hand end, for a bounded time."""
+    async def drain(self) -> bool:
+        """Take nothing new, and let the passes in hand end, for a bounded time.
+
+        True where the workers ran and have ended; False where they never did, or are not done in time.
+        """
         self._queue.close()
         running = self._running
-        if running is not None and not running.done():
-            _, pending = await asyncio.wait({running}, timeout=self._patience)
-            if pending:
-                _log.warning("passes in hand did not end in time", seconds=self._patience)
+        if running is None:
+            return False
+        _, pending = await asyncio.wait({running}, timeout=self._patience)
+        if pending:
+            _log.warning("passes in hand did not end in time", seconds=self._patience)
+        return not pending
 
     async def _pass(self, key: Key) -> Outcome:
         with structlog.contextvars.bound_contextvars(key=str(key)):

@@ -268,3 +268,42 @@ async def test_of_two_apps_with_one_id_the_older_is_used_and_the_other_says_so(
     installed = await world.install()
     await world.approved(installed)
     await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=await world.tenant(installed))
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"after_uninstall": "revoked"},
+        {"after_uninstall": "gone"},
+        {"update_shows": "old", "repeated_answer": 409},
+        {"overlap": "replace"},
+    ],
+    ids=str,
+)
+async def test_a_life_ends_well_however_talkdesk_reads_what_it_does_not_document(
+    world: World, eventually: Any, switch: dict[str, Any]
+) -> None:
+    before = (await world.control.get("/control/switches")).json()
+    (await world.control.patch("/control/switches", json=switch)).raise_for_status()
+    try:
+        await world.declare()
+        installed = await world.install(users=2)
+        await world.approved(installed)
+        added = await world.person(installed.account, 9)
+        change = {"adding": [added], "removing": [installed.users[1]]}
+        await world.post(f"/control/installations/{installed.id}/update", change)
+        await world.approved(installed, 2)
+        await world.condition(installed, "Ready", "True")
+
+        async def listed() -> bool:
+            return set(await world.licensed(installed)) == {installed.users[0], added}
+
+        await eventually(listed)
+        await world.post(f"/control/installations/{installed.id}/uninstall", {})
+        await world.approved(installed, 3)
+        await world.condition(installed, "Confirmed", "True")
+        stored = await world.installation(installed)
+        assert stored["status"]["access"] == {"state": "Refused", "reason": "Uninstalled"}
+    finally:
+        kept = {name: before[name] for name in switch}
+        (await world.control.patch("/control/switches", json=kept)).raise_for_status()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -244,3 +245,13 @@ async def test_an_installation_that_is_deleted_leaves_a_suspended_tenant(
         return bool(deployment["spec"]["replicas"] == 0)
 
     await eventually(suspended)
+
+
+async def test_sigterm_gives_the_lease_back_at_once(world: World, ready: Any) -> None:
+    await world.operators[0].terminate(signal.SIGTERM)
+    name = f"{world.release.name}-operator"
+    lease = await world.kube.get(resources.LEASES, name, namespace=world.release.namespace)
+    assert not lease["spec"].get("holderIdentity")
+    assert "Traceback" not in world.logs()
+    await world.operators[0].ready()
+    await world.condition(ready, "Ready", "True")

@@ -146,11 +146,14 @@ class Lease:
             raise
         finally:
             self._held(holding=False)
-            lost = renewal.done()
-            renewal.cancel()
-            await asyncio.wait({renewal})
-            if work.done() and not lost:
-                await self._release()
+            ours = work.done() and not renewal.done()
+            await _to_its_end(asyncio.create_task(self._let_go(renewal, ours=ours)))
+
+    async def _let_go(self, renewal: asyncio.Task[None], *, ours: bool) -> None:
+        renewal.cancel()
+        await asyncio.wait({renewal})
+        if ours:
+            await self._release()
 
     async def _stop_lost(self, work: asyncio.Future[None], renewal: asyncio.Task[None]) -> None:
         self._held(holding=False)
@@ -274,3 +277,12 @@ class Lease:
                 await self._rewrite(spec)
         except (KubeError, LeaseLost, TimeoutError) as error:
             _log.debug("could not release the Lease", lease=self._name, error=str(error))
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for ``task``, which does not last long; being cancelled meanwhile changes only what is raised."""
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -118,6 +118,26 @@ async def test_work_that_ends_releases_the_lease_and_says_how_it_ended(kube: Kub
     assert (await spec(kube, namespace))["holderIdentity"] == ""
 
 
+async def test_a_lease_is_released_although_it_is_cancelled_in_the_middle_of_that(
+    kube: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ends_by_itself() -> None:
+        return
+
+    plain = kube.merge_patch
+
+    async def cancelled_meanwhile(resource: Any, name: str, patch: Obj, **more: Any) -> Obj:
+        assert patch["spec"]["holderIdentity"] == ""
+        task.cancel()
+        return await plain(resource, name, patch, **more)
+
+    monkeypatch.setattr(kube, "merge_patch", cancelled_meanwhile)
+    task = asyncio.create_task(candidate(kube, namespace, "a").run(ends_by_itself))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await spec(kube, namespace))["holderIdentity"] == ""
+
+
 async def test_a_lease_is_taken_only_after_it_was_seen_unchanged_for_its_duration(
     kube: Kube, namespace: str, eventually: Any
 ) -> None:

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Tests that start no program, and fewer examples of each property than `make test` tries.
+UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
 .PHONY: help install sandbox controlplane unit unit-all test lint format crds lock kill-all rbac-all clean
@@ -25,11 +27,11 @@ sandbox: install ## the whole marketplace on this machine; Ctrl-C ends it
 controlplane: install ## build (once) the programs of the local control plane
 	@$(BIN)/talkdesk-operator controlplane build
 
-unit: install ## fast tests, no cluster
-	@$(PYTEST) -q -m "not cluster and not sandbox"
+unit: install ## fast tests: no cluster, no other program
+	@$(PYTEST) -q $(UNIT)
 
 unit-all: ## the fast tests on every supported Python that is at hand
-	@sh tests/unit-all.sh
+	@MAKE='$(MAKE)' sh tests/unit-all.sh
 
 test: controlplane ## every test
 	@$(PYTEST) --durations=15

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import secrets
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+import structlog
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
@@ -22,6 +26,54 @@ if TYPE_CHECKING:
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
+_STARTS_A_PROGRAM = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"})
+
+# How long one example takes says more about the machine's load than about the code. A property that needs
+# more examples than others takes them as a multiple of the profile's.
+settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unit", settings.get_profile("full"), max_examples=20, derandomize=True)
+settings.load_profile("full")  # unless --hypothesis-profile names another
+
+# httpcore asks for this optional module several times a request; one that is absent is searched for each time.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's own way of saying: not installed
+
+
+def _warnings_only(_: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if level in {"debug", "info"}:
+        raise structlog.DropEvent
+    return event
+
+
+# What a failed test prints is not buried under every request. Those who test logs get them all: capture_logs
+# and configure_logging replace the processors.
+structlog.configure(processors=[_warnings_only, *structlog.get_config()["processors"]])
+
+
+class _ProgramGuard:
+    """Fails a test that starts a program without a marker that says so: the fast tests would grow slow."""
+
+    def __init__(self) -> None:
+        self._unmarked: str | None = None
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._unmarked and event in _STARTS_A_PROGRAM:
+            pytest.fail(f"{self._unmarked} starts a program {arguments[:2]}: it needs the marker `processes`")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        marked = any(item.get_closest_marker(name) for name in ("cluster", "sandbox", "processes"))
+        self._unmarked = None if marked else item.nodeid
+        try:
+            return (yield)
+        finally:
+            self._unmarked = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch over the tests without a marker."""
+    config.pluginmanager.register(_ProgramGuard())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

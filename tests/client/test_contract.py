@@ -35,6 +35,8 @@ from talkdesk_sandbox.talkdesk import StandIn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+pytestmark = pytest.mark.processes
+
 
 class Receiver:
     """The partner's webhook: accepts every event and hands it to the test."""

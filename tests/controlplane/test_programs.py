@@ -19,6 +19,8 @@ from talkdesk_sandbox.controlplane.programs import Program, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.processes
+
 _SLEEP = [shutil.which("sleep") or "/bin/sleep", "600"]
 _SHELL = shutil.which("sh") or "/bin/sh"
 

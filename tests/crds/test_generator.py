@@ -57,6 +57,7 @@ def test_the_chart_holds_the_same_files() -> None:
     assert set(for_kubectl) == {f"{kind.plural}.yaml" for kind in KINDS}
 
 
+@pytest.mark.processes
 def test_two_processes_with_different_hash_seeds_generate_the_same_bytes(tmp_path: Path) -> None:
     texts = []
     for seed in ("1", "2"):

@@ -48,6 +48,7 @@ async def until(look: Callable[[], Awaitable[int]], expected: int) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.processes
 async def test_after_sigterm_it_says_not_ready_and_still_answers(tmp_path: Path) -> None:
     account = tmp_path / "account.json"
     account.write_text(json.dumps({"account": {"name": "Acme"}}))
@@ -86,6 +87,7 @@ async def test_after_sigterm_it_says_not_ready_and_still_answers(tmp_path: Path)
             await process.wait()
 
 
+@pytest.mark.processes
 async def test_an_address_that_cannot_be_had_is_one_line_and_exit_code_2() -> None:
     env = {**os.environ, "BIND_ADDRESS": "192.0.2.1"}
     process = await asyncio.create_subprocess_exec(

@@ -24,7 +24,7 @@ Configure = Callable[..., io.StringIO]
 def configured() -> Iterator[Configure]:
     """``configured(level=…, format=…)``: logging as in a pod, into the stream it returns."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, before = list(root.handlers), root.level, structlog.get_config()
 
     def configure(**options: Any) -> io.StringIO:
         stream = io.StringIO()
@@ -32,7 +32,7 @@ def configured() -> Iterator[Configure]:
         return stream
 
     yield configure
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import sys
 
+import pytest
+
 PROGRAM = """
 import asyncio
 from talkdesk_kube.pod.signals import stop_on_signals
@@ -19,6 +21,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.processes
 async def test_the_first_signal_asks_and_the_second_forces() -> None:
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

@@ -72,6 +72,7 @@ def test_the_tail_of_a_long_log_is_found_from_its_end(tmp_path: Path) -> None:
     assert log.read_bytes()[tail_offset(log, 1501) :].startswith(b"003500 ")
 
 
+@pytest.mark.processes
 async def test_a_programs_end_is_its_exit_code_and_its_log_is_private(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = await Process.start(Command(["sh", "-c", "echo out; echo err >&2; exit 7"], ENV, tmp_path, log))
@@ -80,6 +81,7 @@ async def test_a_programs_end_is_its_exit_code_and_its_log_is_private(tmp_path: 
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.processes
 async def test_a_killed_program_takes_its_session_along(tmp_path: Path, until: Any) -> None:
     child = tmp_path / "child"
     process = await Process.start(
@@ -106,15 +108,18 @@ def content(path: Path) -> str:
         return ""
 
 
+@pytest.mark.processes
 async def test_a_program_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     assert await run(Command(["sleep", "1000"], ENV, tmp_path), within=0.05) is None
 
 
+@pytest.mark.processes
 async def test_a_program_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await run(Command(["no-such-program"], ENV, tmp_path), within=5)
 
 
+@pytest.mark.processes
 async def test_a_cancellation_that_meets_a_programs_end_is_not_lost(tmp_path: Path) -> None:
     async def look() -> None:
         while True:

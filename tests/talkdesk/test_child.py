@@ -14,6 +14,8 @@ import pytest
 
 from talkdesk_sandbox.talkdesk import StandIn, StandInError
 
+pytestmark = pytest.mark.processes
+
 COMMAND = [sys.executable, "-m", "talkdesk_sandbox.talkdesk"]
 
 

@@ -114,6 +114,7 @@ async def process(counting_api: Any, gateway: Any, tmp_path: Path) -> AsyncItera
     await started.reading
 
 
+@pytest.mark.processes
 async def test_sigterm_makes_it_unready_finishes_what_is_in_hand_and_ends_well(
     process: Process, eventually: Any, signers: Any
 ) -> None:

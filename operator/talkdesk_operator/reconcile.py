@@ -181,11 +181,12 @@ class TenantReconciler:
         return await self._steps.provisioner.probe(wanted, holder, verdicts[0], agenda)
 
     async def _list(self, app: TalkdeskApp, holder: Notes | None, agenda: Agenda) -> None:
-        """The users: at each whole reading, for each new moment, and while removals wait for a list."""
+        """The users: at each whole reading, for each new moment, while removals wait, and for lost slices."""
         if holder is None or holder.role is not Role.INCUMBENT or holder.reading is None:
             return
         fresh = holder.fresh
         wanted = fresh is not None and (fresh.whole or bool(fresh.seen))
+        wanted = wanted or not self._steps.slices.current(holder.installation).complete
         if not wanted and holder.memory.listed_for == holder.reading.moment:
             return
         ref = await self._steps.observer.ref(holder, app)

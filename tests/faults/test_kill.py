@@ -132,6 +132,11 @@ async def _approved(product: Any, installation_id: str, *, within: float) -> Non
             return
 
 
+def _is_told(point: Point) -> bool:
+    """Whether it is the writing of a Kubernetes Event."""
+    return point.shape.endswith("/events")
+
+
 async def _survives(product: Any, point: Point) -> str | None:
     """What went wrong with ``point``, or None."""
     party = (product.webhooks if point.component == "webhook" else product.operators)[0]
@@ -140,12 +145,12 @@ async def _survives(product: Any, point: Point) -> str | None:
     interceptor.rule = killer
     try:
         installation_id, _ = await product.install(users=2)
-        await asyncio.wait_for(killer.met.wait(), timeout=20)
+        await asyncio.wait_for(killer.met.wait(), timeout=5 if _is_told(point) else 20)
         await party.process.ready()
         await _approved(product, installation_id, within=40)
     except TimeoutError:
         # Events are told in the background and only once each: how many there are varies from run to run.
-        if not point.shape.endswith("/events"):
+        if not _is_told(point):
             return f"{point}: the request was not made"
         await _approved(product, installation_id, within=40)
     except (NotObserved, NotYet) as problem:

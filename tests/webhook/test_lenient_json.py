@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from talkdesk_webhook.lenient_json import (
     DEEP_NESTING,
     DUPLICATE_KEYS,
+    KEPT_DEPTH,
     NOT_UTF8,
     NotJsonError,
     loads,
@@ -44,14 +45,14 @@ def test_of_duplicate_keys_the_last_counts_and_it_is_named() -> None:
     assert parsed.oddities == {DUPLICATE_KEYS}
 
 
-@pytest.mark.parametrize("depth", [50, 5_000, 200_000])
+@pytest.mark.parametrize("depth", [KEPT_DEPTH - 1, KEPT_DEPTH, 5_000, 200_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"x":', "}")])
 def test_deep_nesting_costs_only_what_is_deep(depth: int, opening: str, closing: str) -> None:
     deep = opening * depth + "1" + closing * depth
     parsed = loads(f'{{"before":"[[{{\\"","deep":{deep},"after":[1,[2]]}}'.encode())
     assert parsed.value["before"] == '[[{"'
     assert parsed.value["after"] == [1, [2]]
-    assert (DEEP_NESTING in parsed.oddities) == (depth > 1000)
+    assert (DEEP_NESTING in parsed.oddities) == (depth >= KEPT_DEPTH)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ NOT_UTF8: Final = "not-utf-8"
 DUPLICATE_KEYS: Final = "duplicate-keys"
 DEEP_NESTING: Final = "deep-nesting"
 
-#: Where the interpreter's own limit is met, everything below this depth is read as null.
-KEPT_DEPTH: Final = 32
+#: What is nested deeper is read as null. No event comes near it, and it stays far from the interpreter's own
+#: limit, which is another one in each version.
+KEPT_DEPTH: Final = 100
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _LONGEST_NUMBER: Final = 18
 
@@ -41,15 +42,11 @@ def loads(raw: bytes) -> Parsed:
     """
     oddities: set[str] = set()
     text = _decode(raw, oddities)
+    if text.count("[") + text.count("{") > KEPT_DEPTH:
+        text = _without_depths(text, oddities)
     try:
         return Parsed(_loads(text, oddities), frozenset(oddities))
-    except RecursionError:
-        oddities.add(DEEP_NESTING)
     except ValueError:
-        raise NotJsonError("not JSON") from None
-    try:
-        return Parsed(_loads(_without_depths(text), oddities), frozenset(oddities))
-    except (ValueError, RecursionError):
         raise NotJsonError("not JSON") from None
 
 
@@ -80,7 +77,7 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
-def _without_depths(text: str) -> str:
+def _without_depths(text: str, oddities: set[str]) -> str:
     """``text`` with every array and object below KEPT_DEPTH replaced by null."""
     kept: list[str] = []
     depth = cursor = 0
@@ -89,6 +86,7 @@ def _without_depths(text: str) -> str:
         if mark in "[{":
             depth += 1
             if depth == KEPT_DEPTH + 1:
+                oddities.add(DEEP_NESTING)
                 kept.append(text[cursor : token.start()])
         elif mark in "]}":
             if depth == KEPT_DEPTH + 1:

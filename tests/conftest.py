@@ -34,7 +34,7 @@ settings.register_profile("full", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("unit", settings.get_profile("full"), max_examples=20, derandomize=True)
 settings.load_profile("full")  # unless --hypothesis-profile names another
 
-# httpcore asks for this optional module several times a request; one that is absent is searched for each time.
+# httpcore asks for this optional module several times a request; an absent one is searched for each time.
 if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's own way of saying: not installed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ def _trust(ca_file: str | Path | None) -> ssl.SSLContext:
     return context
 
 
+@cache
 def _user_agent() -> str:
     try:
         version = metadata.version("talkdesk-operator")

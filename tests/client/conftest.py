@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -173,6 +174,12 @@ def ref(ref_with: Callable[..., InstallationRef]) -> InstallationRef:
     return ref_with()
 
 
+@functools.cache
+def _options(**options: Any) -> ClientOptions:
+    """Settings are read from the environment once for each set of them: it takes longer than most tests."""
+    return ClientOptions(**options)
+
+
 @pytest.fixture
 def connect(talkdesk: Talkdesk, manual_clock: ManualClock) -> Callable[..., Any]:
     """``async with connect(option=value) as client``: a client of ``talkdesk`` on ``manual_clock``."""
@@ -181,7 +188,7 @@ def connect(talkdesk: Talkdesk, manual_clock: ManualClock) -> Callable[..., Any]
     async def make(**options: Any) -> AsyncIterator[TalkdeskClient]:
         async with (
             http_client(transport=httpx.MockTransport(talkdesk)) as http,
-            TalkdeskClient(http, ClientOptions(**options), clock=manual_clock.clock()) as client,
+            TalkdeskClient(http, _options(**options), clock=manual_clock.clock()) as client,
         ):
             yield client
 

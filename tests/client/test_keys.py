@@ -48,7 +48,7 @@ def wrappings(draw: st.DrawFn) -> Any:
     return lay_out
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lay_out=wrappings(), algorithm=st.sampled_from(["ES256", "ES384", "ES512", "PS256"]))
 def test_every_layout_of_a_key_gives_the_same_key(private_keys: Any, lay_out: Any, algorithm: str) -> None:
     loaded = load_private_key(SecretStr(lay_out(private_keys.base64(algorithm))))

@@ -45,7 +45,7 @@ class Pages:
         return _page([{"id": id_} for id_ in shown], following=following, total=len(self.ids))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     count=st.integers(0, 60), default=st.integers(1, 25), largest=st.integers(1, 25), size=st.integers(0, 25)
 )

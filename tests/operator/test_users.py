@@ -145,7 +145,7 @@ def test_in_any_order_of_lists_and_revocations_old_sessions_never_come_back(
         assert not ended & {(user, one.epoch) for user, one in current.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 3000), st.sampled_from([1, 2, 4, 8]))
 def test_buckets_are_a_power_of_two_never_shrink_and_no_slice_overflows(number: int, current: int) -> None:
     everyone = {f"user-{index}": entry("e") for index in range(number)}

@@ -235,7 +235,7 @@ class CountingApiServer:
 
 
 @pytest_asyncio.fixture
-async def counting_api(tmp_path: Path) -> AsyncIterator[CountingApiServer]:
+async def counting_api(tmp_path: Path, certificate: tuple[Path, Path]) -> AsyncIterator[CountingApiServer]:
     """Such a server, and a kubeconfig for it."""
     server = CountingApiServer()
     app = web.Application()
@@ -243,12 +243,17 @@ async def counting_api(tmp_path: Path) -> AsyncIterator[CountingApiServer]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
+    # Not needed for http, but without it the public CAs are loaded, which takes longer than the test.
+    cluster = {
+        "server": f"http://127.0.0.1:{runner.addresses[0][1]}",
+        "certificate-authority": str(certificate[0]),
+    }
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
         "users": [{"name": "u", "user": {"token": "t"}}],
     }
     server.kubeconfig = tmp_path / "kubeconfig"
@@ -294,6 +299,7 @@ StartWebhook = Callable[..., Awaitable[Deliveries]]
 @pytest_asyncio.fixture
 async def start_webhook(gateway: Gateway, signers: dict[str, Signer]) -> AsyncIterator[StartWebhook]:
     """A function that starts the whole webhook against an API server, until the test ends."""
+    trust = ssl.create_default_context(cafile=gateway.ca_file)  # far quicker to load than the public CAs
     async with AsyncExitStack() as stack:
 
         async def start(kubeconfig: Path, *, namespace: str = "td", **more: Any) -> Deliveries:
@@ -311,7 +317,9 @@ async def start_webhook(gateway: Gateway, signers: dict[str, Signer]) -> AsyncIt
             }
             settings = WebhookSettings(**values | more)
             running = await stack.enter_async_context(webhook(settings, registry=CollectorRegistry()))
-            http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(verify=trust, trust_env=False, timeout=30)
+            )
             return Deliveries(http, running, signers["p256"])
 
         yield start

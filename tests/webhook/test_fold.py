@@ -152,7 +152,7 @@ def _without_none(value: Any) -> Any:
     return [_without_none(inner) for inner in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(_histories())
 def test_any_order_and_duplication_gives_what_the_sorted_history_gives(
     history: tuple[list[Event], list[Event]],
@@ -173,7 +173,6 @@ def test_long_histories_converge_too(seed: int) -> None:
     assert (len(spec.talkdesk.recent), len(spec.talkdesk.links)) == (20, 32)
 
 
-@settings(max_examples=100)
 @given(_histories(), st.randoms(use_true_random=False))
 def test_two_contents_under_one_event_id_still_converge(
     history: tuple[list[Event], list[Event]], random: Any
@@ -187,7 +186,6 @@ def test_two_contents_under_one_event_id_still_converge(
     assert _fold_all(first) == _fold_all(second)
 
 
-@settings(max_examples=100)
 @given(_histories())
 def test_folding_what_was_folded_changes_nothing(history: tuple[list[Event], list[Event]]) -> None:
     events, delivery = history
@@ -196,7 +194,6 @@ def test_folding_what_was_folded_changes_nothing(history: tuple[list[Event], lis
         assert fold(spec, event) == spec
 
 
-@settings(max_examples=100)
 @given(_histories())
 def test_the_patches_lead_where_the_fold_leads(history: tuple[list[Event], list[Event]]) -> None:
     stored: dict[str, Any] = {}

@@ -109,7 +109,9 @@ class Maker:
     ) -> Product:
         """Running and ready. ``gate`` of the app: no node runs here, so that workloads do not get ready."""
         enter = self.stack.enter_async_context
-        kube = await enter(await Kube.connect(KubeSettings(kubeconfig=self.control_plane.kubeconfig)))
+        kube = await enter(
+            await Kube.connect(KubeSettings(kubeconfig=self.control_plane.kubeconfig), user_agent="test")
+        )
         control = await enter(httpx.AsyncClient(base_url=self.stand_in.control, trust_env=False, timeout=60))
         tenants = await enter(httpx.AsyncClient(trust_env=False, timeout=2))
         cluster = Cluster(
@@ -167,6 +169,8 @@ class Maker:
         declared: dict[str, Any] = demo_app(app_id=app["id"], regions=self.stand_in.regions)
         declared["metadata"]["namespace"] = self.release.namespace
         declared["spec"]["approval"] = {"gate": gate}
+        # No pods: nothing runs them here, and a node of a later test would find hundreds waiting.
+        declared["spec"]["template"][0]["spec"]["replicas"] = 0
         await product.cluster.kube.apply(declared, field_manager="test")
 
 

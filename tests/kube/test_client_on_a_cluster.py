@@ -180,7 +180,7 @@ async def test_a_service_account_is_held_to_its_role(
 ) -> None:
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
     path = await account(kube, control_plane, namespace, rule)
-    async with await Kube.connect(KubeSettings(kubeconfig=path)) as limited:
+    async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
         await limited.create(CONFIG_MAPS, config_map("a", namespace))
         with pytest.raises(Forbidden) as caught:
             await limited.get(CONFIG_MAPS, "a", namespace=namespace)
@@ -193,7 +193,7 @@ async def test_a_token_nobody_signed_is_refused(control_plane: ControlPlane, tmp
         user["user"] = {"token": "forged"}
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(document))
-    async with await Kube.connect(KubeSettings(kubeconfig=path)) as stranger:
+    async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as stranger:
         with pytest.raises(Unauthorized):
             await stranger.list(NAMESPACES)
 
@@ -247,7 +247,7 @@ async def test_a_kind_the_server_does_not_serve_is_not_found(kube: Kube, namespa
 
 
 async def test_a_server_that_is_not_there_is_unreachable(relay: Any) -> None:
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as kube:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as kube:
         assert (await kube.list(NAMESPACES)).items
         relay.go_down()
         with pytest.raises(Unreachable):

@@ -142,7 +142,7 @@ async def test_an_api_that_does_not_answer_delays_neither_the_report_nor_the_end
 async def test_an_api_that_is_away_for_a_moment_loses_nothing(
     kube: Kube, namespace: str, relay: Any, eventually: Any
 ) -> None:
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through:
         relay.go_down()
         async with EventRecorder(through, "operator", namespace) as recorder:
             recorder.event(regarding(), "Normal", "R", "n", "A")
@@ -160,7 +160,9 @@ async def test_what_is_no_object_is_dropped(about: Any, tmp_path: Path) -> None:
         '{"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:9"}}],"contexts":'
         '[{"name":"x","context":{"cluster":"c"}}],"current-context":"x"}'
     )
-    async with await Kube.connect(KubeSettings(kubeconfig=tmp_path / "kubeconfig")) as kube:
+    async with await Kube.connect(
+        KubeSettings(kubeconfig=tmp_path / "kubeconfig"), user_agent="test"
+    ) as kube:
         recorder = EventRecorder(kube, "operator", "n")
         recorder.event(about, "Normal", "R", "n", "A")
         assert recorder.dropped == 1

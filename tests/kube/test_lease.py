@@ -193,7 +193,7 @@ async def test_a_holder_that_cannot_renew_stops_before_another_starts(
     kube: Kube, namespace: str, relay: Any
 ) -> None:
     one, other = Work(), Work()
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through:
         holder = asyncio.create_task(candidate(through, namespace, "a", BRIEF).run(one))
         await started(one)
         next_holder = asyncio.create_task(candidate(kube, namespace, "b", BRIEF).run(other))
@@ -213,7 +213,7 @@ async def test_work_that_does_not_stop_is_not_waited_for_longer_than_the_lease_l
     work = Work()
     work.may_stop.clear()
     timings = LeaseTimings(duration=0.5, renew_deadline=0.3, retry=0.05)
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through:
         task = asyncio.create_task(candidate(through, namespace, "a", timings).run(work))
         await started(work)
         relay.go_down()
@@ -284,7 +284,7 @@ async def test_get_create_and_patch_of_leases_is_all_it_needs(
     }
     await kube.create(ROLE_BINDINGS, binding, namespace=namespace)
     path = control_plane.kubeconfig_for("elector", namespace)
-    async with await Kube.connect(KubeSettings(kubeconfig=path)) as limited:
+    async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
         work = Work()
         task = asyncio.create_task(candidate(limited, namespace, "a").run(work))
         await started(work)

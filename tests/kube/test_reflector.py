@@ -96,7 +96,7 @@ async def test_changes_during_a_cut_are_told_afterwards(
 ) -> None:
     for name in ("deleted", "changed", "made-again", "same"):
         await kube.create(CONFIG_MAPS, config_map(name), namespace=namespace)
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through:
         reflector = Reflector(through, CONFIG_MAPS, namespace=namespace, labels=LABELS, timings=QUICK)
         async with running(reflector) as diary:
             await eventually(lambda: any(method == "WATCH" for method, _ in relay.requests))
@@ -150,7 +150,7 @@ async def test_a_watch_that_expired_is_replaced_by_a_list(
     }
     timings = ReflectorTimings(watch=1.0, shortest_watch=0.0, first_backoff=0.01, longest_backoff=0.05)
     async with (
-        await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through,
+        await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through,
         running(Reflector(through, REVOCATIONS, namespace=namespace, timings=timings)) as diary,
     ):
         await eventually(lambda: watches >= 3)
@@ -163,7 +163,7 @@ async def test_a_watch_that_falls_silent_is_given_up(
     kube: Kube, namespace: str, relay: Any, eventually: Any
 ) -> None:
     timings = ReflectorTimings(silence=0.2, first_backoff=0.01, longest_backoff=0.05)
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through:
         reflector = Reflector(through, CONFIG_MAPS, namespace=namespace, labels=LABELS, timings=timings)
         async with running(reflector) as diary:
             relay.stalled = True
@@ -177,7 +177,7 @@ async def test_after_any_history_the_store_is_what_the_server_holds(
 ) -> None:
     random = Random(seed)
     exists: set[str] = set()
-    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig)) as through:
+    async with await Kube.connect(KubeSettings(kubeconfig=relay.kubeconfig), user_agent="test") as through:
         reflector = Reflector(through, CONFIG_MAPS, namespace=namespace, labels=LABELS, timings=QUICK)
         async with running(reflector) as diary:
             for step in range(80):
@@ -234,7 +234,7 @@ async def test_it_waits_for_the_right_to_look(
 ) -> None:
     await kube.create(SERVICE_ACCOUNTS, {"metadata": {"name": "limited"}}, namespace=namespace)
     path = control_plane.kubeconfig_for("limited", namespace)
-    async with await Kube.connect(KubeSettings(kubeconfig=path)) as limited:
+    async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
         reflector = Reflector(limited, CONFIG_MAPS, namespace=namespace, timings=QUICK)
         task = asyncio.create_task(reflector.run())
         try:

@@ -280,7 +280,7 @@ async def world(
     with StandIn.start(folder / "talkdesk") as stand_in:
         async with contextlib.AsyncExitStack() as stack:
             kube = await stack.enter_async_context(
-                await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig))
+                await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig), user_agent="test")
             )
             control = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)

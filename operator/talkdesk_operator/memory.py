@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talkdesk_crds import conditions as types
-from talkdesk_crds import names
 from talkdesk_operator.confirm import is_pending
+from talkdesk_operator.resync import resync_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,11 +80,6 @@ class Cadence:
     def first_resync(self, now: float) -> float:
         """After a start, somewhere within the interval: not everybody at once."""
         return now + self.resync * self.draw()
-
-
-def resync_token(installation: TalkdeskInstallation) -> str | None:
-    """The token by which somebody asks for a resync, None where nobody does."""
-    return installation.metadata.annotations.get(names.RESYNC_ANNOTATION)
 
 
 def due(

@@ -20,8 +20,9 @@ from talkdesk_operator.conditions import false, true, unknown
 from talkdesk_operator.confirm import UNINSTALLED_STATE, is_pending
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.incumbent import Role
-from talkdesk_operator.memory import RECHECKS, due, resync_token
+from talkdesk_operator.memory import RECHECKS, due
 from talkdesk_operator.notes import Agenda, Notes
+from talkdesk_operator.resync import resync_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from talkdesk_client import Forbidden, NotFound, TalkdeskError
 from talkdesk_crds.meta import stamp_time
-from talkdesk_operator.memory import resync_token
+from talkdesk_operator.resync import resync_token
 from talkdesk_operator.tenant.facts import AccountFacts, Facts, TrialFacts
 
 if TYPE_CHECKING:

@@ -70,8 +70,9 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.say("  kubectl get namespaces --selector talkdesk-operator.io/tenant   # the tenants")
     timeline.say(f"\n  The Talkdesk stand-in answers at {stand_in.control} :")
     timeline.say(f"  curl {stand_in.control}/control/state            # accounts, users, installations")
-    timeline.say("  # another event: uninstall the customer of the story")
-    timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/INSTALLATION_ID/uninstall")
+    newest = stand_in.get("/control/state")["installations"][-1]["id"]
+    timeline.say("  # another event: the customer of the story uninstalls")
+    timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
 
 

@@ -1,0 +1,15 @@
+"""How somebody asks for a resync: by a token that ``status.observedResync`` does not show yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talkdesk_crds import names
+
+if TYPE_CHECKING:
+    from talkdesk_crds.installation import TalkdeskInstallation
+
+
+def resync_token(installation: TalkdeskInstallation) -> str | None:
+    """The token by which somebody asks for a resync, None where nobody does."""
+    return installation.metadata.annotations.get(names.RESYNC_ANNOTATION)

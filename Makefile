@@ -36,6 +36,9 @@ unit-all: ## the fast tests on every supported Python that is at hand
 test: controlplane ## every test
 	@$(PYTEST) --durations=15
 
+rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
+	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox
+
 lint: install ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

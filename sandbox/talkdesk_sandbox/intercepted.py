@@ -8,6 +8,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from talkdesk_crds.names import APP_LABEL, label_value
+from talkdesk_kube import Conflict, NotFound
+from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.environment import Environment, running
 from talkdesk_sandbox.interceptor import before_talkdesk, before_webhook
 from talkdesk_sandbox.story.opening import open_story
@@ -15,7 +18,6 @@ from talkdesk_sandbox.story.script import PATIENCE, Story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from contextlib import AbstractAsyncContextManager
     from typing import Any
 
     from talkdesk_sandbox.interceptor.between import Interceptor
@@ -29,14 +31,26 @@ class Intercepted:
     talkdesk: Interceptor
     deliveries: Interceptor
 
-    def story(self, *, patience: float = PATIENCE) -> AbstractAsyncContextManager[Story]:
-        """A story of its own app, whose deliveries pass the interceptor."""
-        return open_story(
-            self.environment,
-            patience=patience,
-            events_url=f"{self.deliveries.url}/events",
-            app_name=f"demo-{secrets.token_hex(4)}",
-        )
+    @contextlib.asynccontextmanager
+    async def story(self, *, patience: float = PATIENCE) -> AsyncIterator[Story]:
+        """A story of its own app, whose deliveries pass the interceptor; its tenant goes afterwards."""
+        name = f"demo-{secrets.token_hex(4)}"
+        url = f"{self.deliveries.url}/events"
+        async with open_story(self.environment, patience=patience, events_url=url, app_name=name) as story:
+            try:
+                yield story
+            finally:
+                await _clear(story, name)
+
+
+async def _clear(story: Story, app: str) -> None:
+    """Take the app away, so that the operator lets go of its tenants, and then those."""
+    kube, labels = story.cluster.kube, f"{APP_LABEL}={label_value(story.app_id)}"
+    with contextlib.suppress(NotFound):
+        await kube.delete(kinds.APPS, app, namespace=story.cluster.namespace)
+    for tenant in (await kube.list(kinds.NAMESPACES, labels=labels)).items:
+        with contextlib.suppress(NotFound, Conflict):  # somebody else deletes it already
+            await kube.delete(kinds.NAMESPACES, tenant["metadata"]["name"])
 
 
 @contextlib.asynccontextmanager

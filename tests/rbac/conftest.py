@@ -22,14 +22,10 @@ async def _open(
     sandbox: Intercepted, *, patience: float = PATIENCE, prompt: float = PATIENCE
 ) -> AsyncIterator[WideStory]:
     async with sandbox.story(patience=patience) as plain:
-        story = WideStory(**vars(plain), environment=sandbox.environment, prompt=prompt)
-        try:
-            yield story
-        finally:
-            await story.clear()
+        yield WideStory(**vars(plain), environment=sandbox.environment, prompt=prompt)
 
 
 @pytest.fixture(scope="session")
 def wide_story() -> Callable[..., AbstractAsyncContextManager[WideStory]]:
-    """``async with wide_story(sandbox, patience=…, prompt=…) as story``; its tenant goes afterwards."""
+    """``async with wide_story(sandbox, patience=…, prompt=…) as story``."""
     return _open

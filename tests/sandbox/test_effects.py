@@ -6,6 +6,7 @@ RBAC is narrowed in the live roles, proxies drop or refuse what passes, the demo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -216,9 +217,13 @@ CASES: list[tuple[Damage, str, str]] = [
 
 @pytest.mark.parametrize(("damage", "at", "fails"), CASES, ids=lambda value: str(value)[:60])
 async def test_the_story_fails_where_its_effect_was_taken_away(
-    sandbox: Any, damage: Damage, at: str, fails: str
+    sandbox: Any, whole_run: Any, damage: Damage, at: str, fails: str
 ) -> None:
-    async with sandbox.story(patience=PATIENCE) as plain:
+    by_rights = isinstance(damage, NoRight | Both)
+    async with contextlib.AsyncExitStack() as stack:
+        if by_rights:
+            stack.enter_context(whole_run.refusals_intended())
+        plain = await stack.enter_async_context(sandbox.story(patience=PATIENCE))
         story = DamagedStory(**vars(plain), sandbox=sandbox, damage=damage, at=at)
         try:
             results = await play(story, tell=lambda _: None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -14,7 +13,6 @@ import yaml
 from talkdesk_crds.app import TEMPLATE_KINDS
 from talkdesk_crds.names import RESYNC_ANNOTATION, installation_name
 from talkdesk_kube import resources as kinds
-from talkdesk_kube.errors import NotFound
 from talkdesk_sandbox.story.meddling import (
     Place,
     all_gone,
@@ -306,13 +304,6 @@ class WideStory(Story):
         """As ever; a reinstall is without the crowd."""
         self.crowd = []
         return await super().install()
-
-    async def clear(self) -> None:
-        """Take the app away, so that the operator lets go of the tenant, and then the tenant."""
-        with contextlib.suppress(NotFound):
-            await self._kube.delete(kinds.APPS, self.app, namespace=self._own)
-        with contextlib.suppress(NotFound, KeyError):
-            await self._kube.delete(kinds.NAMESPACES, self._tenant_name)
 
     @property
     def _kube(self) -> Kube:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import secrets
 import sys
@@ -74,6 +75,17 @@ class _ProgramGuard:
 def pytest_configure(config: pytest.Config) -> None:
     """Watch over the tests without a marker."""
     config.pluginmanager.register(_ProgramGuard())
+
+
+def pytest_collection() -> None:
+    """Thousands of tests and their modules stay until the end: the garbage collector need not look at them."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -34,7 +34,6 @@ app.add_typer(controlplane, name="controlplane")
 def webhook() -> None:
     """Receive Talkdesk's signed events (settings: TALKDESK_* variables)."""
     from talkdesk_webhook.main import run
-
     from talkdesk_webhook.settings import WebhookSettings
 
     asyncio.run(run(_settings(WebhookSettings)))
@@ -44,7 +43,6 @@ def webhook() -> None:
 def operator() -> None:
     """Reconcile installations into tenants (settings: TALKDESK_* variables)."""
     from talkdesk_operator.main import run
-
     from talkdesk_operator.settings import OperatorSettings
 
     asyncio.run(run(_settings(OperatorSettings)))

@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection() -> None:
-    """Thousands of tests and their modules stay until the end: the garbage collector need not look at them."""
+    """Thousands of tests and their modules stay to the end: the garbage collector need not look at them."""
     gc.disable()
 
 

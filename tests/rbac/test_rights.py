@@ -28,8 +28,8 @@ SEED = 20261122
 SAMPLE = 3
 #: Seconds an effect may take here: long enough for what works, short enough for what does not.
 PATIENCE = 10.0
-#: And for what a watch shows at once (a deleted slice is read anew after five seconds).
-PROMPT = 7.0
+#: And for what a watch shows at once.
+PROMPT = 4.0
 #: These matter when a process starts; the Lease's, when it is taken anew.
 AT_START = frozenset({"list", "watch"})
 

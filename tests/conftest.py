@@ -194,9 +194,7 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
     installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
     yield installed
     installed.uninstall()
-    control_plane.kubectl(
-        "delete", "namespace", installed.credentials_namespace, "--wait=false", "--ignore-not-found"
-    )
+    installed.forget()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

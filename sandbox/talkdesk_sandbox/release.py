@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from talkdesk_crds.names import TENANT_LABEL, release_id
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -71,6 +73,13 @@ class Release:
     def uninstall(self) -> None:
         """``helm uninstall``; CRDs and the credentials' namespace stay, as the chart says."""
         self.control_plane.helm("uninstall", self.name, "--namespace", self.namespace, "--wait")
+
+    def forget(self) -> None:
+        """Delete what outlives an uninstallation on purpose: tenants, credentials. It is not waited for."""
+        tenants = f"{TENANT_LABEL}={release_id(self.namespace, self.name)}"
+        delete = ("delete", "namespace", "--wait=false", "--ignore-not-found")
+        self.control_plane.kubectl(*delete, self.credentials_namespace)
+        self.control_plane.kubectl(*delete, "--selector", tenants)
 
     def user(self, component: str) -> str:
         """The user name of a component's service account, as RBAC and the audit log have it."""

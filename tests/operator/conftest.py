@@ -267,8 +267,8 @@ def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
     installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
     yield installed
     installed.uninstall()
-    for namespace in (name, installed.credentials_namespace):
-        control_plane.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+    installed.forget()
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

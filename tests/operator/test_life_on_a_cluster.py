@@ -119,6 +119,7 @@ async def test_an_uninstall_suspends_the_tenant_and_a_reinstall_gets_the_same_on
     assert len(await world.approvals(first)) == 2
 
 
+@pytest.mark.usefixtures("refusals_intended")
 async def test_an_uninstall_is_not_approved_before_access_is_stored_as_refused(
     world: World, eventually: Any
 ) -> None:

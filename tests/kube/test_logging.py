@@ -11,6 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from talkdesk_kube.pod import configure_logging
+from talkdesk_kube.pod.logging import QUIET
 from talkdesk_kube.pod.redaction import MASK, is_secret_name, redact, redact_text
 
 CANARY = "canary-Zx81-secret"
@@ -24,7 +25,8 @@ Configure = Callable[..., io.StringIO]
 def configured() -> Iterator[Configure]:
     """``configured(level=…, format=…)``: logging as in a pod, into the stream it returns."""
     root = logging.getLogger()
-    handlers, level, before = list(root.handlers), root.level, structlog.get_config()
+    handlers, before = list(root.handlers), structlog.get_config()
+    levels = {logger: logger.level for logger in (root, *map(logging.getLogger, QUIET))}
 
     def configure(**options: Any) -> io.StringIO:
         stream = io.StringIO()
@@ -35,7 +37,8 @@ def configured() -> Iterator[Configure]:
     structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level in levels.items():
+        logger.setLevel(level)
     logging.captureWarnings(capture=False)
 
 

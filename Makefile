@@ -36,6 +36,9 @@ unit-all: ## the fast tests on every supported Python that is at hand
 test: controlplane ## every test
 	@$(PYTEST) --durations=15
 
+kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)
+	@KILL=all $(PYTEST) tests/faults/test_kill.py
+
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox
 

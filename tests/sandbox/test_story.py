@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+#: Whoever runs the tests in the background may have SIGINT ignored, and that is inherited: a terminal has not.
+LIKE_A_TERMINAL = [
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])",
+]
 COMMAND = [sys.executable, "-m", "talkdesk_cli", "sandbox"]
 
 
@@ -99,7 +105,12 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with output.open("w") as sink:
         running = subprocess.Popen(
-            command, cwd=ROOT, stdout=sink, stderr=sink, env=environment, start_new_session=True
+            [*LIKE_A_TERMINAL, *command],
+            cwd=ROOT,
+            stdout=sink,
+            stderr=sink,
+            env=environment,
+            start_new_session=True,
         )
     try:
         _wait(

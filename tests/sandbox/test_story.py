@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-#: Whoever runs the tests in the background may have SIGINT ignored, and that is inherited: a terminal has not.
+#: A run in the background may have SIGINT ignored, and that is inherited; in a terminal it is not.
 LIKE_A_TERMINAL = [
     sys.executable,
     "-c",
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])",
+    """import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])""",
 ]
 COMMAND = [sys.executable, "-m", "talkdesk_cli", "sandbox"]
 

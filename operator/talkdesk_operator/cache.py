@@ -79,12 +79,6 @@ class View:
             return stored
         return stored if stored is not None and _version(stored) > _version(ours) else ours
 
-    def caught_up(self, obj: Obj) -> bool:
-        """True where the watch itself shows the object of this name, in our newest version or a later one."""
-        key = key_of(obj)
-        stored, ours = self.reflector.store.get(key), self._ours.get(key)
-        return stored is not None and (ours is None or _version(stored) >= _version(ours))
-
     def by(self, value: str) -> list[Obj]:
         """All objects that the index gives ``value``, by name."""
         found = (self.get(*key) for key in sorted(self._indexed.get(value, ())))

@@ -75,7 +75,7 @@ def first_list_of_update(entries: list[Entry]) -> set[Hashable]:
     for entry in entries:
         if (
             entry["seq"] > sent
-            and entry["url"].partition("?")[0].endswith("/users")
+            and (entry["url"] or "").partition("?")[0].endswith("/users")
             and entry["status"] == 200
         ):
             return {user["name"] for user in entry["detail"]["answer"]["_embedded"]["users"]}

@@ -7,6 +7,7 @@ else say so by another user agent.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.cluster, pytest.mark.sandbox]
 
+#: The run is judged by ``make rbac-all``; any other run tells what it found.
+JUDGED = os.environ.get("RIGHTS") == "all"
 #: Kopf names itself; everything else of ours goes through talkdesk_kube.
 AGENTS = (f'"userAgent":"{USER_AGENT}"', '"userAgent":"kopf/')
 #: A tenant that somebody deletes takes nothing new any more: neither RBAC nor a policy says so.
@@ -51,7 +54,7 @@ def shown(entry: dict[str, Any]) -> str:
 
 
 def test_the_product_runs_under_the_charts_service_accounts_alone(
-    requests_of_the_product: list[dict[str, Any]],
+    requests_of_the_product: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     others = Counter(
         entry["user"].get("username", "nobody")
@@ -59,7 +62,9 @@ def test_the_product_runs_under_the_charts_service_accounts_alone(
         # A token that has expired names nobody; the request is refused and repeated with a new one.
         if not _is_ours(entry) and (entry.get("responseStatus") or {}).get("code") != 401
     )
-    assert not others, f"requests by the product's user agent as {others}"
+    with capsys.disabled():
+        print(f"\n  requests by the product's user agents as somebody else: {dict(others)}")
+    assert not JUDGED or not others, f"requests by the product's user agent as {others}"
 
 
 def test_no_request_of_the_product_is_refused_but_on_purpose(
@@ -79,7 +84,9 @@ def test_no_request_of_the_product_is_refused_but_on_purpose(
             f"{len(others) - len(unintended)} refused on purpose, {len(unintended)} otherwise, "
             f"{len(ending)} to namespaces that were being deleted"
         )
-    assert not unintended, "\n".join(shown(entry) for entry in unintended[:20])
+        for entry in unintended[:10]:
+            print(f"    {shown(entry)}")
+    assert not JUDGED or not unintended, "\n".join(shown(entry) for entry in unintended[:20])
 
 
 def test_no_right_of_the_chart_is_unused(
@@ -90,12 +97,17 @@ def test_no_right_of_the_chart_is_unused(
         assert not exercised
         return
     rights = set(promised(whole_run.control_planes[0]))
-    assert exercised <= rights, f"used, and not the chart's: {sorted(map(str, exercised - rights))}"
+    beyond = sorted(map(str, exercised - rights))
     unused = sorted(map(str, rights - exercised))
     with capsys.disabled():
         judged = "" if whole_run.wide_story else " (not judged: the wide story is no part of this run)"
-        print(f"\n  {len(rights)} rights, {len(unused)} unused{judged}")
-    assert not whole_run.wide_story or not unused, f"the chart grants, and nothing uses: {unused}"
+        print(
+            f"\n  {len(rights)} rights, {len(unused)} unused{judged}: {unused}; beyond the chart's: {beyond}"
+        )
+    assert not JUDGED or not beyond, f"used, and not the chart's: {beyond}"
+    assert not JUDGED or not whole_run.wide_story or not unused, (
+        f"the chart grants, and nothing uses: {unused}"
+    )
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:

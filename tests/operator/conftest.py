@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PLAN = "Free trial"
 
 
-async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 30.0) -> Any:
+async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 90.0) -> Any:
     """The first truthy answer of ``look``; what is not there yet (404, a false assertion) counts as no."""
     deadline = time.monotonic() + within
     problem: Exception | None = None
@@ -175,7 +175,7 @@ class World:
             and entry["detail"].get("answer") == answer
         ]
 
-    async def approved(self, installed: Installed, number: int = 1, *, within: float = 30.0) -> None:
+    async def approved(self, installed: Installed, number: int = 1, *, within: float = 90.0) -> None:
         async def look() -> bool:
             return len(await self.approvals(installed)) >= number
 
@@ -186,7 +186,7 @@ class World:
         return await self.kube.get(resources.INSTALLATIONS, installed.name, namespace=self.release.namespace)
 
     async def condition(
-        self, installed: Installed, kind: str, status: str, reason: str | None = None, *, within: float = 30.0
+        self, installed: Installed, kind: str, status: str, reason: str | None = None, *, within: float = 90.0
     ) -> dict[str, Any]:
         """The condition, once it is so."""
         seen: Any = None

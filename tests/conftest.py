@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.util
 import secrets
 import sys
 from dataclasses import dataclass, field
@@ -34,10 +33,6 @@ _STARTS_A_PROGRAM = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", 
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("unit", settings.get_profile("full"), max_examples=20, derandomize=True)
 settings.load_profile("full")  # unless --hypothesis-profile names another
-
-# httpcore asks for this optional module several times a request; an absent one is searched for each time.
-if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's own way of saying: not installed
 
 
 def _warnings_only(_: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -7,7 +7,6 @@ else say so by another user agent.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.cluster, pytest.mark.sandbox]
 
-#: The run is judged by ``make rbac-all``; any other run tells what it found.
-JUDGED = os.environ.get("RIGHTS") == "all"
 #: Kopf names itself; everything else of ours goes through talkdesk_kube.
 AGENTS = (f'"userAgent":"{USER_AGENT}"', '"userAgent":"kopf/')
 #: A tenant that somebody deletes takes nothing new any more: neither RBAC nor a policy says so.
@@ -64,7 +61,7 @@ def test_the_product_runs_under_the_charts_service_accounts_alone(
     )
     with capsys.disabled():
         print(f"\n  requests by the product's user agents as somebody else: {dict(others)}")
-    assert not JUDGED or not others, f"requests by the product's user agent as {others}"
+    assert not others, f"requests by the product's user agent as {others}"
 
 
 def test_no_request_of_the_product_is_refused_but_on_purpose(
@@ -86,7 +83,7 @@ def test_no_request_of_the_product_is_refused_but_on_purpose(
         )
         for entry in unintended[:10]:
             print(f"    {shown(entry)}")
-    assert not JUDGED or not unintended, "\n".join(shown(entry) for entry in unintended[:20])
+    assert not unintended, "\n".join(shown(entry) for entry in unintended[:20])
 
 
 def test_no_right_of_the_chart_is_unused(
@@ -104,10 +101,8 @@ def test_no_right_of_the_chart_is_unused(
         print(
             f"\n  {len(rights)} rights, {len(unused)} unused{judged}: {unused}; beyond the chart's: {beyond}"
         )
-    assert not JUDGED or not beyond, f"used, and not the chart's: {beyond}"
-    assert not JUDGED or not whole_run.wide_story or not unused, (
-        f"the chart grants, and nothing uses: {unused}"
-    )
+    assert not beyond, f"used, and not the chart's: {beyond}"
+    assert not whole_run.wide_story or not unused, f"the chart grants, and nothing uses: {unused}"
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:

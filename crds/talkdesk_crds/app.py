@@ -5,45 +5,29 @@ It says where Talkdesk's hosts are, what a tenant is made of, and when a tenant 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from talkdesk_crds.blueprint import Blueprint
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
+    MAX_INTEGER,
     WHOLE,
     Conditions,
-    DnsLabel,
     HostName,
     HttpUrl,
     Model,
     ObjectMeta,
+    ObjectName,
     ObservedGeneration,
-    Quantity,
     TalkdeskId,
+    Time,
     cel,
     immutable,
     validations,
 )
-
-#: Kinds a template may hold, with the apiVersion each must carry.
-TEMPLATE_KINDS: dict[str, str] = {
-    "Deployment": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "Job": "batch/v1",
-    "CronJob": "batch/v1",
-    "Service": "v1",
-    "ConfigMap": "v1",
-    "Secret": "v1",
-    "PersistentVolumeClaim": "v1",
-    "ServiceAccount": "v1",
-    "HorizontalPodAutoscaler": "autoscaling/v2",
-    "PodDisruptionBudget": "policy/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-}
-
-_ALLOWED = ", ".join(f"'{version}/{kind}'" for kind, version in TEMPLATE_KINDS.items())
 
 RegionName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 
@@ -58,96 +42,6 @@ class Region(Model):
             description="Domain of the accounts' identity hosts, e.g. talkdeskid.eu for acme.talkdeskid.eu."
         ),
     ]
-
-
-class TemplateMeta(Model):
-    """metadata of a template object. A namespace is refused: the tenant decides it."""
-
-    name: DnsLabel
-    namespace: Annotated[str, Field(max_length=253)] | None = None
-    labels: Annotated[
-        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=512)]],
-        Field(max_length=32),
-        MAP,
-    ] = Field(default_factory=dict)
-    annotations: Annotated[
-        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=16384)]],
-        Field(max_length=32),
-        MAP,
-    ] = Field(default_factory=dict)
-
-
-class TemplateObject(Model):
-    """One Kubernetes object of the tenant's template; strings may hold ``${…}`` references."""
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "x-kubernetes-preserve-unknown-fields": True,
-            **validations(
-                cel(
-                    f"self.apiVersion + '/' + self.kind in [{_ALLOWED}]",
-                    f"a template may hold only {', '.join(TEMPLATE_KINDS)}, each in its own apiVersion",
-                    field=".kind",
-                ),
-                cel(
-                    "!has(self.metadata.namespace)",
-                    "must be left out: the tenant decides the namespace",
-                    field=".metadata.namespace",
-                ),
-            ),
-        },
-    )
-
-    api_version: Annotated[str, Field(max_length=64)]
-    kind: Annotated[str, Field(max_length=64)]
-    metadata: TemplateMeta
-
-    @model_validator(mode="after")
-    def _allowed(self) -> Self:
-        if TEMPLATE_KINDS.get(self.kind) != self.api_version:
-            raise ValueError(f"{self.api_version}/{self.kind} is not allowed in a template")
-        if self.metadata.namespace is not None:
-            raise ValueError("metadata.namespace must be left out: the tenant decides it")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, known: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A null that somebody wrote means something to the object's own kind: only our fields leave it out.
-        fields: dict[str, Any] = known(self)
-        return fields | (self.model_extra or {})
-
-
-class ServiceRef(Model):
-    """The tenant's Service that users reach."""
-
-    name: DnsLabel
-    port: Annotated[int, Field(ge=1, le=65535), WHOLE]
-
-
-class Resources(Model):
-    """CPU and memory, as Kubernetes quantities."""
-
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-
-
-class ContainerDefaults(Model):
-    """What a container gets that states nothing itself (a LimitRange of the tenant)."""
-
-    requests: Resources = Field(default_factory=lambda: Resources(cpu="50m", memory="64Mi"))
-    limits: Resources = Field(default_factory=lambda: Resources(cpu="1", memory="512Mi"))
-
-
-class Plan(Model):
-    """What a tenant may use."""
-
-    quota: Annotated[
-        dict[Annotated[str, Field(max_length=128)], Quantity],
-        Field(max_length=32, description="hard limits of the tenant's ResourceQuota, by resource name"),
-        MAP,
-    ] = Field(default_factory=lambda: {"requests.cpu": "2", "requests.memory": "4Gi", "pods": "20"})
-    container_defaults: ContainerDefaults = Field(default_factory=ContainerDefaults)
 
 
 class Probe(Model):
@@ -209,16 +103,65 @@ class NetworkDestination(Model):
     ] = Field(default_factory=list)
 
 
-class TalkdeskAppSpec(Model):
+class Rollout(Model):
+    """How a new revision reaches tenants that exist already."""
+
+    max_unavailable: Annotated[
+        int, Field(ge=1, le=1000, description="tenants that may be unready at once"), WHOLE
+    ] = 1
+    progress_seconds: Annotated[
+        int,
+        Field(ge=1, le=604800, description="without progress for so long a roll-out counts as stalled"),
+        WHOLE,
+    ] = 600
+
+
+class TrialPolicy(Model):
+    """What happens around the end of a trial."""
+
+    grace_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2592000,
+            description="how long access stays after a trial's end while Talkdesk cannot be asked about it",
+        ),
+        WHOLE,
+    ] = 86400
+
+
+class Retention(Model):
+    """How long a tenant without an installation is kept."""
+
+    seconds: Annotated[int, Field(ge=0, le=315360000), WHOLE] = 2592000
+    on_delete: Annotated[
+        Literal["Retain", "Delete"],
+        Field(
+            description="somebody deletes a TalkdeskInstallation: its tenant is kept as after an uninstall, "
+            "or deleted at once"
+        ),
+    ] = "Retain"
+
+
+class CredentialsPolicy(Model):
+    """What happens while Talkdesk refuses an installation's credentials."""
+
+    grace_seconds: Annotated[
+        int, Field(ge=0, le=2592000, description="how long access stays while they are refused"), WHOLE
+    ] = 604800
+
+
+class TalkdeskAppSpec(Blueprint):
     """What the platform engineer declares."""
 
     app_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("appId"))]
     regions: Annotated[dict[RegionName, Region], Field(min_length=1, max_length=32), MAP]
     base_domain: Annotated[HostName, Field(description="tenants live at <tenant>.<baseDomain>")]
-    service: ServiceRef
-    template: Annotated[list[TemplateObject], Field(max_length=64, json_schema_extra=ATOMIC_LIST)]
-    default_plan: Plan = Field(default_factory=Plan)
+    rollout: Rollout = Field(default_factory=Rollout)
     approval: Approval = Field(default_factory=Approval)
+    trial: TrialPolicy = Field(default_factory=TrialPolicy)
+    retention: Retention = Field(default_factory=Retention)
+    credentials: CredentialsPolicy = Field(default_factory=CredentialsPolicy)
     links: AppLinks = Field(default_factory=AppLinks)
     contact: (
         Annotated[str, Field(max_length=254, description="e-mail address that customers may write to")] | None
@@ -228,11 +171,26 @@ class TalkdeskAppSpec(Model):
     )
 
 
+class RolloutProgress(Model):
+    """How far a revision has come; ``updated`` of ``tenants`` have it and are ready."""
+
+    revision: ObjectName
+    tenants: Annotated[int, Field(ge=0, le=MAX_INTEGER), WHOLE]
+    updated: Annotated[int, Field(ge=0, le=MAX_INTEGER), WHOLE]
+    unavailable: Annotated[int, Field(ge=0, le=MAX_INTEGER), WHOLE]
+    #: When the number of updated tenants last changed.
+    progressed_at: Time | None = None
+
+
 class TalkdeskAppStatus(Model):
     """Written by the operator alone."""
 
     observed_generation: ObservedGeneration = -1
     conditions: Conditions = Field(default_factory=list)
+    revision: Annotated[
+        ObjectName | None, Field(description="the revision that rolled out last; new tenants get it")
+    ] = None
+    rollout: RolloutProgress | None = None
 
 
 class TalkdeskApp(Model):
@@ -243,8 +201,3 @@ class TalkdeskApp(Model):
     metadata: ObjectMeta
     spec: TalkdeskAppSpec
     status: TalkdeskAppStatus = Field(default_factory=TalkdeskAppStatus)
-
-
-def template_json(app: TalkdeskApp) -> list[dict[str, Any]]:
-    """The template's objects as plain JSON, in their order."""
-    return [item.to_json() for item in app.spec.template]

@@ -11,6 +11,7 @@ from typing import Final
 # Condition types of a TalkdeskInstallation.
 APP_KNOWN: Final = "AppKnown"
 CREDENTIALS_VALID: Final = "CredentialsValid"
+PLAN_KNOWN: Final = "PlanKnown"
 TENANT_READY: Final = "TenantReady"
 USERS_SYNCED: Final = "UsersSynced"
 CONFIRMED: Final = "Confirmed"
@@ -19,6 +20,7 @@ READY: Final = "Ready"
 INSTALLATION_CONDITIONS: Final = (
     APP_KNOWN,
     CREDENTIALS_VALID,
+    PLAN_KNOWN,
     TENANT_READY,
     USERS_SYNCED,
     CONFIRMED,
@@ -27,6 +29,9 @@ INSTALLATION_CONDITIONS: Final = (
 
 # Condition types of a TalkdeskApp.
 ACCEPTED: Final = "Accepted"
+ROLLED_OUT: Final = "RolledOut"
+
+APP_CONDITIONS: Final = (ACCEPTED, ROLLED_OUT)
 
 
 class Reason(StrEnum):

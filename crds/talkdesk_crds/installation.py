@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from talkdesk_crds.app import RegionName
+from talkdesk_crds.blueprint import SignIn
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
@@ -81,6 +82,13 @@ class Trial(Stamp):
     ended_by: Text | None = None
 
 
+class Subscription(Stamp):
+    """The plan that the newest event with one said is being subscribed to."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    licenses: Annotated[int, Field(ge=0, le=MAX_INTEGER), WHOLE] | None = None
+
+
 class AppVersion(Stamp):
     """The newest app version an event carried."""
 
@@ -114,6 +122,7 @@ class FromTalkdesk(Model):
     uninstalled: Uninstalled | None = None
     credentials: CredentialsRef | None = None
     trial: Trial | None = None
+    subscription: Subscription | None = None
     app_version: AppVersion | None = None
     account_name: AccountName | None = None
     links: Annotated[
@@ -131,6 +140,16 @@ class FromTalkdesk(Model):
         if self.uninstalled is None:
             return False
         return self.installed is None or self.uninstalled.order() > self.installed.order()
+
+
+class Decision(Model):
+    """A person's answer to what Talkdesk waits for, for this one moment of it alone."""
+
+    answer: Literal["approve", "reject"]
+    updated_at: Annotated[
+        str, Field(max_length=64, description="status.talkdesk.updatedAt of what is being answered")
+    ]
+    reason: Text | None = None
 
 
 class TalkdeskInstallationSpec(Model):
@@ -152,6 +171,11 @@ class TalkdeskInstallationSpec(Model):
     suspend: Annotated[
         Flag, Field(description="a person's switch: refuse access and scale the tenant to zero")
     ] = False
+    approval: Annotated[
+        Literal["Automatic", "Manual"],
+        Field(description="Manual: installations and updates wait for a person's decision"),
+    ] = "Automatic"
+    decision: Decision | None = None
 
 
 class Access(Model):
@@ -189,6 +213,19 @@ class Answer(Model):
     at: Time
 
 
+class Deadlines(Model):
+    """Times at which something happens by itself; absent where nothing is due."""
+
+    answer: Annotated[Time | None, Field(description="Talkdesk gives up waiting for our answer")] = None
+    patience: Annotated[Time | None, Field(description="we reject what is not usable by then")] = None
+    trial: Annotated[Time | None, Field(description="the trial ends")] = None
+    rotation: Annotated[Time | None, Field(description="the old credentials end")] = None
+    credentials: Annotated[
+        Time | None, Field(description="access ends, should Talkdesk go on refusing the credentials")
+    ] = None
+    retention: Annotated[Time | None, Field(description="the tenant is deleted")] = None
+
+
 class TalkdeskInstallationStatus(Model):
     """Written by the operator alone; all of it can be rebuilt."""
 
@@ -199,7 +236,13 @@ class TalkdeskInstallationStatus(Model):
     tenant: Annotated[DnsLabel | None, Field(description="the tenant's namespace")] = None
     host: Annotated[str, Field(max_length=253)] | None = None
     plan: Annotated[str, Field(max_length=256)] | None = None
+    app_version: Annotated[str, Field(max_length=128)] | None = None
+    revision: Annotated[
+        ObjectName | None, Field(description="the revision that the tenant was last made from, completely")
+    ] = None
+    sign_in: SignIn | None = None
     credentials: Annotated[ObjectName | None, Field(description="the Secret in use")] = None
+    deadlines: Deadlines = Field(default_factory=Deadlines)
     talkdesk: TalkdeskState | None = None
     answers: Annotated[list[Answer], Field(max_length=10, json_schema_extra=ATOMIC_LIST)] = Field(
         default_factory=list

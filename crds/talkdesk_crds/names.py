@@ -26,6 +26,12 @@ MANAGED_LABEL = f"{GROUP}/managed"
 ANSWERS_ANNOTATION = f"{GROUP}/answers"
 #: A token whose change asks the operator to read everything again.
 RESYNC_ANNOTATION = f"{GROUP}/resync"
+#: While it stands on an installation (any value but "" and "false"), nothing is written to its tenant.
+PAUSED_ANNOTATION = f"{GROUP}/paused"
+#: On a tenant's namespace: the revision that a roll-out wants it to have.
+REVISION_ANNOTATION = f"{GROUP}/revision"
+#: On a tenant's namespace: since when nobody claims it, as a Kubernetes time; the start of its retention.
+UNCLAIMED_ANNOTATION = f"{GROUP}/unclaimed-since"
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?\Z")

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Access
 from talkdesk_operator.confirm import ENDED_STATES
-from talkdesk_operator.incumbent import Role
 
-_BY_ROLE = {
-    Role.SUPERSEDED: Reason.SUPERSEDED,
-    Role.UNINSTALLED: Reason.UNINSTALLED,
-    Role.AWAITED: Reason.INSTALLING,
-}
+if TYPE_CHECKING:
+    from talkdesk_operator.standing import Suspension
+
 #: States that take access away even from who had it; the others end an update and leave what was before.
 _TAKEN = frozenset({"suspended", "revoked"})
+#: Access that was refused for one of these was granted before: lifting the cause restores it.
+_LIFTED = frozenset({Reason.SUSPENDED.value})
 
 ALLOWED = Access(state="Allowed", reason=Reason.INSTALLATION_READY)
 
 
 def access(
-    *, role: Role, suspended: bool, state: str | None, approved: bool, previous: Access | None
+    *, suspension: Suspension | None, state: str | None, approved: bool, previous: Access | None
 ) -> Access:
     """Allowed from the approval on, unless something takes it away again.
 
+    :param suspension: what the rules of :mod:`talkdesk_operator.standing` say.
     :param state: Talkdesk's state as last read, None where it never was.
     :param approved: our approval of exactly this state was accepted.
     :param previous: what status says so far; an update in progress changes nothing about it.
     """
-    if role in _BY_ROLE:
-        return _refused(_BY_ROLE[role])
-    if suspended:
-        return _refused(Reason.SUSPENDED)
+    if suspension is not None:
+        return _refused(suspension.reason)
     was_allowed = previous is not None and previous.state == "Allowed"
     if state == "completed" or approved or (was_allowed and state not in _TAKEN):
         return ALLOWED
-    if state == "updating" and (previous is None or previous.reason == Reason.SUSPENDED):
+    if state == "updating" and (previous is None or previous.reason in _LIFTED):
         # Who is updated was approved before; the status that said so was lost, or a switch was lifted.
         return ALLOWED
     if state in ENDED_STATES:

@@ -113,5 +113,6 @@ def tenants(parts: Parts) -> TenantReconciler:
             slices=slices,
             answerer=Answerer(desk),
             publisher=Publisher(kube, observer, parts.recorder, now),
+            clock=now,
         )
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.credentials import Unusable
     from talkdesk_operator.memory import InstallationMemory
     from talkdesk_operator.reading import Reading
+    from talkdesk_operator.standing import Suspension
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Notes:
     memory: InstallationMemory
     given: tuple[Given, ...]
     role: Role = Role.AWAITED
+    #: Why it is not served at present, None where nothing is against it.
+    suspension: Suspension | None = None
     ref: InstallationRef | Unusable | None = None
     #: Read in this very pass; ``memory.reading`` is the newest of any pass.
     fresh: Reading | None = None

@@ -12,7 +12,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_operator.confirm import Readiness, is_pending
 from talkdesk_operator.gate import WORKLOADS, Verdict, judge
 from talkdesk_operator.render import RenderError
-from talkdesk_operator.tenant import desired
+from talkdesk_operator.tenant import desired, making
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,12 +66,15 @@ class Provisioner:
         if wanted.facts is None:
             message = "account and plan have not been read from Talkdesk yet"
             return Verdict(Readiness.NOT_YET, suspended or Reason.AWAITING_ACCOUNT, message), None
+        made = making(
+            wanted.tenant, wanted.app, wanted.app.spec, wanted.facts, suspended=suspended is not None
+        )
         try:
-            objects = desired(wanted.tenant, wanted.app, wanted.facts, suspended=suspended is not None)
+            objects = desired(made)
         except RenderError as error:
             return Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)), None
         applied = await self._applier.apply(
-            wanted.tenant, objects, wanted.facts, again=again, prune=bool(wanted.app.spec.template)
+            wanted.tenant, objects, wanted.facts, again=again, prune=bool(made.blueprint.template)
         )
         if applied.written or applied.pruned:
             _log.info(

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from talkdesk_operator.observe import Observer
     from talkdesk_operator.tenant import Facts, Tenant
 
-_NOT_SERVING = {
-    Role.SUPERSEDED: false(Reason.SUPERSEDED, "a newer installation holds this account's tenant"),
-    Role.UNINSTALLED: false(Reason.UNINSTALLED, "uninstalled; the tenant is kept, scaled to zero"),
-}
 #: Not worth an Event: they say that nothing is known, or only sum the others up.
 _SILENT = frozenset({Reason.NOT_CHECKED, Reason.WAITING_FOR_ACCESS, Reason.WAITING_FOR_USERS})
 
@@ -64,8 +60,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
         observed_generation=generation,
         conditions=[*steps, *summed],
         access=access(
-            role=notes.role,
-            suspended=installation.spec.suspend,
+            suspension=notes.suspension,
             state=notes.state,
             approved=_approved(notes),
             previous=old.access,
@@ -98,11 +93,9 @@ def _at_home(notes: Notes, home: Home | None) -> dict[str, str | None]:
 
 
 def _overruled(notes: Notes) -> Verdict | None:
-    if notes.role in _NOT_SERVING:
-        return _NOT_SERVING[notes.role]
-    if notes.installation.spec.suspend:
-        return false(Reason.SUSPENDED, "spec.suspend is set")
-    return None
+    if notes.suspension is None or notes.role is Role.AWAITED:
+        return None
+    return false(notes.suspension.reason, notes.suspension.message)
 
 
 def _approved(notes: Notes) -> bool:

@@ -49,7 +49,7 @@ class Reading:
 
     def facts(self, key: TenantKey, installation: TalkdeskInstallation) -> Facts:
         """What the tenant is made from."""
-        name = installation.spec.talkdesk.account_name
+        name, version = installation.spec.talkdesk.account_name, installation.spec.talkdesk.app_version
         account = self.account or AccountFacts()
         if account.name is None and name is not None:
             account = account.model_copy(update={"name": name.name})
@@ -60,6 +60,7 @@ class Reading:
             installation_id=installation.spec.installation_id,
             account=account,
             plan=self.plan,
+            app_version=version.id if version is not None else None,
             trial=self.trial,
         )
 

@@ -21,9 +21,11 @@ from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.region import Unplaced, place
+from talkdesk_operator.standing import Case, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_operator.answer import Answerer
@@ -54,6 +56,7 @@ class Steps:
     slices: SliceStore
     answerer: Answerer
     publisher: Publisher
+    clock: Callable[[], datetime]
 
 
 class TenantReconciler:
@@ -71,6 +74,8 @@ class TenantReconciler:
         # Known from the start: whatever step fails, the status that is written must not take access away.
         for name, role in _holding(everyone).roles.items():
             next(one for one in everyone if one.name == name).role = role
+        for notes in everyone:
+            self._stand(notes, app)
         try:
             for notes in everyone:
                 await steps.observer.revoke(notes, agenda)
@@ -127,12 +132,15 @@ class TenantReconciler:
         held = _holding(everyone)
         for notes in everyone:
             notes.role = held.roles[notes.name]
+            look_at = self._stand(notes, app)
+            if look_at is not None:
+                agenda.look_in((look_at - steps.clock()).total_seconds())
         holder = next((one for one in everyone if one.installation is held.holder), None)
         wanted = Wanted(
             app=app,
             tenant=tenant,
             facts=_facts(key, holder, stored_facts),
-            suspended=_suspension(holder),
+            suspended=_suspended(holder),
         )
         if holder is not None:
             host = tenant.host(app.spec.base_domain)
@@ -140,6 +148,20 @@ class TenantReconciler:
         verdict = await self._work(wanted, holder, agenda)
         for notes in everyone:
             await self._conclude(notes, notes is holder, wanted, verdict, agenda)
+
+    def _stand(self, notes: Notes, app: TalkdeskApp | None) -> datetime | None:
+        """Judge whether the installation is served; when to judge again."""
+        case = Case(
+            installation=notes.installation,
+            role=notes.role,
+            app=app,
+            reading=notes.reading,
+            state=notes.state,
+            now=self._steps.clock(),
+        )
+        judgement = judge(case)
+        notes.suspension = judgement.suspension
+        return judgement.look_at
 
     async def _read(
         self, app: TalkdeskApp, everyone: list[Notes], stored: Facts | None, agenda: Agenda
@@ -218,10 +240,11 @@ def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts 
     return holder.reading.facts(key, holder.installation) if holder.reading is not None else None
 
 
-def _suspension(holder: Notes | None) -> Reason | None:
-    if holder is None or holder.role is not Role.INCUMBENT:
+def _suspended(holder: Notes | None) -> Reason | None:
+    """Why the tenant stands still; one that nobody holds does."""
+    if holder is None:
         return Reason.UNINSTALLED
-    return Reason.SUSPENDED if holder.installation.spec.suspend else None
+    return holder.suspension.reason if holder.suspension is not None else None
 
 
 def _tenant_ready(notes: Notes, holds: bool, verdict: Verdict) -> Finding:

@@ -33,6 +33,13 @@ GROUPS = {
 CALLERS = ("webhook", "operator", "person", "restorer")
 
 
+SWITCHES = [
+    ("suspend", True),
+    ("approval", "Manual"),
+    ("decision", {"answer": "approve", "updatedAt": "2026-01-05T10:00:00Z"}),
+]
+
+
 def sample(kind: str, name: str) -> dict[str, Any]:
     obj: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text(encoding="utf-8"))
     obj["metadata"] = {"name": name}
@@ -42,7 +49,9 @@ def sample(kind: str, name: str) -> dict[str, Any]:
 def reported(name: str) -> dict[str, Any]:
     """An installation as the webhook makes it."""
     obj = sample("talkdeskinstallation", name)
-    del obj["status"], obj["spec"]["region"], obj["spec"]["suspend"]
+    del obj["status"]
+    for field in ("region", "suspend", "approval", "decision"):
+        del obj["spec"][field]
     return obj
 
 
@@ -174,8 +183,9 @@ def test_only_the_operator_resolves_the_region(release: Any, installation: str) 
     )
 
 
-def test_only_people_throw_the_switches(release: Any, installation: str) -> None:
-    patch = {"spec": {"suspend": True}}
+@pytest.mark.parametrize(("field", "value"), SWITCHES)
+def test_only_people_throw_the_switches(release: Any, installation: str, field: str, value: object) -> None:
+    patch = {"spec": {field: value}}
     judged(
         release,
         lambda caller: caller.patch(installation, patch, dryRun="All"),
@@ -197,7 +207,7 @@ def test_only_the_operator_notes_the_answers_it_gave(release: Any, installation:
 
 @pytest.mark.parametrize(
     ("field", "value", "policy"),
-    [("region", "eu", "region"), ("suspend", True, "switches")],
+    [("region", "eu", "region"), *((field, value, "switches") for field, value in SWITCHES)],
 )
 def test_the_webhook_cannot_create_an_installation_with_fields_of_others(
     release: Any,

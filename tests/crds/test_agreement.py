@@ -12,13 +12,21 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from talkdesk_crds.app import TEMPLATE_KINDS
 from talkdesk_crds.meta import VALIDATIONS, Model
 from talkdesk_crds.names import API_VERSION
 from talkdesk_crds.schema.crd import schema
 from talkdesk_crds.schema.kinds import KINDS, Kind
+from talkdesk_crds.template import TEMPLATE_KINDS
 
 EXAMPLES = 600
+#: Lists whose entries have a key, at most one of each.
+UNIQUE = (
+    ("conditions", lambda entry: entry["type"]),
+    ("variants", lambda entry: entry["appVersion"]),
+    ("generatedSecrets", lambda entry: entry["name"]),
+    ("copies", lambda entry: (entry["kind"], entry["name"])),
+    ("imagePullSecrets", lambda entry: entry),
+)
 #: Each kind's spec, and its status where it has one: the server validates them in different requests.
 TARGETS = [(kind, part) for kind in KINDS for part in ("spec", "status") if part == "spec" or kind.has_status]
 JUNK = st.sampled_from(
@@ -85,17 +93,23 @@ def valid_object(node: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def mended(part: dict[str, Any], draw: Any) -> None:
     """Make a generated part keep to the rules that span several fields, in place."""
-    for template in part.get("template", []):
+    variants = [one for one in part.get("variants", []) if "template" in one]
+    for template in (*part.get("template", []), *(inner for one in variants for inner in one["template"])):
         template["kind"], template["apiVersion"] = draw(st.sampled_from(sorted(TEMPLATE_KINDS.items())))
         template["metadata"].pop("namespace", None)
         template.update(draw(st.dictionaries(st.sampled_from(["spec", "data", "type"]), JSON, max_size=2)))
-    if part.get("approval", {}).get("gate") == "NamespaceReady":
-        part["approval"].pop("probe", None)
+    if "sampleData" in part:
+        part["sampleData"].update(kind="Job", apiVersion="batch/v1")
+        part["sampleData"]["metadata"].pop("namespace", None)
+    for name, key in UNIQUE:
+        if name in part:
+            part[name] = list({key(entry): entry for entry in part[name]}.values())
+    approval = part.get("approval")
+    if isinstance(approval, dict) and approval.get("gate") == "NamespaceReady":
+        approval.pop("probe", None)
     if "bucket" in part:
         part["buckets"] = draw(st.sampled_from([1, 2, 64, 65536]))
         part["bucket"] %= part["buckets"]
-    if "conditions" in part:
-        part["conditions"] = list({entry["type"]: entry for entry in part["conditions"]}.values())
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:

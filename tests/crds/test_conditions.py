@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from talkdesk_crds.conditions import ACCEPTED, INSTALLATION_CONDITIONS, Reason
+from talkdesk_crds.conditions import APP_CONDITIONS, INSTALLATION_CONDITIONS, Reason
 
 TEXT = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text(encoding="utf-8")
 
@@ -21,9 +21,9 @@ def test_every_reason_has_a_row_that_says_what_to_do_and_no_row_speaks_of_a_reas
 
 
 def test_every_condition_type_has_a_row_and_no_row_speaks_of_a_type_that_is_gone() -> None:
-    assert rows(3) == {*INSTALLATION_CONDITIONS, ACCEPTED}
+    assert rows(3) == {*INSTALLATION_CONDITIONS, *APP_CONDITIONS}
 
 
 def test_types_and_reasons_are_what_the_schema_takes() -> None:
-    names = {*Reason, *INSTALLATION_CONDITIONS, ACCEPTED}
+    names = {*Reason, *INSTALLATION_CONDITIONS, *APP_CONDITIONS}
     assert [name for name in names if not re.fullmatch(r"[A-Z][A-Za-z]*", name)] == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.blueprint import Plan
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import API_VERSION
 from talkdesk_crds.revocation import USERS_PER_PART, TalkdeskRevocation
@@ -51,7 +52,7 @@ def test_the_server_fills_in_defaults(api: Any) -> None:
         "requests": {"cpu": "50m", "memory": "64Mi"},
         "limits": {"cpu": "1", "memory": "512Mi"},
     }
-    assert TalkdeskApp.model_validate(app.body).spec.default_plan.to_json() == spec["defaultPlan"]
+    assert TalkdeskApp.model_validate(app.body).spec.default_plan == Plan()
 
 
 def test_an_object_nobody_has_looked_at_is_in_progress_for_kstatus(api: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from talkdesk_crds.installation import Access, TalkdeskInstallation
 from talkdesk_operator.access import ALLOWED, access
 from talkdesk_operator.incumbent import Role, holding
 from talkdesk_operator.region import Placed, Unplaced, place
+from talkdesk_operator.standing import Case, judge
 
 APP = TalkdeskApp.model_validate(
     {
@@ -138,6 +140,10 @@ REFUSED = Access(state="Refused", reason="Installing")
 def test_who_may_enter(
     *, role: Role, suspended: bool, state: str | None, approved: bool, previous: Access | None, expected: str
 ) -> None:
-    found = access(role=role, suspended=suspended, state=state, approved=approved, previous=previous)
+    one = installation("a", 1)
+    one = one.model_copy(update={"spec": one.spec.model_copy(update={"suspend": suspended})})
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    case = Case(installation=one, role=role, app=APP, reading=None, state=state, now=now)
+    found = access(suspension=judge(case).suspension, state=state, approved=approved, previous=previous)
     assert found.reason == expected
     assert found.state == ("Allowed" if expected == "InstallationReady" else "Refused")

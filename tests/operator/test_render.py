@@ -13,7 +13,7 @@ from talkdesk_crds import names
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.keys import TenantKey
 from talkdesk_operator.render import RenderError, render
-from talkdesk_operator.tenant import AccountFacts, Desired, Facts, Release, Tenant, desired
+from talkdesk_operator.tenant import AccountFacts, Desired, Facts, Release, Tenant, desired, making
 from talkdesk_operator.tenant.template import problems_of
 
 VALUES = {"account.name": "acme", "plan.seats": 3, "trial.on": True, "links.terms": None}
@@ -108,7 +108,7 @@ def deployment(**spec: Any) -> dict[str, Any]:
 
 
 def tenant_of(declared: TalkdeskApp, *, suspended: bool = False) -> Desired:
-    return desired(RELEASE.tenant(KEY), declared, FACTS, suspended=suspended)
+    return desired(making(RELEASE.tenant(KEY), declared, declared.spec, FACTS, suspended=suspended))
 
 
 def find(made: Desired, kind: str, name: str) -> dict[str, Any]:

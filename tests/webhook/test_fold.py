@@ -117,7 +117,14 @@ def _oracle(events: list[Event]) -> dict[str, Any] | None:
         talkdesk["links"] |= {name: stamp | {"href": href} for name, href in event.links.items()}
         talkdesk["recent"] = [stamp | {"type": event.type}, *talkdesk["recent"]][:20]
     talkdesk["links"] = {n: talkdesk["links"][n] for n in sorted(talkdesk["links"], key=link_order)[:32]}
-    spec = {"appId": "a1", "accountId": "d4", "installationId": "c3", "suspend": False, "talkdesk": talkdesk}
+    spec = {
+        "appId": "a1",
+        "accountId": "d4",
+        "installationId": "c3",
+        "suspend": False,
+        "approval": "Automatic",
+        "talkdesk": talkdesk,
+    }
     found = _without_none(spec)
     assert isinstance(found, dict)
     return found

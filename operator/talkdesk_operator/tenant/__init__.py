@@ -5,5 +5,6 @@ from __future__ import annotations
 from talkdesk_operator.tenant.desired import Desired, desired
 from talkdesk_operator.tenant.facts import AccountFacts, Facts
 from talkdesk_operator.tenant.identity import Release, Tenant
+from talkdesk_operator.tenant.making import Making, making
 
-__all__ = ["AccountFacts", "Desired", "Facts", "Release", "Tenant", "desired"]
+__all__ = ["AccountFacts", "Desired", "Facts", "Making", "Release", "Tenant", "desired", "making"]

@@ -6,18 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_operator.tenant.facts import Facts
-    from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Making, Object
 
 NAME = "talkdesk-account"
 
 
-def account_record(tenant: Tenant, app: TalkdeskApp, facts: Facts) -> dict[str, Any]:
+def account_record(made: Making) -> list[Object]:
     """The ConfigMap: ``account.json`` with everything, and one plain key for each scalar of it.
 
     A plain key is the path with dots (``account.name``); it can be used by ``configMapKeyRef``.
     """
+    tenant, app, facts = made.tenant, made.app, made.facts
     record: dict[str, Any] = {
         "account": {"id": facts.account_id, **facts.account.to_json()},
         "installation": {"id": facts.installation_id},
@@ -36,9 +35,11 @@ def account_record(tenant: Tenant, app: TalkdeskApp, facts: Facts) -> dict[str, 
         for name, value in fields.items()
         if value is not None
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
-        "data": {"account.json": json.dumps(record, sort_keys=True, indent=2), **plain},
-    }
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
+            "data": {"account.json": json.dumps(record, sort_keys=True, indent=2), **plain},
+        }
+    ]

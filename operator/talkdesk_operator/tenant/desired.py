@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from talkdesk_operator.tenant.account_record import account_record
 from talkdesk_operator.tenant.limits import limit_range
@@ -15,11 +15,17 @@ from talkdesk_operator.tenant.service_account import service_account
 from talkdesk_operator.tenant.template import template_objects
 
 if TYPE_CHECKING:
-    from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_operator.tenant.facts import Facts
-    from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Child, Making, Object
 
-Object = dict[str, Any]
+#: Every kind of child: one module each, one line here.
+CHILDREN: tuple[Child, ...] = (
+    service_account,
+    resource_quota,
+    limit_range,
+    network_policy,
+    account_record,
+    template_objects,
+)
 
 
 @dataclass(frozen=True)
@@ -35,18 +41,10 @@ class Desired:
         return (self.namespace, self.binding, *self.children)
 
 
-def desired(tenant: Tenant, app: TalkdeskApp, facts: Facts, *, suspended: bool) -> Desired:
+def desired(made: Making) -> Desired:
     """The tenant's objects. RenderError where the template cannot be rendered."""
-    plan = app.spec.default_plan
     return Desired(
-        namespace=namespace(tenant),
-        binding=role_binding(tenant),
-        children=(
-            service_account(tenant),
-            resource_quota(tenant, plan),
-            limit_range(tenant, plan),
-            network_policy(tenant, app),
-            account_record(tenant, app, facts),
-            *template_objects(tenant, app, facts, suspended=suspended),
-        ),
+        namespace=namespace(made),
+        binding=role_binding(made.tenant),
+        children=tuple(item for child in CHILDREN for item in child(made)),
     )

@@ -35,4 +35,5 @@ class Facts(Model):
     installation_id: str
     account: AccountFacts = AccountFacts()
     plan: str | None = None
+    app_version: str | None = None
     trial: TrialFacts | None = None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from talkdesk_crds import names
 
 if TYPE_CHECKING:
-    from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Making, Object
 
 #: Pinned, so that an upgrade of the cluster does not change what a tenant's pods may do.
 POD_SECURITY_VERSION = "v1.34"
 
 
-def namespace(tenant: Tenant) -> dict[str, Any]:
+def namespace(made: Making) -> Object:
     """The Namespace; annotations carry the ids in full, for people, since labels may be digests."""
+    tenant = made.tenant
     security = {
         f"pod-security.kubernetes.io/{mode}{suffix}": value
         for mode in ("enforce", "audit", "warn")

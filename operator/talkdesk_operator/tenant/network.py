@@ -9,27 +9,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from talkdesk_crds.app import TalkdeskApp
     from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Making, Object
 
 NAME = "tenant"
 #: The release's pods that reach a tenant: users' requests come by these, the readiness probe by the operator.
 VISITORS = ("envoy", "gateway", "operator")
 
 
-def network_policy(tenant: Tenant, app: TalkdeskApp) -> dict[str, Any]:
+def network_policy(made: Making) -> list[Object]:
     """Default-deny for every pod; in from the release's visitors, out to DNS and the app's ``egress``."""
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
-        "spec": {
-            "podSelector": {},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": [_visitors(tenant)]}],
-            "egress": [_dns(), *(_destination(one.cidr, one.ports) for one in app.spec.egress)],
-        },
-    }
+    tenant = made.tenant
+    return [
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
+            "spec": {
+                "podSelector": {},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": [_visitors(tenant)]}],
+                "egress": [_dns(), *(_destination(one.cidr, one.ports) for one in made.app.spec.egress)],
+            },
+        }
+    ]
 
 
 def _visitors(tenant: Tenant) -> dict[str, Any]:

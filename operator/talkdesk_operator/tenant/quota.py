@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from talkdesk_crds.app import Plan
-    from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Making, Object
 
 NAME = "tenant"
 
 
-def resource_quota(tenant: Tenant, plan: Plan) -> dict[str, Any]:
-    """The ResourceQuota of ``plan``."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
-        "spec": {"hard": dict(plan.quota)},
-    }
+def resource_quota(made: Making) -> list[Object]:
+    """The ResourceQuota of the plan."""
+    tenant = made.tenant
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
+            "spec": {"hard": dict(made.plan.quota)},
+        }
+    ]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Making, Object
 
 NAME = "tenant"
 
 
-def service_account(tenant: Tenant) -> dict[str, Any]:
+def service_account(made: Making) -> list[Object]:
     """The ServiceAccount ``tenant``, used by every pod of the template that names none."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
-        "automountServiceAccountToken": False,
-    }
+    tenant = made.tenant
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
+            "automountServiceAccountToken": False,
+        }
+    ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from talkdesk_crds.app import template_json
+from talkdesk_crds.template import template_json
 from talkdesk_operator.render import REFERENCES, Problem, RenderError, Scalar, render
 from talkdesk_operator.tenant import account_record, limits, network, quota, rolebinding, service_account
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_operator.tenant.facts import Facts
     from talkdesk_operator.tenant.identity import Tenant
+    from talkdesk_operator.tenant.making import Making, Object
 
 #: Names that the operator uses itself; a template may not have them.
 RESERVED = {
@@ -35,8 +35,9 @@ DEFAULT_PLAN = "default"
 _SCALABLE = {"Deployment", "StatefulSet"}
 
 
-def values_of(tenant: Tenant, app: TalkdeskApp, facts: Facts) -> dict[str, Scalar | None]:
+def values_of(made: Making) -> dict[str, Scalar | None]:
     """A value, or None, for each of :data:`~talkdesk_operator.render.REFERENCES`."""
+    tenant, app, facts = made.tenant, made.app, made.facts
     links = app.spec.links
     return {
         "account.id": facts.account_id,
@@ -56,17 +57,15 @@ def values_of(tenant: Tenant, app: TalkdeskApp, facts: Facts) -> dict[str, Scala
     }
 
 
-def template_objects(
-    tenant: Tenant, app: TalkdeskApp, facts: Facts, *, suspended: bool
-) -> list[dict[str, Any]]:
+def template_objects(made: Making) -> list[Object]:
     """The template's objects as they should be in the tenant. RenderError with every problem's path.
 
     A suspended tenant's Deployments and StatefulSets have no replicas, its CronJobs are suspended.
     """
-    rendered = render(template_json(app), values_of(tenant, app, facts), path="spec.template")
+    rendered = render(template_json(made.blueprint.template), values_of(made), path="spec.template")
     if problems := _misplaced(rendered):
         raise RenderError(tuple(problems))
-    return [_fit(item, tenant, suspended=suspended) for item in rendered]
+    return [_fit(item, made.tenant, suspended=made.suspended) for item in rendered]
 
 
 def problems_of(app: TalkdeskApp) -> tuple[Problem, ...]:
@@ -79,7 +78,7 @@ def problems_of(app: TalkdeskApp) -> tuple[Problem, ...]:
         "links.upgrade": links.upgrade,
     }
     try:
-        rendered = render(template_json(app), values, path="spec.template")
+        rendered = render(template_json(app.spec.template), values, path="spec.template")
     except RenderError as error:
         return error.problems
     problems = _misplaced(rendered)

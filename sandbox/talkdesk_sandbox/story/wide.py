@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from talkdesk_crds.app import TEMPLATE_KINDS
+from talkdesk_crds.template import TEMPLATE_KINDS
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.story.eventful import ROUNDS, EventfulStory
 from talkdesk_sandbox.story.meddling import (

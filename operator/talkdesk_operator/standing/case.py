@@ -1,0 +1,50 @@
+"""What the rules look at, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.conditions import Reason
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.incumbent import Role
+    from talkdesk_operator.reading import Reading
+
+
+@dataclass(frozen=True)
+class Case:
+    """One installation, as a pass sees it.
+
+    ``app`` is None where nobody declared it; ``reading`` is the newest of the present generation, None where
+    Talkdesk has not been read since; ``state`` is Talkdesk's state as last known, from whatever time.
+    """
+
+    installation: TalkdeskInstallation
+    role: Role
+    app: TalkdeskApp | None
+    reading: Reading | None
+    state: str | None
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """Users are refused, for this reason; the workload is stopped as the plan says."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one rule says; ``look_at`` is when it may say something else without being woken."""
+
+    suspension: Suspension | None = None
+    look_at: datetime | None = None
+
+
+NO_OBJECTION = Judgement()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
+import queue
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -22,11 +26,13 @@ from talkdesk_client import (
     InstallationRef,
     TalkdeskClient,
     http_client,
+    token_url,
 )
 from talkdesk_client.clock import Clock
+from talkdesk_sandbox.talkdesk import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 ROOT = "https://api.talkdesk.example"
 TOKEN_URL = "https://acme.id.talkdesk.example/oauth/token"
 HOSTS = Hosts(api="api.talkdesk.example", identity="id.talkdesk.example")
@@ -213,3 +219,129 @@ def an_installation() -> httpx.Response:
             },
         },
     )
+
+
+class Receiver:
+    """The partner's webhook: accepts every event and hands it to the test."""
+
+    def __init__(self) -> None:
+        events: queue.Queue[dict[str, Any]] = queue.Queue()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(204)
+                self.end_headers()
+                events.put(json.loads(body))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.events = events
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+    def next(self, kind: str) -> dict[str, Any]:
+        """The next event of type ``kind``; others before it are passed over."""
+        while True:
+            event = self.events.get(timeout=20)
+            if event["type"] == kind:
+                return event
+
+
+class Market:
+    """One stand-in with an account and an app; installs the app and reads what Talkdesk then says."""
+
+    def __init__(self, stand_in: StandIn, receiver: Receiver) -> None:
+        self.stand_in, self.receiver = stand_in, receiver
+        self.defaults = stand_in.get("/control/switches")
+        self.app = stand_in.post("/control/apps", {"name": "demo", "events_url": receiver.url})
+        self.count = 0
+
+    def switch(self, **switches: Any) -> None:
+        self.stand_in.patch("/control/switches", switches)
+
+    def fault(self, **fault: Any) -> None:
+        self.stand_in.post("/control/faults", fault)
+
+    def install(self, *, users: int = 3, plan: str = "Standard", region: str = "eu") -> InstallationRef:
+        """A new account, ``users`` of its users, and the app installed for them."""
+        self.count += 1
+        account = self.stand_in.post("/control/accounts", {"name": f"acme{self.count}", "region": region})
+        made = [
+            self.stand_in.post(
+                f"/control/accounts/{account['id']}/users",
+                {"email": f"u{number}@example.com", "name": f"U {number}"},
+            )["id"]
+            for number in range(users + 1)
+        ]
+        self.spare = made.pop()
+        self.stand_in.post(
+            "/control/install",
+            {
+                "app_id": self.app["id"],
+                "account_id": account["id"],
+                "plan": plan,
+                "users": made,
+                "created_by": made[0],
+            },
+        )
+        self.users = made
+        return self.reference(self.receiver.next("app.installed"), region=region)
+
+    def reference(self, event: dict[str, Any], *, region: str) -> InstallationRef:
+        """What the operator makes of an event that carries credentials."""
+        links = {name: link["href"] for name, link in event["_links"].items()}
+        return InstallationRef(
+            app_id=event["app_id"],
+            account_id=event["data"]["account_id"],
+            installation_id=event["data"]["installation_id"],
+            root=links["root"],
+            token_url=token_url(links),
+            hosts=Hosts(**self.stand_in.regions[region]),
+            credentials=Credentials(**event["data"]),
+        )
+
+    def control(self, ref: InstallationRef, action: str, **body: Any) -> None:
+        self.stand_in.post(f"/control/installations/{ref.installation_id}/{action}", body)
+
+    def seen(self, ref: InstallationRef, kind: str = "api") -> list[dict[str, Any]]:
+        """The ledger's entries of ``kind`` about an installation."""
+        return [
+            entry
+            for entry in self.stand_in.ledger()
+            if entry["kind"] == kind and entry.get("installation_id") == ref.installation_id
+        ]
+
+    @asynccontextmanager
+    async def client(self, **options: Any) -> AsyncIterator[TalkdeskClient]:
+        settings = ClientOptions(**({"retry_first": 0.01, "retry_longest": 0.02} | options))
+        async with (
+            http_client(proxy=self.stand_in.proxy, ca_file=self.stand_in.ca_file) as http,
+            TalkdeskClient(http, settings) as client,
+        ):
+            yield client
+
+
+@pytest.fixture(scope="module")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    receiver = Receiver()
+    thread = threading.Thread(
+        target=receiver.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
+    thread.start()
+    try:
+        with StandIn.start(tmp_path_factory.mktemp("talkdesk") / "stand-in") as stand_in:
+            yield Market(stand_in, receiver)
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+        thread.join(timeout=5)
+
+
+@pytest.fixture
+def market(_running: Market) -> Iterator[Market]:
+    """The stand-in with every switch at its default before and after."""
+    yield _running
+    _running.switch(**_running.defaults)
+    _running.stand_in._json("DELETE", "/control/faults")

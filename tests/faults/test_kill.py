@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.controlplane import ControlPlane
 
 SEED = 20261122
+#: Installs that nothing disturbs: their requests are the points at which the others are killed.
+CLEAN_RUNS = 3
+#: How often a request is waited for that two causes may have merged into another.
+ATTEMPTS = 3
 #: Requests that are no part of one install: they go on by themselves all the time.
 ALWAYS = ("/leases/", "/leases", "/selfsubject")
 
@@ -137,8 +141,12 @@ def _is_told(point: Point) -> bool:
     return point.shape.endswith("/events")
 
 
+class NotMadeError(Exception):
+    """This run had no such request: two causes for it met in one pass."""
+
+
 async def _survives(product: Any, point: Point) -> str | None:
-    """What went wrong with ``point``, or None."""
+    """What went wrong with ``point``, or None. Raises NotMadeError."""
     party = (product.webhooks if point.component == "webhook" else product.operators)[0]
     interceptor = party.kubernetes if point.line == "kubernetes" else party.talkdesk
     killer = Killer(point, party.process)
@@ -149,10 +157,10 @@ async def _survives(product: Any, point: Point) -> str | None:
         await party.process.ready()
         await _approved(product, installation_id, within=40)
     except TimeoutError:
+        await _approved(product, installation_id, within=40)
         # Events are told in the background and only once each: how many there are varies from run to run.
         if not _is_told(point):
-            return f"{point}: the request was not made"
-        await _approved(product, installation_id, within=40)
+            raise NotMadeError from None
     except (NotObserved, NotYet) as problem:
         return f"{point}: {problem}"
     finally:
@@ -171,18 +179,38 @@ async def _users(product: Any, installation_id: str) -> list[dict[str, Any]]:
     return [user for user in state["users"] if user["account_id"] == installation["account_id"]]
 
 
+async def _outcome(product: Any, point: Point, *, always: bool) -> tuple[str, str | None]:
+    """``ok``, ``--`` or ``NO``, and what went wrong; a request that is not made is waited for again.
+
+    How often an object is written for news that come in one after the other depends on how close they are:
+    what only some clean runs had may stay away, what all of them had may not.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            failure = await _survives(product, point)
+        except NotMadeError:
+            continue
+        return ("NO", failure) if failure else ("ok", None)
+    return ("NO", f"{point}: the request was not made") if always else ("--", None)
+
+
+async def _clean_run(product: Any, plane: ControlPlane) -> list[Point]:
+    """The points of one install that nothing disturbs."""
+    since, heard = plane.audit_position(), len(await product.marketplace.read())
+    await eventually_approved(product)
+    users = {product.release.user(name): name for name in ("webhook", "operator")}
+    return requests_of([*written(plane, since, users), *called((await product.marketplace.read())[heard:])])
+
+
 async def test_an_install_survives_kill_9_at_every_write_and_call(
     products: Any, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = await products.make()
-    # The first install fetches what is cached afterwards (keys): it is not the clean run.
+    # The first install fetches what is cached afterwards (keys): it is no clean run.
     await eventually_approved(product)
-    since, heard = control_plane.audit_position(), len(await product.marketplace.read())
-    await eventually_approved(product)
-    users = {product.release.user(name): name for name in ("webhook", "operator")}
-    points = requests_of(
-        [*written(control_plane, since, users), *called((await product.marketplace.read())[heard:])]
-    )
+    runs = [await _clean_run(product, control_plane) for _ in range(CLEAN_RUNS)]
+    points = list(dict.fromkeys(point for run in runs for point in run))
+    always = set.intersection(*map(set, runs))
     shapes = {(point.component, point.line) for point in points}
     assert shapes == {("webhook", "kubernetes"), ("operator", "kubernetes"), ("operator", "talkdesk")}
     wanted = os.environ.get("KILL", "")
@@ -192,12 +220,13 @@ async def test_an_install_survives_kill_9_at_every_write_and_call(
         chosen = [point for point in points if re.search(wanted, str(point))]
     else:
         chosen = sorted(random.Random(SEED).sample(points, len(points) // 4))
-    failures = []
+    failures: list[str] = []
+    tried: Counter[str] = Counter()
     for number, point in enumerate(chosen, 1):
         began = time.monotonic()
-        failure = await _survives(product, point)
+        verdict, failure = await _outcome(product, point, always=point in always)
+        tried[verdict] += 1
         with capsys.disabled():
-            verdict = "ok" if failure is None else "NO"
             print(f"  {number:3}/{len(chosen)} {verdict} {time.monotonic() - began:5.1f}s  {point}")
         if failure:
             failures.append(failure)
@@ -205,6 +234,7 @@ async def test_an_install_survives_kill_9_at_every_write_and_call(
         for party in (*product.webhooks, *product.operators):
             print(party.process.log.read_text()[-20000:])
     assert not failures, "\n".join(failures)
+    assert tried["--"] <= len(chosen) // 10, f"too many requests were not made: {tried}"
 
 
 async def eventually_approved(product: Any) -> str:

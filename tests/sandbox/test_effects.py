@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from aiohttp import web
@@ -29,18 +29,16 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
 PATIENCE = 7.0
 
 
-class Damage:
+class Damage(Protocol):
     """Something that takes an effect away; ``undo`` brings it back."""
 
-    async def do(self, sandbox: Any, story: Story) -> None:
-        raise NotImplementedError
+    async def do(self, sandbox: Any, story: Story) -> None: ...
 
-    async def undo(self, sandbox: Any) -> None:
-        raise NotImplementedError
+    async def undo(self, sandbox: Any) -> None: ...
 
 
 @dataclass
-class NoRight(Damage):
+class NoRight:
     """A right is gone from a live role of the release."""
 
     right: Right
@@ -58,7 +56,7 @@ OURS = "talkdesk-operator.io"
 
 
 @dataclass
-class Undelivered(Damage):
+class Undelivered:
     """Events of ``type`` do not reach the webhook."""
 
     type: str
@@ -76,7 +74,7 @@ class Undelivered(Damage):
 
 
 @dataclass
-class Refused(Damage):
+class Refused:
     """Talkdesk seems to answer ``status`` to requests whose path ends so."""
 
     method: str
@@ -96,7 +94,7 @@ class Refused(Damage):
 
 
 @dataclass
-class BrokenImage(Damage):
+class BrokenImage:
     """The template names an image that cannot be run."""
 
     image: str = "talkdesk-nowhere:1"
@@ -119,7 +117,7 @@ class BrokenImage(Damage):
 
 
 @dataclass
-class TenantDeleted(Damage):
+class TenantDeleted:
     """Somebody deletes the tenant's namespace."""
 
     async def do(self, sandbox: Any, story: Story) -> None:
@@ -133,7 +131,7 @@ class TenantDeleted(Damage):
 
 
 @dataclass
-class Both(Damage):
+class Both:
     """A right that is gone, and the object that it would bring back, deleted."""
 
     right: NoRight

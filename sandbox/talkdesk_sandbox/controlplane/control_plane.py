@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from talkdesk_sandbox.certificates import Authority, KeyPair, new_key_file, write_private
 from talkdesk_sandbox.controlplane import kubeconfig, servers
 from talkdesk_sandbox.controlplane.assets import Assets, locate
-from talkdesk_sandbox.controlplane.certificates import Authority, KeyPair, new_key_file, write_private
 from talkdesk_sandbox.controlplane.errors import CommandError, RequestError
 from talkdesk_sandbox.controlplane.network import Claim, Network, NodeTLS
 from talkdesk_sandbox.controlplane.programs import Program, run

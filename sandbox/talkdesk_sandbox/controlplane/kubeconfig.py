@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from talkdesk_sandbox.controlplane.certificates import KeyPair, write_private
+from talkdesk_sandbox.certificates import KeyPair, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from talkdesk_sandbox.controlplane.certificates import write_private
+from talkdesk_sandbox.certificates import write_private
 from talkdesk_sandbox.controlplane.errors import StartError
 
 if TYPE_CHECKING:

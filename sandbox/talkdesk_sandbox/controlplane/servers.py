@@ -11,7 +11,7 @@ from talkdesk_sandbox.controlplane.network import ADVERTISED_ADDRESS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from talkdesk_sandbox.controlplane.certificates import KeyPair
+    from talkdesk_sandbox.certificates import KeyPair
 
 AuditLevel = Literal["Metadata", "Request", "RequestResponse"]
 

@@ -15,7 +15,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from talkdesk_sandbox.controlplane.certificates import Authority, write_private
+from talkdesk_sandbox.certificates import Authority, write_private
 from talkdesk_sandbox.interceptor.exchange import Relay, Rule, passing
 from talkdesk_sandbox.talkdesk.hosts import certificate_names
 
@@ -96,9 +96,7 @@ async def before_talkdesk(stand_in: StandIn) -> AsyncIterator[Interceptor]:
 def _identity(folder: Path, hosts: list[str]) -> tuple[Authority, ssl.SSLContext]:
     authority = Authority(folder, name="interceptor", now=dt.datetime.now(dt.UTC))
     pair = authority.issue("interceptor", common_name="interceptor", hosts=hosts)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pair.certificate, pair.key)
-    return authority, context
+    return authority, pair.server_context()
 
 
 def _session(trust: ssl.SSLContext) -> aiohttp.ClientSession:

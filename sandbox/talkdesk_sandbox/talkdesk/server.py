@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from talkdesk_sandbox.certificates import Authority
 from talkdesk_sandbox.talkdesk import accounts_api, apps_api, control_api, oauth_api
 from talkdesk_sandbox.talkdesk.answers import TALKDESK, public
 from talkdesk_sandbox.talkdesk.hosts import certificate_names
-from talkdesk_sandbox.talkdesk.pki import make_certificates
 from talkdesk_sandbox.talkdesk.proxy import ConnectProxy
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from talkdesk_sandbox.talkdesk.platform import Talkdesk
 
@@ -40,7 +42,7 @@ async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -
 
     Raises OSError when ``control_port`` is taken.
     """
-    ca_file, context = make_certificates(directory, names=certificate_names())
+    ca_file, context = _identity(directory)
     async with contextlib.AsyncExitStack() as stack:
         await talkdesk.deliveries.start()
         stack.push_async_callback(talkdesk.deliveries.close)
@@ -53,6 +55,16 @@ async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -
         stack.push_async_callback(proxy.close)
         port = await _listen(stack, control_app(talkdesk), port=control_port)
         yield Addresses(control=f"http://127.0.0.1:{port}", proxy=proxy_url, ca_file=ca_file)
+
+
+def _identity(directory: Path) -> tuple[Path, ssl.SSLContext]:
+    """``ca.pem`` in ``directory``, and the listener's side of TLS; no key stays on disk."""
+    with tempfile.TemporaryDirectory(dir=directory) as folder:
+        authority = Authority(Path(folder), name="Talkdesk stand-in CA", now=datetime.now(UTC))
+        listener = authority.issue("listener", common_name="Talkdesk stand-in", hosts=certificate_names())
+        ca_file = directory / "ca.pem"
+        ca_file.write_bytes(authority.certificate.read_bytes())
+        return ca_file, listener.server_context()
 
 
 def public_app(talkdesk: Talkdesk) -> web.Application:

@@ -1,10 +1,11 @@
-"""The certificates of one control plane: an own authority, used for nothing else."""
+"""Certificates of the sandbox's own authorities: one a control plane, one a stand-in, one an interceptor."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
 import os
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,13 @@ class KeyPair:
 
     certificate: Path
     key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """What a TLS listener with this certificate needs (1.2 or newer)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 def write_private(path: Path, content: bytes) -> Path:

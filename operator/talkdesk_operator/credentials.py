@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from talkdesk_client import Credentials, Hosts, InstallationRef, token_url
 from talkdesk_crds import names
 from talkdesk_crds.conditions import Reason
 from talkdesk_kube import NotFound, Obj, resources
+from talkdesk_operator.credentials_search import Found, search, text
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
@@ -41,12 +40,29 @@ class CredentialStore:
         self._kube = kube
         self._namespace = namespace
         self._known: OrderedDict[str, Credentials] = OrderedDict()
+        self._located: OrderedDict[str, Found] = OrderedDict()
+
+    async def locate(self, installation: TalkdeskInstallation) -> Found | None:
+        """The Secret of an installation whose register names none, by its labels. Raises KubeError."""
+        key = installation.metadata.uid or installation.metadata.name
+        if key not in self._located:
+            newest = next(iter(await search(self._kube, self._namespace, installation)), None)
+            if newest is None:
+                return None
+            self._located[key] = newest
+            while len(self._located) > _REMEMBERED:
+                self._located.popitem(last=False)
+        return self._located[key]
 
     async def ref(self, app: TalkdeskApp, installation: TalkdeskInstallation) -> InstallationRef | Unusable:
-        """How to call Talkdesk for ``installation``, by its newest credentials. Raises KubeError."""
+        """How to call Talkdesk for ``installation``, by its newest credentials. Raises KubeError.
+
+        Where no event has named credentials since its object was made, they are looked for by label.
+        """
         spec = installation.spec
         register = spec.talkdesk.credentials
-        if register is None:
+        located = await self.locate(installation) if register is None else None
+        if register is None and located is None:
             return Unusable(
                 Reason.AWAITING_INSTALLED, "no event has carried credentials yet", permanent=False
             )
@@ -56,14 +72,19 @@ class CredentialStore:
                 Reason.FOREIGN_LINKS,
                 f"TalkdeskApp {app.metadata.name} no longer lists region {spec.region}",
             )
-        links = {name: link.href for name, link in spec.talkdesk.links.items()}
+        links = dict(located.links) if located is not None else {}
+        links |= {name: link.href for name, link in spec.talkdesk.links.items()}
         try:
             root, token = links["root"], token_url(links)
         except KeyError as missing:
             return Unusable(
                 Reason.LINKS_MISSING, f"no event has carried the link {missing.args[0]}", permanent=False
             )
-        credentials = await self._credentials(register.secret, installation)
+        if register is not None:
+            credentials = await self._credentials(register.secret, installation)
+        else:
+            assert located is not None  # noqa: S101 - one of the two, see above
+            credentials = parse(located.secret, installation)
         if isinstance(credentials, Unusable):
             return credentials
         return InstallationRef(
@@ -109,12 +130,10 @@ def parse(secret: Obj, installation: TalkdeskInstallation) -> Credentials | Unus
             return Unusable(
                 Reason.CREDENTIALS_INVALID, f"Secret {name}: label {label} is not this installation's"
             )
-    data = secret.get("data") or {}
     values = {}
     for key in _KEYS:
-        try:
-            values[key] = base64.b64decode(data.get(key, ""), validate=True).decode() or None
-        except (binascii.Error, ValueError):
+        values[key] = text(secret, key)
+        if values[key] is None and (secret.get("data") or {}).get(key):
             return Unusable(Reason.CREDENTIALS_INVALID, f"Secret {name}: key {key} is not text")
     try:
         return Credentials.model_validate({key: value for key, value in values.items() if value is not None})

@@ -51,6 +51,11 @@ class Reason(StrEnum):
     CREDENTIALS_REVOKED = "CredentialsRevoked"
     LINKS_MISSING = "LinksMissing"
     FOREIGN_LINKS = "ForeignLinks"
+    # PlanKnown
+    PLAN_FOUND = "PlanFound"
+    ONE_PLAN_FOR_ALL = "OnePlanForAll"
+    PLAN_UNKNOWN = "PlanUnknown"
+    NO_SUBSCRIPTION = "NoSubscription"
     # TenantReady
     NAMESPACE_READY = "NamespaceReady"
     WORKLOAD_READY = "WorkloadReady"
@@ -58,6 +63,8 @@ class Reason(StrEnum):
     WORKLOAD_FAILED = "WorkloadFailed"
     PROBE_FAILING = "ProbeFailing"
     TEMPLATE_INVALID = "TemplateInvalid"
+    PLAN_DOES_NOT_FIT = "PlanDoesNotFit"
+    CHANGE_REFUSED = "ChangeRefused"
     APPLY_FAILED = "ApplyFailed"
     APPLY_RETRYING = "ApplyRetrying"
     AWAITING_ACCOUNT = "AwaitingAccount"

@@ -146,7 +146,9 @@ class Answerer:
             return after  # its credentials end with it
         seen = self._desk.revocations.unsettled(notes.installation)
         try:
-            found = await self._desk.observer.read(notes, seen=seen, whole=False)
+            # Whole: an approved update has changed the plan, a rejected one has not, an approved installation
+            # has started the trial; what Talkdesk showed before the answer does not tell.
+            found = await self._desk.observer.read(notes, seen=seen, whole=True)
         except TalkdeskError as error:
             _log.warning("could not read after the answer", installation=notes.name, error=str(error))
             agenda.fail()
@@ -160,14 +162,9 @@ class Answerer:
 
     def _keep(self, notes: Notes, found: Reading, before: Reading) -> Reading:
         """The newest reading, with what only a whole one has."""
-        kept = replace(
-            found,
-            generation=before.generation,
-            resync_token=before.resync_token,
-            account=before.account,
-            plan=before.plan,
-            trial=before.trial,
-        )
+        kept = replace(found, generation=before.generation, resync_token=before.resync_token)
+        if not found.whole:
+            kept = kept.with_details_of(before)
         notes.fresh = notes.memory.reading = kept
         return kept
 

@@ -12,7 +12,7 @@ from talkdesk_kube import KubeError, NotFound, Unreadable, parse, resources
 from talkdesk_operator.conditions import Verdict, conditions, false, true
 from talkdesk_operator.publish import patch_of
 from talkdesk_operator.queue import Outcome
-from talkdesk_operator.tenant.template import problems_of
+from talkdesk_operator.tenant.review import problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

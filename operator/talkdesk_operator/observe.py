@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -130,22 +129,26 @@ class Observer:
             incomplete=serving and not (facts_known and self._slices.current(installation).complete),
             unsettled=bool(unsettled),
         )
-        if wait > 0:
+        known = notes.memory.reading
+        outdated = serving and known is not None and known.outdated
+        if wait > 0 and not outdated:
             agenda.look_in(wait)
             return
         notes.ref = await self._credentials.ref(app, installation)
         if not isinstance(notes.ref, InstallationRef):
             notes.verdicts[types.CREDENTIALS_VALID] = false(notes.ref.reason, notes.ref.message)
             return
-        known = notes.memory.reading
         whole = serving and (known is None or not facts_known or _news(notes, known) or self._resync(notes))
         try:
-            found = await self.read(notes, seen=unsettled, whole=whole)
+            found = await self.read(notes, seen=unsettled, whole=whole or outdated)
+            if known is not None and not found.whole:
+                found = found.with_details_of(known)
+                if serving and found.outdated:
+                    # An answer, Talkdesk's patience or an event on its way has changed what it shows.
+                    found = await self.read(notes, seen=unsettled, whole=True)
         except TalkdeskError as error:
             self._refused(notes, error, agenda)
             return
-        if known is not None and not whole:
-            found = replace(found, account=known.account, plan=known.plan, trial=known.trial)
         self._taken(notes, found, agenda)
 
     async def ref(self, notes: Notes, app: TalkdeskApp) -> InstallationRef | None:

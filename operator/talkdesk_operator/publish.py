@@ -13,7 +13,7 @@ from talkdesk_operator import answers
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
 from talkdesk_operator.incumbent import Role
-from talkdesk_operator.tenant.template import DEFAULT_PLAN
+from talkdesk_operator.tenant.making import NO_PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def _at_home(notes: Notes, home: Home | None) -> dict[str, str | None]:
         if notes.role in (Role.SUPERSEDED, Role.AWAITED):
             return {}
         return {"tenant": old.tenant, "host": old.host, "plan": old.plan}
-    plan = (home.facts.plan or DEFAULT_PLAN) if home.facts is not None else old.plan
+    plan = (home.facts.plan or NO_PLAN) if home.facts is not None else old.plan
     return {"tenant": home.tenant.name, "host": home.host, "plan": plan}
 
 

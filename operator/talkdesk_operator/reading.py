@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from talkdesk_client import Forbidden, NotFound, TalkdeskError
 from talkdesk_crds.meta import stamp_time
 from talkdesk_operator.resync import resync_token
+from talkdesk_operator.subscribed import plan_name
 from talkdesk_operator.tenant.facts import AccountFacts, Facts, TrialFacts
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from talkdesk_operator.keys import TenantKey
 
 T = TypeVar("T")
+
+#: What a TalkdeskInstallation's status has room for.
+_MAX_PLAN = 256
 
 #: What a state is called where Talkdesk's installation carries none.
 NO_STATE = "unknown"
@@ -41,11 +45,24 @@ class Reading:
     trial: TrialFacts | None = None
     #: Account, plan and trial were asked for as well.
     whole: bool = True
+    #: The moment in which those three were read; for another moment they may have changed.
+    details_of: tuple[str, str | None] | None = None
 
     @property
     def moment(self) -> tuple[str, str | None]:
         """The (state, updated_at) that one answer is for."""
         return (self.state, self.updated_at)
+
+    @property
+    def outdated(self) -> bool:
+        """Account, plan and trial were read before Talkdesk's state became what it is."""
+        return self.details_of != self.moment
+
+    def with_details_of(self, other: Reading) -> Reading:
+        """This reading, with account, plan and trial as ``other`` has them."""
+        return replace(
+            self, account=other.account, plan=other.plan, trial=other.trial, details_of=other.details_of
+        )
 
     def facts(self, key: TenantKey, installation: TalkdeskInstallation) -> Facts:
         """What the tenant is made from."""
@@ -59,7 +76,7 @@ class Reading:
             account_id=key.account_id,
             installation_id=installation.spec.installation_id,
             account=account,
-            plan=self.plan,
+            plan=plan_name(installation.spec.talkdesk, state=self.state, shown=self.plan),
             app_version=version.id if version is not None else None,
             trial=self.trial,
         )
@@ -89,18 +106,21 @@ async def read(
         found = await client.installation(ref)
         account, plan, trial = None, None, None
     state = found.state
+    shown = state.state if state is not None else NO_STATE
+    updated_at = state.updated_at if state is not None else None
     return Reading(
         begun=now,
         generation=installation.metadata.generation,
         resync_token=resync_token(installation),
         seen=seen,
-        state=state.state if state is not None else NO_STATE,
-        updated_at=state.updated_at if state is not None else None,
+        state=shown,
+        updated_at=updated_at,
         admin=found.created_by.id if found.created_by is not None else None,
         account=account,
         plan=plan,
         trial=trial,
         whole=whole,
+        details_of=(shown, updated_at) if whole else None,
     )
 
 
@@ -137,7 +157,9 @@ def _account(account: Account | None) -> AccountFacts | None:
 
 
 def _plan(subscription: Subscription | None) -> str | None:
-    return subscription.name if subscription is not None else None
+    if subscription is None or not subscription.name:
+        return None
+    return subscription.name[:_MAX_PLAN]
 
 
 def _trial(trial: Trial | None) -> TrialFacts | None:

@@ -233,7 +233,7 @@ def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts 
     """The newest facts; an installation that has just taken over is not served from its predecessor's."""
     if holder is None or holder.role is not Role.INCUMBENT:
         return stored
-    if holder.reading is not None and holder.reading.account is not None:
+    if holder.reading is not None and holder.reading.account is not None and not holder.reading.outdated:
         return holder.reading.facts(key, holder.installation)
     if stored is not None and stored.installation_id == holder.installation.spec.installation_id:
         return stored

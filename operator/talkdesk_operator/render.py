@@ -16,7 +16,8 @@ from typing import Any
 _TOKEN = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
-#: What a template may refer to.
+#: What a template may refer to, beside the values of plans (``plan.values.NAME``, ``plan.numbers.NAME``,
+#: ``plan.features.NAME``).
 REFERENCES = (
     "account.id",
     "account.name",
@@ -44,6 +45,8 @@ class Problem:
 
     path: str
     message: str
+    #: The reference that is known, but has no value here.
+    without_value: str | None = None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -110,7 +113,7 @@ def _value(name: str, values: Values, path: str, problems: list[Problem]) -> Sca
         return None
     value = values[name]
     if value is None:
-        problems.append(Problem(path, f"${{{name}}} has no value"))
+        problems.append(Problem(path, f"${{{name}}} has no value", without_value=name))
     return value
 
 

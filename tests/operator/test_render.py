@@ -14,7 +14,7 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.keys import TenantKey
 from talkdesk_operator.render import RenderError, render
 from talkdesk_operator.tenant import AccountFacts, Desired, Facts, Release, Tenant, desired, making
-from talkdesk_operator.tenant.template import problems_of
+from talkdesk_operator.tenant.review import problems_of
 
 VALUES = {"account.name": "acme", "plan.seats": 3, "trial.on": True, "links.terms": None}
 RELEASE = Release("talkdesk-system", "td", "td-operator", "talkdesk-system-td-tenant")

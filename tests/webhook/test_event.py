@@ -321,3 +321,47 @@ def test_nonsense_is_never_more_than_no_event(raw: bytes) -> None:
     found = parse(raw)
     assert isinstance(found, NotAnEvent)
     assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("adding", "name", "licenses"),
+    [
+        ({"name": "Gold", "licenses": "10"}, "Gold", 10),
+        ({"name": "Gold", "licenses": 10}, "Gold", 10),
+        ({"name": "Gold"}, "Gold", None),
+        ({"name": "Gold", "licenses": None}, "Gold", None),
+    ],
+)
+def test_an_updates_plan_is_read_with_its_licences_as_text_or_number(
+    make_event: Any, adding: Any, name: str, licenses: int | None
+) -> None:
+    found = _parsed(make_event("app.updated", subscription={"adding": adding}))
+    assert found.subscription == module.SubscriptionNews(name=name, licenses=licenses)
+    assert found.oddities == frozenset()
+
+
+@pytest.mark.parametrize(
+    "licenses", ["ten", "-1", -1, 1.5, True, [], {}, 2**60, str(2**60), "1" * 400, "\u0661", ""]
+)
+def test_licences_that_are_no_number_are_left_out_and_named(make_event: Any, licenses: Any) -> None:
+    found = _parsed(
+        make_event("app.updated", subscription={"adding": {"name": "Gold", "licenses": licenses}})
+    )
+    assert found.subscription == module.SubscriptionNews(name="Gold", licenses=None)
+    assert found.oddities == {module.BAD_PLAN}
+
+
+@pytest.mark.parametrize("name", ["", "x" * 257, 7, {}, "a\ud800"])
+def test_a_plans_name_that_cannot_be_kept_whole_is_left_out_and_named(make_event: Any, name: Any) -> None:
+    found = _parsed(make_event("app.updated", subscription={"adding": {"name": name, "licenses": 1}}))
+    assert found.subscription is None
+    assert found.oddities == {module.BAD_PLAN}
+
+
+@pytest.mark.parametrize(
+    "subscription", [None, {}, [], "Gold", {"adding": None}, {"adding": []}, {"adding": {}}]
+)
+def test_an_update_without_a_plan_has_no_subscription(make_event: Any, subscription: Any) -> None:
+    found = _parsed(make_event("app.updated", subscription=subscription))
+    assert found.subscription is None
+    assert found.oddities == frozenset()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from talkdesk_webhook import life
-from talkdesk_webhook.event import CredentialSet, Event, TrialNews, link_order, parse
+from talkdesk_webhook.event import CredentialSet, Event, SubscriptionNews, TrialNews, link_order, parse
 from talkdesk_webhook.fold import ForeignEventError, fold
 from talkdesk_webhook.merge import merge_diff
 from talkdesk_webhook.secret import secret_name
@@ -32,6 +32,13 @@ _TIMES = [None, *(f"2026-01-05T10:00:{second:02}.000000Z" for second in range(4)
 _LINK_NAMES = ["root", "self", "tokens", *(f"link-{number:02}" for number in range(40))]
 
 
+_SUBSCRIPTIONS = [
+    None,
+    None,
+    SubscriptionNews(name="Gold", licenses=10),
+    SubscriptionNews(name="Gold", licenses=None),
+    SubscriptionNews(name="Free", licenses=0),
+]
 _TYPES = [*sorted(life.KNOWN_TYPES), "app.invented"]
 
 
@@ -74,6 +81,7 @@ def _event(number: int, event_type: str, at: str | None, random: Random) -> Even
         },
         credentials=credentials,
         trial=trial,
+        subscription=random.choice(_SUBSCRIPTIONS),
         uninstall_reason=few() if event_type == life.UNINSTALLED else None,
         signed_out=("u1",) if event_type == life.USER_LOGOUT else (),
     )
@@ -146,6 +154,8 @@ def _said(event: Event) -> dict[str, dict[str, Any]]:
             "endedReason": event.trial.ended_reason,
             "endedBy": event.trial.ended_by,
         }
+    if event.subscription is not None:
+        said["subscription"] = {"name": event.subscription.name, "licenses": event.subscription.licenses}
     if event.version_id is not None:
         said["appVersion"] = {"id": event.version_id, "name": event.version_name}
     if event.account_name is not None:
@@ -248,6 +258,26 @@ def test_each_event_type_that_carries_news_changes_the_spec(
     }.get(event_type)  # fmt: skip
     if register is not None:
         assert getattr(after.talkdesk, register).event == after.talkdesk.recent[0].event
+
+
+def test_the_plan_of_the_newest_update_that_names_one_is_kept(make_event: Any) -> None:
+    gold, silent = (
+        _parsed(make_event("app.updated", subscription={"adding": {"name": "Gold", "licenses": "10"}})),
+        _parsed(make_event("app.updated", users={"adding": ["u1"]})),
+    )
+    for order in ([gold, silent], [silent, gold]):
+        spec = _fold_all(order)
+        assert spec is not None
+        assert spec.talkdesk.subscription is not None
+        assert spec.talkdesk.updated is not None
+        assert spec.talkdesk.subscription.to_json() == {
+            "at": gold.at,
+            "rank": 20,
+            "event": gold.id,
+            "name": "Gold",
+            "licenses": 10,
+        }
+        assert spec.talkdesk.updated.event == silent.id
 
 
 def test_a_logout_changes_no_installation_and_makes_none(make_event: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import SecretStr
 
-from talkdesk_crds.meta import stamp_time
+from talkdesk_crds.meta import MAX_INTEGER, stamp_time
 from talkdesk_crds.names import digest
 from talkdesk_webhook import life
 from talkdesk_webhook.lenient_json import NotJsonError, loads
@@ -27,6 +27,7 @@ MAX_NAME: Final = 128
 MAX_LINK_NAME: Final = 64
 MAX_HREF: Final = 2048
 MAX_LINKS: Final = 32
+MAX_PLAN: Final = 256
 
 CLIPPED: Final = "clipped"
 NO_EVENT_ID: Final = "no-event-id"
@@ -37,6 +38,7 @@ BAD_LINK: Final = "unusable-link"
 BAD_USER: Final = "unusable-user-id"
 PARTIAL_CREDENTIALS: Final = "partial-credentials"
 NOT_TEXT: Final = "unencodable-text"
+BAD_PLAN: Final = "unusable-plan"
 
 #: Links the product knows; where there are more than MAX_LINKS, these stay.
 _LINKS_FIRST: Final = (
@@ -75,6 +77,14 @@ class TrialNews:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SubscriptionNews:
+    """The plan that an update subscribes to; ``licenses`` is how many are bought with it."""
+
+    name: str
+    licenses: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One event, every value within the kinds' limits. ``at`` is a ``meta.StampTime`` or None."""
 
@@ -90,6 +100,7 @@ class Event:
     links: Mapping[str, str] = field(default_factory=dict)
     credentials: CredentialSet | None = None
     trial: TrialNews | None = None
+    subscription: SubscriptionNews | None = None
     uninstall_reason: str | None = None
     removed: tuple[str, ...] = ()
     signed_out: tuple[str, ...] = ()
@@ -165,6 +176,7 @@ class _Reader:
             links=self.links(),
             credentials=self.credentials(),
             trial=self.trial(event_type),
+            subscription=self.subscription() if event_type == life.UPDATED else None,
             uninstall_reason=self.reason() if event_type == life.UNINSTALLED else None,
             removed=() if is_logout else self.users(_object(self.data.get("users")).get("removing")),
             signed_out=self.users(self.data.get("user_id")) if is_logout else (),
@@ -269,6 +281,29 @@ class _Reader:
             ended_reason=self.text(self.data.get("ended_reason"), MAX_TEXT),
             ended_by=self.text(self.data.get("ended_by"), MAX_TEXT),
         )
+
+    def subscription(self) -> SubscriptionNews | None:
+        """``subscription.adding`` of an update; licences come as a number or as its digits."""
+        adding = _object(_object(self.data.get("subscription")).get("adding"))
+        name = adding.get("name")
+        if name is None:
+            return None
+        # A clipped name would be another plan's: without it the subscription is read from Talkdesk.
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_PLAN or _SURROGATE.search(name):
+            self.odd.add(BAD_PLAN)
+            return None
+        return SubscriptionNews(name=name, licenses=self.count(adding.get("licenses")))
+
+    def count(self, value: Any) -> int | None:
+        """A whole number from 0 on, also as decimal digits, or None."""
+        if value is None:
+            return None
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,16}", value.strip(), re.ASCII):
+            value = int(value)
+        if _is_number(value) and 0 <= value <= MAX_INTEGER:
+            return int(value)
+        self.odd.add(BAD_PLAN)
+        return None
 
     def reason(self) -> str | None:
         given = self.data.get("reason")

@@ -19,6 +19,7 @@ from talkdesk_crds.installation import (
     Link,
     RecentEvent,
     Stamp,
+    Subscription,
     TalkdeskInstallationSpec,
     Trial,
     Uninstalled,
@@ -86,6 +87,7 @@ def _registers(before: FromTalkdesk, event: Event) -> FromTalkdesk:
         uninstalled=uninstalled,
         credentials=_credentials(before.credentials, event),
         trial=_trial(before.trial, event),
+        subscription=_subscription(before.subscription, event),
         app_version=_app_version(before.app_version, event),
         account_name=_account_name(before.account_name, event),
         links=_links(before.links, links),
@@ -111,6 +113,13 @@ def _trial(held: Trial | None, event: Event) -> Trial | None:
         "ended_by": event.trial.ended_by,
     }
     return _newer(held, _stamped(Trial, event, **said))
+
+
+def _subscription(held: Subscription | None, event: Event) -> Subscription | None:
+    if event.subscription is None:
+        return held
+    said = {"name": event.subscription.name, "licenses": event.subscription.licenses}
+    return _newer(held, _stamped(Subscription, event, **said))
 
 
 def _app_version(held: AppVersion | None, event: Event) -> AppVersion | None:

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from talkdesk_operator.tenant.making import Making, Object
 
 NAME = "talkdesk-account"
@@ -24,22 +26,29 @@ def account_record(made: Making) -> list[Object]:
         "region": {"name": facts.region},
         "tenant": {"name": tenant.name, "host": tenant.host(app.spec.base_domain)},
         "links": app.spec.links.to_json(),
+        "plan": {"name": made.plan_name},
     }
-    if facts.plan is not None:
-        record["plan"] = {"name": facts.plan}
+    for kind in ("values", "numbers", "features"):
+        if given := getattr(made.plan, kind):
+            record["plan"][kind] = dict(given)
     if facts.trial is not None:
         record["trial"] = facts.trial.to_json()
-    plain = {
-        f"{group}.{name}": str(value)
-        for group, fields in record.items()
-        for name, value in fields.items()
-        if value is not None
-    }
     return [
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
-            "data": {"account.json": json.dumps(record, sort_keys=True, indent=2), **plain},
+            "data": {"account.json": json.dumps(record, sort_keys=True, indent=2), **dict(_plain(record))},
         }
     ]
+
+
+def _plain(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every scalar of ``record`` as text, by its path with dots; a switch is ``true`` or ``false``."""
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _plain(value, f"{prefix}{name}.")
+        elif isinstance(value, bool):
+            yield f"{prefix}{name}", "true" if value else "false"
+        elif value is not None:
+            yield f"{prefix}{name}", str(value)

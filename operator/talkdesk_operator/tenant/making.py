@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
+#: The name of the plan where Talkdesk tells no subscription.
+NO_PLAN = "default"
+
 
 @dataclass(frozen=True)
 class Making:
@@ -32,10 +35,38 @@ class Making:
     plan_known: bool
     facts: Facts
     suspended: bool = False
+    #: Nobody is a customer any more: the workload stops, whatever the plan says about suspension.
+    abandoned: bool = False
+    #: Where the template stands in the TalkdeskApp: an app version may have its own.
+    template_path: str = "spec.template"
+    service_path: str = "spec.service"
+
+    @property
+    def plan_name(self) -> str:
+        """Talkdesk's name of the plan, also of one that the app does not declare."""
+        return self.facts.plan or NO_PLAN
+
+    @property
+    def plan_label(self) -> str:
+        """Which of the app's plans is used, for people."""
+        if self.plan_known:
+            return f"plan {self.facts.plan}"
+        return "the default plan" + (f" (for plan {self.facts.plan})" if self.facts.plan else "")
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing of the workload runs."""
+        return self.suspended and (self.abandoned or self.plan.on_suspend == "ScaleToZero")
 
 
 def making(
-    tenant: Tenant, app: TalkdeskApp, blueprint: Blueprint, facts: Facts, *, suspended: bool = False
+    tenant: Tenant,
+    app: TalkdeskApp,
+    blueprint: Blueprint,
+    facts: Facts,
+    *,
+    suspended: bool = False,
+    abandoned: bool = False,
 ) -> Making:
     """The Making of a tenant of ``facts`` from the ``blueprint`` of a revision."""
     effective = for_version(blueprint, facts.app_version)
@@ -48,7 +79,18 @@ def making(
         plan_known=known,
         facts=facts,
         suspended=suspended,
+        abandoned=abandoned,
+        template_path=_path(blueprint, facts.app_version, "template"),
+        service_path=_path(blueprint, facts.app_version, "service"),
     )
+
+
+def _path(blueprint: Blueprint, app_version: str | None, field: str) -> str:
+    """Where the TalkdeskApp says what installations of this version get as ``field``."""
+    for index, variant in enumerate(blueprint.variants):
+        if variant.app_version == app_version and getattr(variant, field) is not None:
+            return f"spec.variants[{index}].{field}"
+    return f"spec.{field}"
 
 
 #: A kind of child: the objects of that kind that a tenant should have.

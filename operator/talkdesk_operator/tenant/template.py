@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from talkdesk_crds.template import template_json
-from talkdesk_operator.render import REFERENCES, Problem, RenderError, Scalar, render
+from talkdesk_operator.render import Problem, RenderError, Scalar, render
 from talkdesk_operator.tenant import account_record, limits, network, quota, rolebinding, service_account
 
 if TYPE_CHECKING:
-    from talkdesk_crds.app import TalkdeskApp
     from talkdesk_operator.tenant.identity import Tenant
     from talkdesk_operator.tenant.making import Making, Object
 
@@ -30,13 +30,11 @@ _POD_SPECS = {
     "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
-#: ${plan.name} where Talkdesk tells no subscription.
-DEFAULT_PLAN = "default"
 _SCALABLE = {"Deployment", "StatefulSet"}
 
 
 def values_of(made: Making) -> dict[str, Scalar | None]:
-    """A value, or None, for each of :data:`~talkdesk_operator.render.REFERENCES`."""
+    """A value, or None, for each of :data:`~talkdesk_operator.render.REFERENCES` and of the plans' values."""
     tenant, app, facts = made.tenant, made.app, made.facts
     links = app.spec.links
     return {
@@ -50,52 +48,52 @@ def values_of(made: Making) -> dict[str, Scalar | None]:
         "region.name": facts.region,
         "tenant.name": tenant.name,
         "tenant.host": tenant.host(app.spec.base_domain),
-        "plan.name": facts.plan or DEFAULT_PLAN,
+        "plan.name": made.plan_name,
+        **_plan_values(made),
         "links.terms": links.terms,
         "links.support": links.support,
         "links.upgrade": links.upgrade,
     }
+
+
+def _plan_values(made: Making) -> dict[str, Scalar | None]:
+    """The plan's values; those that only other plans have are None, so that the message can say so."""
+    every = [made.blueprint.default_plan, *made.blueprint.plans.values()]
+    found: dict[str, Scalar | None] = {}
+    for kind in ("values", "numbers", "features"):
+        mine = getattr(made.plan, kind)
+        found |= {f"plan.{kind}.{name}": mine.get(name) for plan in every for name in getattr(plan, kind)}
+    return found
 
 
 def template_objects(made: Making) -> list[Object]:
     """The template's objects as they should be in the tenant. RenderError with every problem's path.
 
-    A suspended tenant's Deployments and StatefulSets have no replicas, its CronJobs are suspended.
+    A stopped tenant's Deployments and StatefulSets have no replicas, its CronJobs are suspended.
     """
-    rendered = render(template_json(made.blueprint.template), values_of(made), path="spec.template")
-    if problems := _misplaced(rendered):
-        raise RenderError(tuple(problems))
-    return [_fit(item, made.tenant, suspended=made.suspended) for item in rendered]
-
-
-def problems_of(app: TalkdeskApp) -> tuple[Problem, ...]:
-    """What is wrong with the app's template for every tenant alike."""
-    links = app.spec.links
-    values: dict[str, Scalar | None] = dict.fromkeys(REFERENCES, "0")
-    values |= {
-        "links.terms": links.terms,
-        "links.support": links.support,
-        "links.upgrade": links.upgrade,
-    }
     try:
-        rendered = render(template_json(app.spec.template), values, path="spec.template")
+        rendered = render(template_json(made.blueprint.template), values_of(made), path=made.template_path)
     except RenderError as error:
-        return error.problems
-    problems = _misplaced(rendered)
-    services = {item["metadata"]["name"] for item in rendered if item["kind"] == "Service"}
-    if app.spec.approval.probe is not None and app.spec.service.name not in services:
-        message = f"the probe asks Service {app.spec.service.name}, which the template does not have"
-        problems.append(Problem("spec.service.name", message))
-    return tuple(problems)
+        raise RenderError(tuple(_with_plan(problem, made) for problem in error.problems)) from None
+    if problems := _misplaced(rendered, made.template_path):
+        raise RenderError(tuple(problems))
+    return [_fit(item, made.tenant, stopped=made.stopped) for item in rendered]
 
 
-def _misplaced(items: list[dict[str, Any]]) -> list[Problem]:
+def _with_plan(problem: Problem, made: Making) -> Problem:
+    """A missing value of a plan is that plan's fault: the message says which one it is."""
+    if problem.without_value is None or not problem.without_value.startswith("plan."):
+        return problem
+    return replace(problem, message=f"{problem.message} in {made.plan_label}")
+
+
+def _misplaced(items: list[dict[str, Any]], where: str) -> list[Problem]:
     """Objects with a name that the operator, or another object of the template, has already."""
     problems = []
     seen: set[tuple[str, str]] = set()
     for index, item in enumerate(items):
         name = (item["kind"], item["metadata"]["name"])
-        path = f"spec.template[{index}].metadata.name"
+        path = f"{where}[{index}].metadata.name"
         if name in RESERVED:
             problems.append(Problem(path, f"{name[0]} {name[1]} is the operator's own"))
         elif name in seen:
@@ -104,16 +102,16 @@ def _misplaced(items: list[dict[str, Any]]) -> list[Problem]:
     return problems
 
 
-def _fit(item: dict[str, Any], tenant: Tenant, *, suspended: bool) -> dict[str, Any]:
+def _fit(item: dict[str, Any], tenant: Tenant, *, stopped: bool) -> dict[str, Any]:
     metadata = {name: value for name, value in item["metadata"].items() if value not in ({}, None)}
     labels = {**metadata.get("labels", {}), **tenant.object_labels}
     fitted = {**item, "metadata": {**metadata, "namespace": tenant.name, "labels": labels}}
     kind = item["kind"]
     if path := _POD_SPECS.get(kind):
         fitted = _update(fitted, path, _with_service_account)
-    if suspended and kind in _SCALABLE:
+    if stopped and kind in _SCALABLE:
         fitted = _update(fitted, ("spec",), lambda spec: {**spec, "replicas": 0})
-    if suspended and kind == "CronJob":
+    if stopped and kind == "CronJob":
         fitted = _update(fitted, ("spec",), lambda spec: {**spec, "suspend": True})
     return fitted
 

@@ -75,11 +75,13 @@ class Reason(StrEnum):
     # Confirmed
     APPROVED = "Approved"
     REJECTED = "Rejected"
+    UPDATE_REJECTED = "UpdateRejected"
     NOTHING_PENDING = "NothingPending"
     UNINSTALL_APPROVED = "UninstallApproved"
     WAITING_FOR_TENANT = "WaitingForTenant"
     WAITING_FOR_USERS = "WaitingForUsers"
     WAITING_FOR_ACCESS = "WaitingForAccess"
+    WAITING_FOR_PERSON = "WaitingForPerson"
     WAITING_FOR_TALKDESK = "WaitingForTalkdesk"
     ANSWER_FAILED = "AnswerFailed"
     ENDED_BY_TALKDESK = "EndedByTalkdesk"

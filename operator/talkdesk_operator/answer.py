@@ -15,15 +15,29 @@ from talkdesk_crds.meta import time
 from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import resources
 from talkdesk_operator import answers, failures
+from talkdesk_operator.apology import apology
 from talkdesk_operator.conditions import false, true
-from talkdesk_operator.confirm import Given, Nothing, Say, Situation, Wait, decide, is_pending, remember
+from talkdesk_operator.confirm import (
+    Given,
+    Nothing,
+    Readiness,
+    Say,
+    Situation,
+    Wait,
+    decide,
+    is_pending,
+    remember,
+)
+from talkdesk_operator.deadlines import answer_deadline, moment
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.person import person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from talkdesk_client import State, TalkdeskClient
     from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_kube import Kube
     from talkdesk_operator.gate import Verdict
     from talkdesk_operator.metrics import Metrics
@@ -34,6 +48,9 @@ if TYPE_CHECKING:
     from talkdesk_operator.user_sync import UserSync
 
 _log = structlog.get_logger(__name__)
+
+#: How much of a cause the annotation keeps.
+_CAUSE_LIMIT = 512
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,9 @@ class Answerer:
     def _situation(self, notes: Notes, app: TalkdeskApp, ready: Verdict, reading: Reading) -> Situation:
         installation = notes.installation
         access = installation.status.access
+        patience = timedelta(seconds=app.spec.approval.patience_seconds)
+        listed = notes.memory.listed_for == reading.moment
+        failed = Reason.LIST_FAILED if ready.readiness is Readiness.USABLE else ready.reason
         return Situation(
             state=reading.state,
             updated_at=reading.updated_at,
@@ -87,10 +107,17 @@ class Answerer:
             access_refused=access is not None and access.state == "Refused",
             readiness=ready.readiness,
             detail=ready.message or ready.reason.value,
-            users_listed=notes.memory.listed_for == reading.moment,
+            users_listed=listed,
             given=notes.given,
-            since=waiting_since(notes, reading),
-            patience=timedelta(seconds=app.spec.approval.patience_seconds),
+            since=patience_began(installation, reading.updated_at, self._desk.clock()),
+            patience=patience,
+            apology=apology(app, failed, updating=reading.state != "installing"),
+            person=person(
+                installation,
+                state=reading.state,
+                updated_at=reading.updated_at,
+                deadline=answer_deadline(reading.updated_at),
+            ),
         )
 
     async def _current(self, notes: Notes, reading: Reading) -> Reading:
@@ -156,7 +183,8 @@ class Answerer:
         after = self._keep(notes, found, reading)
         if notes.role is Role.INCUMBENT:
             await self._desk.users.sync(notes, ref, after, agenda)
-        if is_pending(after.state) and not any(one.covers(after.moment) for one in notes.given):
+        changed = (after.account, after.plan, after.trial) != (reading.account, reading.plan, reading.trial)
+        if changed or (is_pending(after.state) and not any(one.covers(after.moment) for one in notes.given)):
             agenda.look_in(0.0)
         return after
 
@@ -176,6 +204,7 @@ class Answerer:
             answer=say.answer,
             at=time(self._desk.clock()),
             reason=say.reason,
+            cause=say.cause[:_CAUSE_LIMIT] if say.cause is not None else None,
             result_state=result.state if result is not None else None,
             result_updated_at=result.updated_at if result is not None else None,
         )
@@ -205,6 +234,8 @@ class Answerer:
             notes.verdicts[types.CONFIRMED] = true(decision.reason, decision.message)
         else:
             notes.verdicts[types.CONFIRMED] = false(decision.reason, decision.message)
+            if decision.reason in (Reason.WAITING_FOR_TENANT, Reason.WAITING_FOR_USERS):
+                notes.patience = decision.until
             if decision.until is not None:
                 agenda.look_in((decision.until - self._desk.clock()).total_seconds())
             if decision.reason is Reason.WAITING_FOR_ACCESS:
@@ -212,17 +243,26 @@ class Answerer:
 
 
 def waiting_since(notes: Notes, reading: Reading) -> datetime:
-    """When patience began: since Talkdesk waits, else since the event, else since we know."""
+    """Since when Talkdesk waits, else since the event, else since we know."""
     installed = notes.installation.spec.talkdesk.installed
     candidates = (
         reading.updated_at,
         installed.at if installed is not None else None,
         notes.installation.metadata.creation_timestamp,
     )
-    for text in candidates:
-        try:
-            moment = datetime.fromisoformat(text or "")
-        except ValueError:
-            continue
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return datetime.min.replace(tzinfo=UTC)
+    found = next((since for text in candidates if (since := moment(text)) is not None), None)
+    return found or datetime.min.replace(tzinfo=UTC)
+
+
+def patience_began(installation: TalkdeskInstallation, updated_at: str | None, now: datetime) -> datetime:
+    """Since when we try to fulfil what Talkdesk waits for: not before we could, nor before it was asked.
+
+    ``Confirmed`` turns False when a pass first finds something to answer, so an outage of ours, or
+    credentials that are not accepted yet, use nobody's patience up. A time of Talkdesk's that lies ahead of
+    our clock is not believed.
+    """
+    confirmed = next((one for one in installation.status.conditions if one.type == types.CONFIRMED), None)
+    owed = confirmed is not None and confirmed.status == "False"
+    tried = moment(confirmed.last_transition_time) if confirmed is not None and owed else None
+    tried, asked = tried or now, moment(updated_at)
+    return asked if asked is not None and tried < asked <= now else tried

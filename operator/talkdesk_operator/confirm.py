@@ -8,14 +8,15 @@ never rejected.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from talkdesk_crds.conditions import Reason
+from talkdesk_crds.meta import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime, timedelta
 
 #: Talkdesk waits for nothing in these states.
 SETTLED_STATES = frozenset({"completed", "failed", "rejected", "timeout", "suspended", "revoked"})
@@ -27,6 +28,11 @@ UNINSTALLED_STATE = "uninstalled"
 
 #: How many answers are remembered.
 REMEMBERED = 10
+
+#: Talkdesk still waits for what we have answered: it is answered once more after so long. The first where
+#: Talkdesk said that nothing waits (its own view was behind), the second where it took the answer.
+REPEATED_AFTER_CONFLICT = timedelta(minutes=2)
+REPEATED_AFTER_SUCCESS = timedelta(hours=1)
 
 Moment = tuple[str, str | None]
 
@@ -51,12 +57,33 @@ class Given:
     reason: str | None = None
     result_state: str | None = None
     result_updated_at: str | None = None
+    #: Why it was rejected, in our words; ``reason`` has the customer's.
+    cause: str | None = None
 
     def covers(self, moment: Moment) -> bool:
         """True where ``moment`` is what was answered, or what the answer itself led to."""
         if moment == (self.state, self.updated_at):
             return True
         return self.result_state is not None and moment == (self.result_state, self.result_updated_at)
+
+    @property
+    def again_at(self) -> datetime:
+        """When to give it once more, should Talkdesk still wait then."""
+        wait = REPEATED_AFTER_CONFLICT if self.result_state is None else REPEATED_AFTER_SUCCESS
+        try:
+            return parse_time(self.at) + wait
+        except ValueError:  # an annotation that somebody else wrote
+            return datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person decides (``spec.approval: Manual``). ``answer`` is what they said about this very moment."""
+
+    #: How they are asked: what waits, until when, and what to type.
+    question: str
+    answer: Literal["approve", "reject"] | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +95,16 @@ class Situation:
     uninstalled: bool
     access_refused: bool
     readiness: Readiness
-    #: What the tenant waits for, or why it failed; becomes the reason of a rejection.
+    #: What the tenant waits for, or why it failed, in our words.
     detail: str
     users_listed: bool
     given: tuple[Given, ...]
     since: datetime
     patience: timedelta
+    #: What the customer is told with a rejection.
+    apology: str = ""
+    #: None where the operator answers by itself.
+    person: Person | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +117,7 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Wait:
-    """An answer is owed, but not yet; ``until`` is when patience ends (None: something else wakes us)."""
+    """An answer is owed, but not yet; ``until`` is when to decide anew (None: something else wakes us)."""
 
     reason: Reason
     message: str
@@ -99,6 +130,7 @@ class Say:
 
     answer: Literal["approve", "reject"]
     reason: str | None = None
+    cause: str | None = None
 
 
 Decision = Nothing | Wait | Say
@@ -109,7 +141,7 @@ def is_pending(state: str) -> bool:
     return state not in SETTLED_STATES
 
 
-def decide(situation: Situation, now: datetime) -> Decision:  # noqa: PLR0911 - one return a rule
+def decide(situation: Situation, now: datetime) -> Decision:
     """What to tell Talkdesk about the state it is in."""
     moment = (situation.state, situation.updated_at)
     last = next((given for given in reversed(situation.given) if given.covers(moment)), None)
@@ -117,18 +149,30 @@ def decide(situation: Situation, now: datetime) -> Decision:  # noqa: PLR0911 - 
         return _uninstall(situation, last)
     if not is_pending(situation.state):
         return _settled(situation)
-    if last is not None:
-        return Wait(
-            Reason.WAITING_FOR_TALKDESK, f"answered {last.answer}; Talkdesk still says {situation.state}"
-        )
-    if situation.readiness is Readiness.USABLE:
-        if not situation.users_listed:
-            return Wait(Reason.WAITING_FOR_USERS, "the users have not been listed yet")
+    if last is not None and now < last.again_at:
+        message = f"answered {last.answer}; Talkdesk still says {situation.state}"
+        return Wait(Reason.WAITING_FOR_TALKDESK, message, until=last.again_at)
+    person = situation.person
+    if person is not None and person.answer is None:
+        return Wait(Reason.WAITING_FOR_PERSON, person.question)
+    if person is not None and person.answer == "reject":
+        return Say("reject", person.reason or situation.apology, "a person decided so")
+    return _by_usability(situation, now)
+
+
+def _by_usability(situation: Situation, now: datetime) -> Decision:
+    """Approve what is usable; wait for it; reject it once patience ends, unless a person has approved it."""
+    usable = situation.readiness is Readiness.USABLE
+    if usable and situation.users_listed:
         return Say("approve")
+    reason = Reason.WAITING_FOR_USERS if usable else Reason.WAITING_FOR_TENANT
+    detail = "the users have not been listed yet" if usable else situation.detail
+    if situation.person is not None:
+        return Wait(reason, f"approved by a person; {detail}")
     deadline = situation.since + situation.patience
     if now >= deadline:
-        return Say("reject", situation.detail)
-    return Wait(Reason.WAITING_FOR_TENANT, situation.detail, until=deadline)
+        return Say("reject", situation.apology, detail)
+    return Wait(reason, detail, until=deadline)
 
 
 def _uninstall(situation: Situation, last: Given | None) -> Decision:
@@ -148,14 +192,25 @@ def _uninstall(situation: Situation, last: Given | None) -> Decision:
 
 def _settled(situation: Situation) -> Decision:
     if situation.state == "completed":
+        newest = situation.given[-1] if situation.given else None
+        if newest is not None and newest.answer == "reject" and newest.state != "installing":
+            return Nothing(Reason.UPDATE_REJECTED, f"the settings before are in use; {_rejected(newest)}")
         approved = any(given.answer == "approve" for given in situation.given)
         return Nothing(Reason.APPROVED if approved else Reason.NOTHING_PENDING, "Talkdesk says completed")
     rejected = next((given for given in reversed(situation.given) if given.answer == "reject"), None)
     if situation.state == "rejected" and rejected is not None:
-        return Nothing(Reason.REJECTED, f"rejected: {rejected.reason or 'no reason given'}")
+        return Nothing(Reason.REJECTED, _rejected(rejected))
     return Nothing(Reason.ENDED_BY_TALKDESK, f"Talkdesk says {situation.state}")
 
 
+def _rejected(given: Given) -> str:
+    return f"rejected: {given.cause or 'no cause kept'}; the customer was told: {given.reason or 'nothing'}"
+
+
 def remember(given: Iterable[Given], new: Given) -> tuple[Given, ...]:
-    """``given`` and ``new``, newest last, bounded by :data:`REMEMBERED`."""
-    return (*given, new)[-REMEMBERED:]
+    """``given`` and ``new``, newest last, bounded by :data:`REMEMBERED`; a repetition replaces the first."""
+
+    def same(one: Given) -> bool:
+        return (one.state, one.updated_at, one.answer) == (new.state, new.updated_at, new.answer)
+
+    return (*(one for one in given if not same(one)), new)[-REMEMBERED:]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from talkdesk_operator.incumbent import Role
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from talkdesk_client import InstallationRef
     from talkdesk_crds.installation import TalkdeskInstallation, Users
     from talkdesk_operator.conditions import Verdict
@@ -35,6 +37,8 @@ class Notes:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     #: The list of users was read and stored after ``fresh``.
     listed: bool = False
+    #: When patience with what Talkdesk waits for ends, None where nobody waits for that.
+    patience: datetime | None = None
 
     @property
     def name(self) -> str:

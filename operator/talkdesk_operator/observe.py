@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from talkdesk_client import TalkdeskClient
     from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.meta import Condition
     from talkdesk_kube import Kube, Obj
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.credentials import CredentialStore
@@ -208,10 +209,11 @@ class Observer:
         agenda.fail(failure.retry_after)
         if failure.reason in (Reason.CREDENTIALS_REFUSED, Reason.CREDENTIALS_INVALID, Reason.FOREIGN_LINKS):
             notes.verdicts[types.CREDENTIALS_VALID] = false(failure.reason, failure.message)
-        if _confirmed_generation(installation) != installation.metadata.generation or not _confirmed(
-            installation
-        ):
-            notes.verdicts[types.CONFIRMED] = unknown(
+        if not _confirmed(installation):
+            # An answer that was owed stays owed: the condition's time is where patience began.
+            owed = _stored(installation, types.CONFIRMED)
+            say = false if owed is not None and owed.status == "False" else unknown
+            notes.verdicts[types.CONFIRMED] = say(
                 failure.reason if failure.kind is not Kind.REFUSED else Reason.NOT_CHECKED, failure.message
             )
 
@@ -248,18 +250,15 @@ def _behind(installation: TalkdeskInstallation, found: Reading) -> bool:
     return shown < newest
 
 
-def _confirmed_generation(installation: TalkdeskInstallation) -> int | None:
-    for condition in installation.status.conditions:
-        if condition.type == types.CONFIRMED:
-            return condition.observed_generation
-    return None
+def _stored(installation: TalkdeskInstallation, kind: str) -> Condition | None:
+    return next((one for one in installation.status.conditions if one.type == kind), None)
 
 
 def _confirmed(installation: TalkdeskInstallation) -> bool:
     """Confirmed is True and about the present generation."""
-    return any(
-        condition.type == types.CONFIRMED
-        and condition.status == "True"
-        and condition.observed_generation == installation.metadata.generation
-        for condition in installation.status.conditions
+    stored = _stored(installation, types.CONFIRMED)
+    return (
+        stored is not None
+        and stored.status == "True"
+        and stored.observed_generation == installation.metadata.generation
     )

@@ -12,6 +12,7 @@ from talkdesk_kube import NotFound, resources
 from talkdesk_operator import answers
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
+from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.tenant.making import NO_PLAN
 
@@ -76,6 +77,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
             if reading is not None
             else old.talkdesk
         ),
+        deadlines=deadlines(notes),
         answers=answers.for_status(notes.given),
         observed_resync=reading.resync_token if reading is not None and listed else old.observed_resync,
     )
@@ -107,10 +109,15 @@ def _approved(notes: Notes) -> bool:
 
 
 def patch_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """A merge patch from ``old`` to ``new``, one level deep: what is left out of ``new`` is removed. Pure."""
-    changed = {name: value for name, value in new.items() if old.get(name) != value}
-    removed = dict.fromkeys(name for name in old if name not in new)
-    return {**changed, **removed}
+    """A merge patch from ``old`` to ``new``, objects within them included; lists are replaced whole. Pure."""
+    changed: dict[str, Any] = dict.fromkeys(name for name in old if name not in new)
+    for name, value in new.items():
+        before = old.get(name)
+        if before == value:
+            continue
+        deeper = isinstance(before, dict) and isinstance(value, dict)
+        changed[name] = patch_of(before, value) if deeper else value
+    return changed
 
 
 class Publisher:

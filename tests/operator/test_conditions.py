@@ -68,3 +68,10 @@ def test_a_long_message_is_cut_and_kept_on_one_line() -> None:
 def test_a_status_patch_holds_what_changed_and_removes_what_went() -> None:
     assert patch_of({"a": 1, "b": [1], "c": 2}, {"a": 1, "b": [2]}) == {"b": [2], "c": None}
     assert patch_of({"a": {"b": 1}}, {"a": {"b": 1}}) == {}
+
+
+def test_what_ends_within_an_object_of_status_is_taken_out_by_the_patch() -> None:
+    old = {"deadlines": {"answer": "x", "trial": "y"}, "access": {"state": "Allowed"}, "answers": [1]}
+    new = {"deadlines": {"trial": "z"}, "access": {"state": "Allowed"}, "answers": [1, 2]}
+    assert patch_of(old, new) == {"deadlines": {"answer": None, "trial": "z"}, "answers": [1, 2]}
+    assert patch_of({"deadlines": {"answer": "x"}}, {}) == {"deadlines": None}

@@ -13,9 +13,12 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_operator import answers
 from talkdesk_operator.confirm import (
     REMEMBERED,
+    REPEATED_AFTER_CONFLICT,
+    REPEATED_AFTER_SUCCESS,
     SETTLED_STATES,
     Given,
     Nothing,
+    Person,
     Readiness,
     Say,
     Situation,
@@ -50,11 +53,12 @@ def test_a_usable_tenant_with_listed_users_is_approved() -> None:
 
 
 def test_what_is_not_usable_waits_until_patience_ends_and_is_then_rejected_with_the_reason() -> None:
-    unready = replace(INSTALLING, readiness=Readiness.NOT_YET, detail="Deployment web: 0 of 1")
+    detail = "Deployment web: 0 of 1"
+    unready = replace(INSTALLING, readiness=Readiness.NOT_YET, detail=detail, apology="sorry")
     decision = decide(unready, NOW)
     assert isinstance(decision, Wait)
     assert decision.until == NOW + timedelta(hours=1)
-    assert decide(unready, NOW + timedelta(hours=1)) == Say("reject", "Deployment web: 0 of 1")
+    assert decide(unready, NOW + timedelta(hours=1)) == Say("reject", "sorry", detail)
 
 
 def test_users_are_listed_before_the_approval() -> None:
@@ -67,6 +71,53 @@ def test_the_same_moment_is_answered_once() -> None:
     answered = replace(INSTALLING, given=(APPROVED,))
     assert isinstance(decide(answered, NOW), Wait)
     assert decide(replace(answered, updated_at="t9"), NOW) == Say("approve")
+
+
+def test_what_talkdesk_still_waits_for_is_answered_once_more_after_a_while() -> None:
+    taken = replace(INSTALLING, given=(APPROVED,))
+    decision = decide(taken, NOW)
+    assert isinstance(decision, Wait)
+    assert decision.until == NOW + REPEATED_AFTER_SUCCESS
+    assert decide(taken, NOW + REPEATED_AFTER_SUCCESS) == Say("approve")
+    conflict = replace(INSTALLING, given=(replace(APPROVED, result_state=None, result_updated_at=None),))
+    assert isinstance(decide(conflict, NOW), Wait)
+    assert decide(conflict, NOW + REPEATED_AFTER_CONFLICT) == Say("approve")
+
+
+def test_users_that_cannot_be_listed_end_patience_as_well() -> None:
+    unlisted = replace(INSTALLING, users_listed=False, apology="sorry")
+    decision = decide(unlisted, NOW + timedelta(hours=1))
+    assert decision == Say("reject", "sorry", "the users have not been listed yet")
+
+
+def test_a_person_who_has_not_decided_is_asked_and_patience_does_not_end() -> None:
+    asked = replace(INSTALLING, readiness=Readiness.FAILED, person=Person("which?"))
+    for now in (NOW, NOW + timedelta(days=6)):
+        assert decide(asked, now) == Wait(Reason.WAITING_FOR_PERSON, "which?")
+    assert isinstance(decide(replace(asked, readiness=Readiness.USABLE), NOW), Wait)
+
+
+def test_a_persons_approval_still_needs_a_usable_tenant_and_a_rejection_does_not() -> None:
+    approved = replace(INSTALLING, person=Person("which?", "approve"))
+    assert decide(approved, NOW) == Say("approve")
+    unready = replace(approved, readiness=Readiness.NOT_YET, detail="0 of 1")
+    waiting = decide(unready, NOW + timedelta(days=6))
+    assert waiting == Wait(Reason.WAITING_FOR_TENANT, "approved by a person; 0 of 1")
+    rejected = replace(unready, person=Person("which?", "reject", "not yet"))
+    assert decide(rejected, NOW) == Say("reject", "not yet", "a person decided so")
+
+
+def test_an_uninstallation_is_not_held_for_a_person() -> None:
+    assert decide(replace(UNINSTALLING, person=Person("which?")), NOW) == Say("approve")
+
+
+def test_a_rejected_update_leaves_the_installation_confirmed() -> None:
+    update = Given("updating", "t5", "reject", "2026-01-05T10:00:00Z", reason="sorry", cause="0 of 1")
+    decision = decide(replace(INSTALLING, state="completed", updated_at="t6", given=(APPROVED, update)), NOW)
+    assert isinstance(decision, Nothing)
+    assert decision.reason is Reason.UPDATE_REJECTED
+    assert "0 of 1" in decision.message
+    assert "sorry" in decision.message
 
 
 def test_the_state_an_answer_led_to_is_not_answered() -> None:
@@ -125,7 +176,8 @@ def test_nothing_unusable_is_approved_and_no_uninstallation_rejected(situation: 
     if isinstance(decision, Say):
         leaving = situation.uninstalled or situation.state == "uninstalled"
         assert situation.state not in SETTLED_STATES
-        assert not any(one.covers((situation.state, situation.updated_at)) for one in situation.given)
+        covering = [one for one in situation.given if one.covers((situation.state, situation.updated_at))]
+        assert not covering or covering[-1].again_at <= NOW
         if leaving:
             assert decision.answer == "approve"
             assert situation.access_refused
@@ -133,7 +185,7 @@ def test_nothing_unusable_is_approved_and_no_uninstallation_rejected(situation: 
             assert situation.readiness is Readiness.USABLE
             assert situation.users_listed
         else:
-            assert situation.readiness is not Readiness.USABLE
+            assert situation.readiness is not Readiness.USABLE or not situation.users_listed
 
 
 def test_answers_survive_their_annotation_and_stay_bounded() -> None:
@@ -142,6 +194,8 @@ def test_answers_survive_their_annotation_and_stay_bounded() -> None:
         given = remember(given, replace(APPROVED, updated_at=f"t{number}"))
     assert len(given) == REMEMBERED
     assert given[-1].updated_at == "t14"
+    again = replace(given[-1], at="2026-01-05T11:00:00Z")
+    assert remember(given, again) == (*given[:-1], again)
     assert answers.parse(answers.render(given)) == given
     assert answers.for_status(given)[0].updated_at == "t5"
 

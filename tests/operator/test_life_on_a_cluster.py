@@ -189,7 +189,11 @@ async def test_what_never_gets_ready_is_rejected_with_a_reason_once_patience_end
     rejected = await world.approvals(installed, "reject")
     assert len(rejected) == 1
     stored = await world.installation(installed)
-    assert "Deployment demo" in stored["status"]["answers"][0]["reason"]
+    told = stored["status"]["answers"][0]["reason"]
+    assert told.startswith("The installation was not completed: the app did not start in time.")
+    assert "Deployment" not in told
+    shown = {one["type"]: one["message"] for one in stored["status"]["conditions"]}
+    assert "Deployment demo" in shown["Confirmed"]
     assert stored["status"]["access"]["state"] == "Refused"
 
 

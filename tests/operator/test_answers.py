@@ -1,0 +1,150 @@
+"""What customers and persons are told, since when patience runs, and which deadlines are shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from talkdesk_crds import conditions as types
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_kube import parse
+from talkdesk_operator.answer import patience_began
+from talkdesk_operator.apology import apology
+from talkdesk_operator.conditions import false, true
+from talkdesk_operator.deadlines import answer_deadline, deadlines
+from talkdesk_operator.memory import InstallationMemory
+from talkdesk_operator.notes import Notes
+from talkdesk_operator.person import person
+from talkdesk_operator.reading import Reading
+
+SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
+NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
+ASKED = "2026-01-05T09:00:00.123456+00:00"
+
+
+def installation(*, spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> Any:
+    obj = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text(encoding="utf-8"))
+    obj["metadata"] |= {"namespace": "talkdesk-system", "uid": "u", "generation": 1}
+    for name in ("decision", "approval"):
+        obj["spec"].pop(name, None)
+    obj["spec"] |= spec or {}
+    obj["status"] = status or {}
+    return parse(TalkdeskInstallation, obj)
+
+
+def app(**spec: Any) -> TalkdeskApp:
+    obj = yaml.safe_load((SAMPLES / "talkdeskapp.yaml").read_text(encoding="utf-8"))
+    obj["spec"] |= spec
+    return parse(TalkdeskApp, obj)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("updating", [False, True])
+def test_a_customer_is_told_in_words_of_their_own_and_whom_to_ask(reason: Reason, updating: bool) -> None:
+    links = {"support": "https://help.example/td"}
+    told = apology(app(contact="help@partner.example", links=links), reason, updating=updating)
+    assert "help@partner.example" in told
+    assert links["support"] in told
+    assert ("previous settings stay in use" in told) is updating
+    # No jargon, no name of a constant, no object.
+    assert not re.search(
+        r"(?i)kubernetes|namespace|\bpods?\b|deployment|secret|template|\$\{|reason|probe", told
+    )
+    assert not re.search(r"\b[A-Z][a-z]+[A-Z]\w*", told)
+    assert len(told) <= 1024
+
+
+def test_without_a_contact_the_customer_is_sent_to_the_apps_provider() -> None:
+    told = apology(app(contact=None, links={}), Reason.WORKLOAD_NOT_READY, updating=False)
+    assert told.endswith("Please try again later, or contact the app's provider.")
+
+
+def test_a_person_is_told_the_deadline_the_advice_and_the_exact_command() -> None:
+    held = installation(spec={"approval": "Manual"})
+    asked = person(held, state="installing", updated_at=ASKED, deadline=answer_deadline(ASKED))
+    assert asked is not None
+    assert asked.answer is None
+    assert "Talkdesk says installing and gives up at 2026-01-12T09:00:00Z" in asked.question
+    assert "advises against manual approval" in asked.question
+    found = re.search(r"kubectl -n (\S+) patch tdi (\S+) --type merge -p '(.*)'$", asked.question)
+    assert found is not None
+    assert (found[1], found[2]) == ("talkdesk-system", held.metadata.name)
+    assert json.loads(found[3]) == {"spec": {"decision": {"answer": "approve", "updatedAt": ASKED}}}
+    assert " ".join(asked.question.split()) == asked.question
+    assert len(asked.question) <= 1024
+
+
+def test_a_decision_counts_for_its_own_moment_alone() -> None:
+    decision = {"answer": "reject", "updatedAt": ASKED, "reason": "no"}
+    held = installation(spec={"approval": "Manual", "decision": decision})
+    same = person(held, state="updating", updated_at=ASKED, deadline=None)
+    assert same is not None
+    assert (same.answer, same.reason) == ("reject", "no")
+    other = person(held, state="updating", updated_at="2026-01-05T09:00:01Z", deadline=None)
+    assert other is not None
+    assert other.answer is None
+
+
+def test_nobody_is_asked_where_approval_is_automatic() -> None:
+    decision = {"answer": "reject", "updatedAt": ASKED}
+    held = installation(spec={"decision": decision})
+    assert person(held, state="installing", updated_at=ASKED, deadline=None) is None
+
+
+def confirmed(status: str, at: str) -> dict[str, Any]:
+    one = {"type": "Confirmed", "status": status, "reason": "X", "lastTransitionTime": at}
+    return {"conditions": [one]}
+
+
+def test_patience_begins_when_it_is_tried_and_not_while_nobody_could() -> None:
+    assert patience_began(installation(), "2026-01-01T00:00:00Z", NOW) == NOW
+    tried = NOW - timedelta(minutes=10)
+    owed = installation(status=confirmed("False", f"{tried:%Y-%m-%dT%H:%M:%SZ}"))
+    assert patience_began(owed, "2026-01-01T00:00:00Z", NOW) == tried
+    settled = installation(status=confirmed("True", f"{tried:%Y-%m-%dT%H:%M:%SZ}"))
+    assert patience_began(settled, "2026-01-05T09:59:00Z", NOW) == NOW
+
+
+def test_patience_begins_anew_with_a_newer_request_but_not_with_one_from_the_future() -> None:
+    tried = NOW - timedelta(hours=2)
+    owed = installation(status=confirmed("False", f"{tried:%Y-%m-%dT%H:%M:%SZ}"))
+    assert patience_began(owed, "2026-01-05T09:30:00Z", NOW) == NOW - timedelta(minutes=30)
+    assert patience_began(owed, "2027-01-05T09:30:00Z", NOW) == tried
+    assert patience_began(owed, None, NOW) == tried
+
+
+def notes(*, status: dict[str, Any] | None = None) -> Notes:
+    made = Notes(installation=installation(status=status), memory=InstallationMemory(), given=())
+    made.fresh = Reading(
+        begun=0.0, generation=1, resync_token=None, seen=frozenset(), state="installing", updated_at=ASKED,
+        admin=None,
+    )  # fmt: skip
+    return made
+
+
+def test_deadlines_of_answer_and_patience_stand_while_an_answer_is_owed() -> None:
+    owed = notes()
+    owed.verdicts[types.CONFIRMED] = false(Reason.WAITING_FOR_TENANT)
+    owed.patience = NOW
+    found = deadlines(owed)
+    assert (found.answer, found.patience) == ("2026-01-12T09:00:00Z", "2026-01-05T10:00:00Z")
+    owed.verdicts[types.CONFIRMED] = true(Reason.APPROVED)
+    assert (deadlines(owed).answer, deadlines(owed).patience) == (None, None)
+
+
+def test_a_pass_that_learns_nothing_keeps_the_deadlines() -> None:
+    old = {"deadlines": {"answer": "2026-01-12T09:00:00Z", "patience": "2026-01-06T00:00:00Z"}}
+    assert deadlines(notes(status=old)).to_json() == old["deadlines"]
+
+
+@pytest.mark.parametrize("text", [None, "", "soon", "9999-12-31T00:00:00Z"])
+def test_a_time_that_cannot_be_counted_from_gives_no_deadline(text: str | None) -> None:
+    assert answer_deadline(text) is None

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 ANSWER_WITHIN = timedelta(days=7)
 
 
-def deadlines(
-    notes: Notes, *, trial: datetime | None = None, retention: datetime | None = None
-) -> Deadlines:
+def deadlines(notes: Notes, *, trial: datetime | None = None, retention: datetime | None = None) -> Deadlines:
     """All deadlines of an installation after a pass; what the pass could not find out stays as it was.
 
     :param trial: when the trial ends, None where none runs.

@@ -115,8 +115,10 @@ def patch_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         before = old.get(name)
         if before == value:
             continue
-        deeper = isinstance(before, dict) and isinstance(value, dict)
-        changed[name] = patch_of(before, value) if deeper else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            changed[name] = patch_of(before, value)
+        else:
+            changed[name] = value
     return changed
 
 

@@ -7,6 +7,7 @@ Everything else in the spec holds for all tenants at once.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -128,6 +129,19 @@ class Copy(Model):
     name: DnsLabel
 
 
+#: Labels of a tenant's namespace that are not the app's to set: the product's own, and those that Kubernetes
+#: gives a meaning to (Pod Security among them). ``app.kubernetes.io/`` is meant for everybody.
+_RESERVED_LABELS = r"^([^/]*[.])?(talkdesk-operator[.]io|kubernetes[.]io|k8s[.]io)/"
+_FREE_LABELS = "app.kubernetes.io/"
+
+
+def _free_labels(labels: dict[str, str]) -> dict[str, str]:
+    for key in labels:
+        if re.search(_RESERVED_LABELS, key) and not key.startswith(_FREE_LABELS):
+            raise ValueError(f"label {key} is not the app's to set")
+    return labels
+
+
 def _once(label: str, key: Any) -> Any:
     def check(items: list[Any]) -> list[Any]:
         keys = [key(item) for item in items]
@@ -151,7 +165,13 @@ class Blueprint(Model):
                 "!has(self.sampleData) || self.sampleData.kind == 'Job'",
                 "must be a Job",
                 field=".sampleData",
-            )
+            ),
+            cel(
+                "!has(self.namespaceLabels) || self.namespaceLabels.all(label, "
+                f"label.startsWith('{_FREE_LABELS}') || !label.matches(r'{_RESERVED_LABELS}'))",
+                "labels of talkdesk-operator.io, kubernetes.io and k8s.io are not the app's to set",
+                field=".namespaceLabels",
+            ),
         )
     )
 
@@ -195,8 +215,18 @@ class Blueprint(Model):
         _once("name", lambda item: item),
     ] = Field(default_factory=list)
     namespace_labels: Annotated[
-        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]],
+        dict[
+            Annotated[
+                str,
+                Field(
+                    max_length=317,
+                    pattern=r"^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$",
+                ),
+            ],
+            Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?$")],
+        ],
         Field(max_length=32, description="more labels of the tenants' namespaces"),
+        AfterValidator(_free_labels),
         MAP,
     ] = Field(default_factory=dict)
     sample_data: Annotated[

@@ -67,6 +67,9 @@ class Reason(StrEnum):
     CHANGE_REFUSED = "ChangeRefused"
     APPLY_FAILED = "ApplyFailed"
     APPLY_RETRYING = "ApplyRetrying"
+    SOURCE_MISSING = "SourceMissing"
+    SAMPLE_DATA_RUNNING = "SampleDataRunning"
+    SAMPLE_DATA_FAILED = "SampleDataFailed"
     AWAITING_ACCOUNT = "AwaitingAccount"
     # UsersSynced
     USERS_LISTED = "UsersListed"

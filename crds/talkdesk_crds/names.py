@@ -33,6 +33,9 @@ REVISION_ANNOTATION = f"{GROUP}/revision"
 #: On a tenant's namespace: since when nobody claims it, as a Kubernetes time; the start of its retention.
 UNCLAIMED_ANNOTATION = f"{GROUP}/unclaimed-since"
 
+#: On an object of a template: the wave it is applied in, an integer; 0 where it is left out.
+WAVE_ANNOTATION = f"{GROUP}/wave"
+
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?\Z")
 

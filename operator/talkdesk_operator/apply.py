@@ -8,23 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.meta import parse_time
-from talkdesk_kube import Conflict, Forbidden, Invalid, KubeError, NotFound, Obj, resource_for, resource_of
+from talkdesk_kube import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    Obj,
+    resource_for,
+    resource_of,
+)
 from talkdesk_kube.resources import Resource
 from talkdesk_operator import failures, inventory
 from talkdesk_operator.compact import compact
+from talkdesk_operator.confirm import Readiness
 from talkdesk_operator.failures import Failure, Kind
+from talkdesk_operator.gate import WORKLOADS, Verdict, judge
 from talkdesk_operator.inventory import Inventory, ObjectId, Record, object_id
 from talkdesk_operator.owned import FIELD_MANAGER, digest_of
+from talkdesk_operator.round import Applied, Round, wanted_ids
+from talkdesk_operator.sources import SourceMissing, Sources
+from talkdesk_operator.specials import Specials
+from talkdesk_operator.tenant.order import wave_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
     from talkdesk_kube import Kube
@@ -43,28 +58,13 @@ _ACCESS_REVIEWS = Resource(
 )
 
 
-@dataclass
-class Applied:
-    """What came of it."""
-
-    failures: list[Failure] = field(default_factory=list)
-    #: (kind, name) of what was written or deleted; empty where everything was as it should be.
-    written: list[str] = field(default_factory=list)
-    pruned: list[str] = field(default_factory=list)
-    created_namespace: bool = False
-
-    @property
-    def failure(self) -> Failure | None:
-        """The one to show: a permanent one first, for it needs somebody."""
-        return min(self.failures, key=lambda one: one.kind is not Kind.PERMANENT, default=None)
-
-
 class Applier:
     """Writes tenants' objects and their inventories."""
 
-    def __init__(self, kube: Kube, caches: Caches, clock: Callable[[], datetime]) -> None:
+    def __init__(self, kube: Kube, caches: Caches, sources: Sources, clock: Callable[[], datetime]) -> None:
         self._kube = kube
         self._caches = caches
+        self._specials = Specials(kube, caches, sources, self)
         self._clock = clock
 
     def inventory_of(self, tenant: Tenant) -> Inventory:
@@ -83,21 +83,31 @@ class Applier:
         """
         applied = Applied()
         before = self.inventory_of(tenant)
-        wanted = [object_id(item) for item in desired.everything()]
+        wanted = wanted_ids(desired, before)
         try:
             current = await self._store(tenant, before, before.superset(wanted, facts))
-            records = await self._apply_all(tenant, desired, current, applied, again=again)
+            after = await self._apply_all(tenant, desired, before, current, applied, again=again)
         except KubeError as error:
             applied.failures.append(failures.of_kube(error, tenant_age=self._age(tenant)))
             return applied
-        after = replace(current, records={**current.records, **records})
         try:
-            if prune and not applied.failures:
-                after = await self._prune(tenant, after, wanted, applied)
+            if prune and not applied.failures and applied.waiting is None:
+                after = await self._prune(tenant, after, list(wanted), applied)
             await self._store(tenant, current, after)
+            if after.seeded and not current.seeded and desired.sample is not None:
+                await self._specials.let_go(desired.sample)
         except KubeError as error:
             applied.failures.append(failures.of_kube(error))
         return applied
+
+    def judge(self, tenant: Tenant, objects: Iterable[Obj]) -> Verdict:
+        """How ready the workloads among ``objects`` are, as the watch shows them."""
+        workloads = []
+        for obj in objects:
+            kind, name = obj["kind"], obj["metadata"]["name"]
+            if kind in WORKLOADS:
+                workloads.append((kind, name, self._caches.children[kind].get(tenant.name, name)))
+        return judge(workloads)
 
     async def _store(self, tenant: Tenant, before: Inventory, after: Inventory) -> Inventory:
         if before != after:
@@ -106,34 +116,91 @@ class Applier:
         return after
 
     async def _apply_all(
-        self, tenant: Tenant, desired: Desired, current: Inventory, applied: Applied, *, again: bool
-    ) -> dict[ObjectId, Record]:
-        records: dict[ObjectId, Record] = {}
+        self,
+        tenant: Tenant,
+        desired: Desired,
+        before: Inventory,
+        current: Inventory,
+        applied: Applied,
+        *,
+        again: bool,
+    ) -> Inventory:
+        """The inventory after applying. Raises KubeError where nothing further makes sense."""
         live = self._caches.namespaces.get("", tenant.name)
         if live is not None and live["metadata"].get("deletionTimestamp"):
             message = f"namespace {tenant.name} is being deleted; it is made again afterwards"
             applied.failures.append(Failure(Kind.TRANSIENT, Reason.APPLY_RETRYING, message))
-            return records
+            return current
         applied.created_namespace = live is None
-        for item in (desired.namespace, desired.binding):
-            records[object_id(item)] = await self._one(tenant, item, current, applied, again=again)
-        first, *others = desired.children
-        if applied.written:
-            await self._let_in(tenant, first)
-        # The first alone: while the binding does not act yet, one request is refused, not all of them.
-        records[object_id(first)] = await self._one(tenant, first, current, applied, again=again)
-        results = await asyncio.gather(
-            *(self._one(tenant, item, current, applied, again=again) for item in others),
-            return_exceptions=True,
+        records: dict[ObjectId, Record] = {}
+        namespace = object_id(desired.namespace)
+        records[namespace] = await self._one(tenant, desired.namespace, current, applied, again=again)
+        recorded = before.records.get(namespace)
+        fresh = recorded.uid != records[namespace].uid if recorded is not None else live is None
+        if fresh:
+            current = current.emptied()
+        if current.seeded is None:
+            running = desired.sample is not None and self._specials.job(desired.sample.obj) is not None
+            current = replace(current, seeded=desired.sample is None or not (fresh or running))
+        round_ = Round(tenant, current, before, applied, again, records)
+        records[object_id(desired.binding)] = await self._one(
+            tenant, desired.binding, current, applied, again=again
         )
-        for item, result in zip(others, results, strict=True):
+        await self._in_waves(round_, desired)
+        seeded = current.seeded
+        if not seeded and desired.sample is not None and not desired.suspended and round_.unhindered:
+            seeded = await self._specials.seed(round_, desired.sample)
+        return replace(current, records={**current.records, **records}, seeded=seeded)
+
+    async def _in_waves(self, round_: Round, desired: Desired) -> None:
+        """All children. A wave whose predecessors are not ready is only kept as it was."""
+        first = desired.children[0]
+        if round_.applied.written:
+            await self._let_in(round_.tenant, first)
+        # The first alone: while the binding does not act yet, one request is refused, not all of them.
+        await self.plain(round_, first)
+        await self._side_by_side(
+            round_,
+            *(self._specials.generate(round_, one) for one in desired.generated),
+            *(self._specials.copy(round_, one) for one in desired.copied),
+            *(self.plain(round_, item) for item in desired.waves()[0][0] if item is not first),
+        )
+        waves = desired.waves()
+        done: list[Obj] = []
+        for number, wave in enumerate(waves):
+            for tier in wave if number else wave[1:]:
+                await self._side_by_side(round_, *(self.plain(round_, item) for item in tier))
+            done += [item for tier in wave for item in tier]
+            later = [item for after in waves[number + 1 :] for tier in after for item in tier]
+            seed = desired.sample is not None and not round_.known.seeded and not desired.suspended
+            if not later and not seed:
+                return
+            verdict = self.judge(round_.tenant, done)
+            if round_.applied.failures or verdict.readiness is not Readiness.USABLE:
+                what = f"wave {wave_of(later[0])}" if later else "the sample data"
+                message = f"{what} waits: {verdict.message}"
+                round_.applied.waiting = Verdict(verdict.readiness, verdict.reason, message)
+                kept = [item for item in later if round_.as_recorded(item)]
+                await self._side_by_side(round_, *(self.plain(round_, item) for item in kept))
+                return
+
+    async def _side_by_side(self, round_: Round, *steps: Awaitable[None]) -> None:
+        """All of them; what fails is noted."""
+        for result in await asyncio.gather(*steps, return_exceptions=True):
             if isinstance(result, KubeError):
-                applied.failures.append(failures.of_kube(result, tenant_age=self._age(tenant)))
+                age = self._age(round_.tenant)
+                round_.applied.failures.append(failures.of_kube(result, tenant_age=age))
+            elif isinstance(result, SourceMissing):
+                missing = Failure(Kind.PERMANENT, Reason.SOURCE_MISSING, str(result))
+                round_.applied.failures.append(missing)
             elif isinstance(result, BaseException):
                 raise result
-            else:
-                records[object_id(item)] = result
-        return records
+
+    async def plain(self, round_: Round, item: Obj) -> None:
+        """Apply ``item`` if it is not as it should be, and note its record. Raises KubeError."""
+        round_.records[object_id(item)] = await self._one(
+            round_.tenant, item, round_.known, round_.applied, again=round_.again
+        )
 
     async def _let_in(self, tenant: Tenant, item: Obj) -> None:
         """Wait until a new RoleBinding acts: the API server's authorizer learns of it some milliseconds late.
@@ -175,17 +242,24 @@ class Applier:
                 return record
         elif inventory.unchanged(record, item, self._live(view, item)):
             return record or Record()
-        stored = await self._send(tenant, item)
-        kept = compact(stored)
-        if view is not None:
-            view.remember(kept)
+        stored = await self.send(tenant, item)
         applied.written.append(f"{name[1]} {name[2]}")
-        return Record(uid=stored["metadata"].get("uid"), wanted=digest_of(item), owned=kept["owned"])
+        uid, wanted = stored["metadata"].get("uid"), digest_of(item)
+        if view is None:
+            return Record(uid=uid, wanted=wanted)  # nothing of its content is kept, not even a digest of it
+        kept = compact(stored)
+        view.remember(kept)
+        return Record(uid=uid, wanted=wanted, owned=kept["owned"])
 
-    async def _send(self, tenant: Tenant, item: Obj) -> Obj:
+    async def send(self, tenant: Tenant, item: Obj) -> Obj:
+        """Apply ``item``. Raises KubeError."""
+        return await self.patiently(tenant, lambda: self._kube.apply(item, field_manager=FIELD_MANAGER))
+
+    async def patiently(self, tenant: Tenant, send: Callable[[], Awaitable[Obj]]) -> Obj:
+        """``send()``, repeated while a young tenant's RoleBinding may not act yet. Raises KubeError."""
         for wait in (*_LAG_WAITS, None):
             try:
-                return await self._kube.apply(item, field_manager=FIELD_MANAGER)
+                return await send()
             except (Forbidden, Invalid) as error:
                 lagging = not (isinstance(error, Forbidden) and error.namespace_terminating)
                 if wait is None or not lagging or not self._young(tenant):
@@ -198,11 +272,17 @@ class Applier:
     ) -> Inventory:
         gone = set()
         for name, record in sorted(current.prunable(wanted).items()):
+            if record.use == inventory.SAMPLE and self._runs(tenant, name):
+                continue
             if await self._delete(tenant, name, record):
                 applied.pruned.append(f"{name[1]} {name[2]}")
             gone.add(name)
         left = {name: record for name, record in current.records.items() if name not in gone}
         return replace(current, records=left)
+
+    def _runs(self, tenant: Tenant, job: ObjectId) -> bool:
+        live = self._caches.children["Job"].get(tenant.name, job[2])
+        return live is not None and judge([(job[1], job[2], live)]).readiness is Readiness.NOT_YET
 
     async def _delete(self, tenant: Tenant, name: ObjectId, record: Record) -> bool:
         """Delete what we can prove to be ours; False where there was nothing of ours."""

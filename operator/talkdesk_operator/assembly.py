@@ -18,6 +18,7 @@ from talkdesk_operator.publish import Publisher
 from talkdesk_operator.reconcile import Steps, TenantReconciler
 from talkdesk_operator.revocations import RevocationDesk
 from talkdesk_operator.slices import SliceStore
+from talkdesk_operator.sources import Sources
 from talkdesk_operator.user_sync import UserSync
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         monotonic=time.monotonic,
     )
     provisioner = Provisioner(
-        applier=Applier(kube, caches, now),
+        applier=Applier(kube, caches, Sources(kube, caches, parts.memory), now),
         caches=caches,
         prober=parts.prober,
         memory=parts.memory,

@@ -21,7 +21,7 @@ from talkdesk_crds.revocation import TalkdeskRevocation
 from talkdesk_crds.user_slice import TalkdeskUserSlice
 from talkdesk_kube import Obj, Unreadable, key_of, parse, resources
 from talkdesk_kube.reflector import Reflector
-from talkdesk_operator.compact import compact
+from talkdesk_operator.compact import compact, content_of
 
 if TYPE_CHECKING:
     from talkdesk_kube import Kube, Resource
@@ -195,10 +195,22 @@ class Caches:
             for resource in CHILDREN
         }
 
+        #: ConfigMaps that tenants may have copies of. Asked of the whole cluster, where watching is granted
+        #: anyway; inventories are left out.
+        self.sources = View(
+            Reflector(
+                kube,
+                resources.CONFIG_MAPS,
+                labels=f"!{names.MANAGED_LABEL}",
+                fields=f"metadata.namespace={own}",
+                transform=content_of,
+            )
+        )
+
     def views(self) -> tuple[View, ...]:
         """Every view."""
         ours = (self.installations.view, self.apps.view, self.slices.view, self.revocations.view)
-        return (*ours, self.namespaces, *self.children.values())
+        return (*ours, self.namespaces, self.sources, *self.children.values())
 
     def live(self, resource: Resource) -> View | None:
         """The view of a tenant's kind; None where it is not watched."""

@@ -22,6 +22,14 @@ _METADATA = (
 )
 
 
+def content_of(obj: Obj) -> Obj:
+    """Of a ConfigMap or Secret that tenants get a copy of: identity and content, and a Secret's type."""
+    metadata = obj["metadata"]
+    fields = ("apiVersion", "kind", "type", "data", "binaryData")
+    kept: dict[str, Any] = {name: obj[name] for name in fields if name in obj}
+    return {**kept, "metadata": {name: metadata[name] for name in _METADATA if name in metadata}}
+
+
 def compact(obj: Obj) -> Obj:
     """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
 

@@ -8,7 +8,7 @@ reach.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 PREFIX = "inventory-"
 _OBJECTS = "objects.json"
 _FACTS = "facts.json"
+_SEEDED = "seeded"
+
+#: ``Record.use`` of a Secret that was generated, and of a Job that loads sample data.
+GENERATED = "generated"
+SAMPLE = "sample"
 
 #: apiVersion, kind, name: unique inside one tenant.
 ObjectId = tuple[str, str, str]
@@ -39,6 +44,8 @@ class Record:
     uid: str | None = None
     wanted: str | None = None
     owned: str | None = None
+    #: What is special about it, if anything: GENERATED ones cannot be made again and are never deleted.
+    use: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,18 @@ class Inventory:
 
     records: Mapping[ObjectId, Record] = field(default_factory=dict)
     facts: Facts | None = None
+    #: The tenant has its sample data, or was made without; None where nobody knows any more.
+    seeded: bool | None = None
 
-    def superset(self, wanted: Iterable[ObjectId], facts: Facts) -> Inventory:
-        """With a place for everything that will be applied, and nothing taken out."""
-        added = {name: Record() for name in wanted if name not in self.records}
-        return Inventory(records={**self.records, **added}, facts=facts)
+    def superset(self, wanted: Mapping[ObjectId, str | None], facts: Facts) -> Inventory:
+        """With a place for everything that will be applied, by its use, and nothing taken out."""
+        added = {name: Record(use=use) for name, use in wanted.items() if name not in self.records}
+        return replace(self, records={**self.records, **added}, facts=facts)
+
+    def emptied(self) -> Inventory:
+        """For a namespace that is not the one it speaks of: of what was in that nothing is left."""
+        kept = {name: Record(use=record.use) for name, record in self.records.items()}
+        return replace(self, records=kept, seeded=None)
 
     def prunable(self, wanted: Iterable[ObjectId]) -> dict[ObjectId, Record]:
         """What was applied once, is wanted no more, and may be deleted."""
@@ -59,7 +73,7 @@ class Inventory:
         return {
             name: record
             for name, record in self.records.items()
-            if name not in keep and name[1] not in KEPT_KINDS
+            if name not in keep and name[1] not in KEPT_KINDS and record.use != GENERATED
         }
 
 
@@ -85,7 +99,10 @@ def parse(data: Mapping[str, str] | None) -> Inventory:
         entries = json.loads(data.get(_OBJECTS, "[]"))
         records = {
             (entry["apiVersion"], entry["kind"], entry["name"]): Record(
-                uid=entry.get("uid"), wanted=entry.get("wanted"), owned=entry.get("owned")
+                uid=entry.get("uid"),
+                wanted=entry.get("wanted"),
+                owned=entry.get("owned"),
+                use=entry.get("use"),
             )
             for entry in entries
         }
@@ -95,23 +112,22 @@ def parse(data: Mapping[str, str] | None) -> Inventory:
         facts = Facts.model_validate_json(data[_FACTS])
     except (KeyError, ValidationError):
         facts = None
-    return Inventory(records=records, facts=facts)
+    seeded = {"true": True, "false": False}.get(data.get(_SEEDED, ""))
+    return Inventory(records=records, facts=facts, seeded=seeded)
 
 
 def config_map(inventory: Inventory, tenant: Tenant) -> dict[str, Any]:
     """The ConfigMap that holds it; the same inventory gives the same object."""
     entries = [
         {"apiVersion": api_version, "kind": kind, "name": name}
-        | {
-            key: value
-            for key, value in (("uid", record.uid), ("wanted", record.wanted), ("owned", record.owned))
-            if value is not None
-        }
+        | {key: value for key, value in asdict(record).items() if value is not None}
         for (api_version, kind, name), record in sorted(inventory.records.items())
     ]
     data = {_OBJECTS: json.dumps(entries, sort_keys=True)}
     if inventory.facts is not None:
         data[_FACTS] = json.dumps(inventory.facts.to_json(), sort_keys=True)
+    if inventory.seeded is not None:
+        data[_SEEDED] = str(inventory.seeded).lower()
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

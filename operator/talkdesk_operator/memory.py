@@ -50,6 +50,10 @@ class Memory:
 
     installations: dict[str, InstallationMemory] = field(default_factory=dict)
     probes: dict[str, ProbeMemory] = field(default_factory=dict)
+    #: Tenants by the ConfigMap of the operator's namespace that they have, or should have, a copy of.
+    copied: dict[str, set[str]] = field(default_factory=dict)
+    #: (tenant, Secret) of copies whose source was not there when it was last asked for.
+    missed: set[tuple[str, str]] = field(default_factory=set)
 
     def of(self, installation: TalkdeskInstallation) -> InstallationMemory:
         """What is remembered of ``installation``; by uid, so that a restored object starts afresh."""

@@ -10,21 +10,20 @@ import structlog
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.confirm import Readiness, is_pending
-from talkdesk_operator.gate import WORKLOADS, Verdict, judge
+from talkdesk_operator.gate import Verdict
 from talkdesk_operator.render import RenderError
 from talkdesk_operator.tenant import desired, making
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_operator.apply import Applied, Applier
+    from talkdesk_operator.apply import Applier
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.memory import Memory
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.probe import Prober
-    from talkdesk_operator.tenant import Facts, Tenant
+    from talkdesk_operator.round import Applied
+    from talkdesk_operator.tenant import Desired, Facts, Tenant
 
 _log = structlog.get_logger(__name__)
 
@@ -89,9 +88,12 @@ class Provisioner:
             return Verdict(readiness, failure.reason, failure.message), applied
         if suspended is not None:
             return Verdict(Readiness.NOT_YET, suspended), applied
+        return applied.waiting or self._gate(wanted, objects), applied
+
+    def _gate(self, wanted: Wanted, objects: Desired) -> Verdict:
         if wanted.app.spec.approval.gate == "NamespaceReady":
-            return Verdict(Readiness.USABLE, Reason.NAMESPACE_READY), applied
-        return self._workload(wanted.tenant, objects.children), applied
+            return Verdict(Readiness.USABLE, Reason.NAMESPACE_READY)
+        return self._applier.judge(wanted.tenant, objects.children)
 
     async def probe(self, wanted: Wanted, notes: Notes, verdict: Verdict, agenda: Agenda) -> Verdict:
         """``verdict``, with the probe's say where one is asked for and something hangs on it."""
@@ -112,15 +114,6 @@ class Provisioner:
             return verdict
         agenda.look_in(wait)
         return Verdict(Readiness.NOT_YET, Reason.PROBE_FAILING, memory.message)
-
-    def _workload(self, tenant: Tenant, children: Sequence[dict[str, object]]) -> Verdict:
-        workloads = []
-        for child in children:
-            kind, metadata = str(child["kind"]), child["metadata"]
-            if kind in WORKLOADS and isinstance(metadata, dict):
-                name = metadata["name"]
-                workloads.append((kind, name, self._caches.children[kind].get(tenant.name, name)))
-        return judge(workloads)
 
 
 def _stands(notes: Notes) -> bool:

@@ -193,6 +193,9 @@ class TenantReconciler:
             if holder is not None and applied is not None and applied.created_namespace:
                 note = f"tenant {wanted.tenant.name} created"
                 self._steps.publisher.tell(holder, "Normal", "TenantCreated", note, action="Provision")
+            if holder is not None and applied is not None and applied.remade:
+                note = "generated Secrets were gone and have new values: " + ", ".join(applied.remade)
+                self._steps.publisher.tell(holder, "Warning", "SecretRemade", note, action="Provision")
             if holder is not None and applied is not None and applied.pruned:
                 note = "no longer in the template: " + ", ".join(applied.pruned)
                 self._steps.publisher.tell(holder, "Normal", "Pruned", note, action="Prune")

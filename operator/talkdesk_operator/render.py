@@ -29,6 +29,8 @@ REFERENCES = (
     "region.name",
     "tenant.name",
     "tenant.host",
+    "gateway.jwks",
+    "gateway.start",
     "plan.name",
     "links.terms",
     "links.support",

@@ -41,6 +41,7 @@ class Waker:
         self._on(caches.slices.view, self._slice)
         self._on(caches.revocations.view, self._revocation)
         self._on(caches.namespaces, self._tenant_namespace)
+        self._on(caches.sources, self._source)
         for view in caches.children.values():
             self._on(view, self._child)
 
@@ -117,6 +118,10 @@ class Waker:
             return self._inventory(obj)
         key = self._directory.tenant_key(obj["metadata"].get("namespace", ""))
         return {key} if key is not None else set()
+
+    def _source(self, config_map: Obj) -> set[Key]:
+        tenants = self._memory.copied.get(config_map["metadata"]["name"], ())
+        return {key for name in tenants if (key := self._directory.tenant_key(name)) is not None}
 
     def _inventory(self, config_map: Obj) -> set[Key]:
         """A tenant that may have no installation any more is known by its inventory."""

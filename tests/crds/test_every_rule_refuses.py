@@ -102,6 +102,10 @@ RULES: dict[tuple[str, str, str], tuple[Callable[[dict[str, Any]], None], str]] 
         put(("spec", "sampleData"), lambda job: job | {"kind": "Service", "apiVersion": "v1"}),
         "spec.sampleData",
     ),
+    ("TalkdeskApp", "spec", "!has(self.namespaceLabels)"): (
+        put(("spec", "namespaceLabels"), lambda _: {"pod-security.kubernetes.io/enforce": "privileged"}),
+        "spec.namespaceLabels",
+    ),
     ("TalkdeskInstallation", "spec", "!has(oldSelf.region) || has(self.region)"): (
         drop(("spec", "region")),
         "spec.region",

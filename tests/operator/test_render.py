@@ -129,7 +129,7 @@ def test_everything_in_a_tenant_is_labelled_as_ours_and_nothing_has_another_name
 
 
 def test_pods_get_the_tenants_service_account_unless_they_name_their_own() -> None:
-    own = {"serviceAccountName": "mine", "automountServiceAccountToken": True}
+    own = {"serviceAccountName": "mine", "automountServiceAccountToken": False}
     plain = find(tenant_of(app(template=[deployment(template={"spec": {}})])), "Deployment", "web")
     named = find(tenant_of(app(template=[deployment(template={"spec": own})])), "Deployment", "web")
     assert plain["spec"]["template"]["spec"] == {
@@ -163,7 +163,10 @@ def test_the_network_lets_in_only_the_release_and_out_only_dns_and_what_the_app_
     assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
     (source,) = policy["ingress"][0]["from"]
     assert source["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "talkdesk-system"}}
-    assert policy["egress"][1] == {
+    keys, declared = policy["egress"][1:]
+    assert keys["to"][0]["podSelector"]["matchExpressions"][0]["values"] == ["gateway"]
+    assert keys["ports"] == [{"protocol": "TCP", "port": "jwks"}]
+    assert declared == {
         "to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
         "ports": [{"protocol": "TCP", "port": 443}],
     }

@@ -25,6 +25,7 @@ def account_record(made: Making) -> list[Object]:
         "app": {"id": facts.app_id},
         "region": {"name": facts.region},
         "tenant": {"name": tenant.name, "host": tenant.host(app.spec.base_domain)},
+        "gateway": tenant.gateway(app.spec.base_domain),
         "links": app.spec.links.to_json(),
         "plan": {"name": made.plan_name},
     }

@@ -45,6 +45,11 @@ class Tenant:
         """Where its users reach it. All 80 bits of the name's digest: two tenants must never share a host."""
         return f"{self.name.rpartition('-')[2]}.{base_domain}"
 
+    def gateway(self, base_domain: str) -> dict[str, str]:
+        """What the gateway serves on the tenant's host: ``jwks``, its key set, and ``start``, the sign-in."""
+        root = f"https://{self.host(base_domain)}/_td"
+        return {"jwks": f"{root}/jwks.json", "start": f"{root}/start"}
+
     @property
     def inventory(self) -> str:
         """Name of its inventory in the release's namespace."""

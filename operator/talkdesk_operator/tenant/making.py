@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from talkdesk_crds.blueprint import for_version, plan_of
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_crds.blueprint import Blueprint, Plan
+    from talkdesk_crds.blueprint import Blueprint, GeneratedKey, Plan
     from talkdesk_operator.tenant.facts import Facts
     from talkdesk_operator.tenant.identity import Tenant
 
@@ -93,5 +93,30 @@ def _path(blueprint: Blueprint, app_version: str | None, field: str) -> str:
     return f"spec.{field}"
 
 
-#: A kind of child: the objects of that kind that a tenant should have.
-Child = Callable[[Making], Iterable[Object]]
+@dataclass(frozen=True)
+class Generated:
+    """A Secret whose values are drawn when it is made, and never again; ``obj`` is it without them."""
+
+    obj: Object
+    keys: Mapping[str, GeneratedKey]
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A copy of the object of the same kind and name in the operator's namespace; ``obj`` has no content."""
+
+    obj: Object
+
+
+@dataclass(frozen=True)
+class Once:
+    """A Job that runs once in a new tenant; after its success it is kept so long, None: for good."""
+
+    obj: Object
+    keep_seconds: int | None = None
+
+
+#: One part of a tenant: an object as it should be, or what takes more than applying it.
+Part = Object | Generated | Copied | Once
+#: A kind of child: the parts of that kind that a tenant should have.
+Child = Callable[[Making], Iterable[Part]]

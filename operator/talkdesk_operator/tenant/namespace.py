@@ -27,6 +27,7 @@ def namespace(made: Making) -> Object:
         "metadata": {
             "name": tenant.name,
             "labels": {
+                **made.blueprint.namespace_labels,
                 **tenant.labels,
                 names.TENANT_LABEL: tenant.release.id,
                 **security,

@@ -9,16 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from talkdesk_operator.tenant.identity import Tenant
     from talkdesk_operator.tenant.making import Making, Object
 
 NAME = "tenant"
 #: The release's pods that reach a tenant: users' requests come by these, the readiness probe by the operator.
 VISITORS = ("envoy", "gateway", "operator")
+#: The port of the gateway's pods that serves its key set, by the name their containers give it.
+KEYS_PORT = "jwks"
 
 
 def network_policy(made: Making) -> list[Object]:
-    """Default-deny for every pod; in from the release's visitors, out to DNS and the app's ``egress``."""
+    """Default-deny for every pod; in from the release's visitors, out to DNS, its keys and ``egress``."""
     tenant = made.tenant
     return [
         {
@@ -28,23 +32,33 @@ def network_policy(made: Making) -> list[Object]:
             "spec": {
                 "podSelector": {},
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": [{"from": [_visitors(tenant)]}],
-                "egress": [_dns(), *(_destination(one.cidr, one.ports) for one in made.app.spec.egress)],
+                "ingress": [{"from": [_pods(tenant, VISITORS)]}],
+                "egress": [
+                    _dns(),
+                    _keys(tenant),
+                    *(_destination(one.cidr, one.ports) for one in made.app.spec.egress),
+                ],
             },
         }
     ]
 
 
-def _visitors(tenant: Tenant) -> dict[str, Any]:
+def _pods(tenant: Tenant, components: Sequence[str]) -> dict[str, Any]:
+    """The release's pods of these components; the namespace's name is a label that nobody can forge."""
     return {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tenant.release.namespace}},
         "podSelector": {
             "matchLabels": {"app.kubernetes.io/instance": tenant.release.name},
             "matchExpressions": [
-                {"key": "app.kubernetes.io/component", "operator": "In", "values": list(VISITORS)}
+                {"key": "app.kubernetes.io/component", "operator": "In", "values": list(components)}
             ],
         },
     }
+
+
+def _keys(tenant: Tenant) -> dict[str, Any]:
+    """The gateway's key set, with which the app checks whom it was sent."""
+    return {"to": [_pods(tenant, ("gateway",))], "ports": [{"protocol": "TCP", "port": KEYS_PORT}]}
 
 
 def _dns() -> dict[str, Any]:

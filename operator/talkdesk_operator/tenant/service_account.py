@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from talkdesk_operator.tenant.making import Making, Object
@@ -18,6 +18,14 @@ def service_account(made: Making) -> list[Object]:
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": {"name": NAME, "namespace": tenant.name, "labels": tenant.object_labels},
-            "automountServiceAccountToken": False,
+            **defaults(made),
         }
     ]
+
+
+def defaults(made: Making) -> dict[str, Any]:
+    """What every ServiceAccount of a tenant has, the template's own too unless they say otherwise."""
+    found: dict[str, Any] = {"automountServiceAccountToken": False}
+    if secrets := made.blueprint.image_pull_secrets:
+        found["imagePullSecrets"] = [{"name": name} for name in secrets]
+    return found

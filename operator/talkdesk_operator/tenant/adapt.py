@@ -1,0 +1,50 @@
+"""An object of the app's as it should be in one tenant: its namespace, labels, service account. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from talkdesk_operator.tenant import service_account
+
+if TYPE_CHECKING:
+    from talkdesk_operator.tenant.making import Making
+
+#: Where each kind keeps the specification of its pods.
+POD_SPECS = {
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+_SCALABLE = {"Deployment", "StatefulSet"}
+
+
+def adapt(item: dict[str, Any], made: Making) -> dict[str, Any]:
+    """``item`` in the tenant; a stopped tenant's has no replicas and starts no jobs."""
+    tenant, kind = made.tenant, item["kind"]
+    metadata = {name: value for name, value in item["metadata"].items() if value not in ({}, None)}
+    labels = {**metadata.get("labels", {}), **tenant.object_labels}
+    adapted = {**item, "metadata": {**metadata, "namespace": tenant.name, "labels": labels}}
+    if kind == "ServiceAccount":
+        adapted = {**service_account.defaults(made), **adapted}
+    if path := POD_SPECS.get(kind):
+        adapted = _update(adapted, path, _with_service_account)
+    if made.stopped and kind in _SCALABLE:
+        adapted = _update(adapted, ("spec",), lambda spec: {**spec, "replicas": 0})
+    if made.stopped and kind == "CronJob":
+        adapted = _update(adapted, ("spec",), lambda spec: {**spec, "suspend": True})
+    return adapted
+
+
+def _with_service_account(pod: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"serviceAccountName": service_account.NAME, "automountServiceAccountToken": False}
+    return {**defaults, **pod}
+
+
+def _update(node: dict[str, Any], path: tuple[str, ...], change: Any) -> dict[str, Any]:
+    """``node`` with the object at ``path`` changed; untouched where a part of the path is no object."""
+    head, *rest = path
+    child = node.get(head)
+    if not isinstance(child, dict):
+        return node
+    return {**node, head: _update(child, tuple(rest), change) if rest else change(child)}

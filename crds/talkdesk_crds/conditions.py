@@ -71,6 +71,8 @@ class Reason(StrEnum):
     SAMPLE_DATA_RUNNING = "SampleDataRunning"
     SAMPLE_DATA_FAILED = "SampleDataFailed"
     AWAITING_ACCOUNT = "AwaitingAccount"
+    AWAITING_REVISION = "AwaitingRevision"
+    REVISION_MISSING = "RevisionMissing"
     # UsersSynced
     USERS_LISTED = "UsersListed"
     LIST_FAILED = "ListFailed"
@@ -100,3 +102,7 @@ class Reason(StrEnum):
     APP_ACCEPTED = "AppAccepted"
     DUPLICATE_APP_ID = "DuplicateAppId"
     UNREADABLE = "Unreadable"
+    # RolledOut, of a TalkdeskApp
+    ROLLED_OUT = "RolledOut"
+    ROLLING_OUT = "RollingOut"
+    ROLLOUT_STALLED = "RolloutStalled"

@@ -110,6 +110,7 @@ ROLES: Final = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SETS: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
+CONTROLLER_REVISIONS: Final = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 REPLICA_SETS: Final = Resource("apps", "v1", "replicasets", "ReplicaSet")
 JOBS: Final = Resource("batch", "v1", "jobs", "Job")
 CRON_JOBS: Final = Resource("batch", "v1", "cronjobs", "CronJob")
@@ -149,6 +150,7 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     ROLE_BINDINGS,
     DEPLOYMENTS,
     STATEFUL_SETS,
+    CONTROLLER_REVISIONS,
     REPLICA_SETS,
     JOBS,
     CRON_JOBS,

@@ -1,15 +1,16 @@
-"""One pass over one TalkdeskApp: is it usable, and if not, which field is to blame?"""
+"""One pass over one TalkdeskApp: is it usable, which field is to blame if not, how far is it rolled out?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import structlog
+from pydantic import ValidationError
 
 from talkdesk_crds.app import TalkdeskApp, TalkdeskAppStatus
-from talkdesk_crds.conditions import ACCEPTED, Reason
+from talkdesk_crds.conditions import ACCEPTED, APP_CONDITIONS, ROLLED_OUT, Reason
 from talkdesk_kube import KubeError, NotFound, Unreadable, parse, resources
-from talkdesk_operator.conditions import Verdict, conditions, false, true
+from talkdesk_operator.conditions import Verdict, conditions, false, true, unknown
 from talkdesk_operator.publish import patch_of
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.tenant.review import problems_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from talkdesk_crds.meta import Condition
     from talkdesk_kube import Kube, Obj
     from talkdesk_kube.events import EventRecorder
+    from talkdesk_operator.app_rollout import RolloutDesk
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.keys import AppKey
@@ -41,7 +43,7 @@ def judge(app: TalkdeskApp, same_id: Sequence[TalkdeskApp]) -> Verdict:
 
 
 class AppReconciler:
-    """Writes the status of TalkdeskApps."""
+    """Judges TalkdeskApps, rolls them out, and writes their status."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class AppReconciler:
         kube: Kube,
         caches: Caches,
         directory: Directory,
+        desk: RolloutDesk,
         recorder: EventRecorder,
         namespace: str,
         clock: Callable[[], datetime],
@@ -56,40 +59,74 @@ class AppReconciler:
         self._kube = kube
         self._caches = caches
         self._directory = directory
+        self._desk = desk
         self._recorder = recorder
         self._namespace = namespace
         self._clock = clock
 
     async def reconcile(self, key: AppKey) -> Outcome:
-        """Judge one TalkdeskApp and say so in its status."""
+        """Judge one TalkdeskApp, take its roll-out a step further, and say both in its status."""
         stored = self._caches.apps.view.get(self._namespace, key.name)
-        if stored is None:
-            return Outcome()
         try:
-            app = parse(TalkdeskApp, stored)
-        except Unreadable as problem:
-            verdict, old = false(Reason.UNREADABLE, str(problem)), TalkdeskAppStatus()
-        else:
-            verdict, old = judge(app, self._directory.apps(app.spec.app_id)), app.status
-        generation = stored["metadata"].get("generation")
-        new = TalkdeskAppStatus(
-            observed_generation=generation,
-            conditions=conditions(
-                old.conditions,
-                {ACCEPTED: verdict},
-                wanted=[ACCEPTED],
-                generation=generation,
-                now=self._clock(),
-            ),
-        )
-        try:
-            await self._store(stored, old, new)
+            if stored is None:
+                await self._gone(key)
+                return Outcome()
+            try:
+                app = parse(TalkdeskApp, stored)
+            except Unreadable as problem:
+                return await self._unreadable(stored, problem)
+            return await self._known(stored, app)
         except NotFound:
             return Outcome()
         except KubeError as error:
-            _log.warning("the status of a TalkdeskApp could not be written", app=key.name, error=str(error))
+            _log.warning("a pass over a TalkdeskApp ended early", app=key.name, error=str(error))
             return Outcome(after=error.retry_after, failed=True)
+
+    async def _known(self, stored: Obj, app: TalkdeskApp) -> Outcome:
+        verdicts = {ACCEPTED: judge(app, self._directory.apps(app.spec.app_id))}
+        new, after = app.status, None
+        failure: KubeError | None = None
+        if verdicts[ACCEPTED].status != "True":
+            verdicts[ROLLED_OUT] = unknown(
+                Reason.NOT_CHECKED, "the app is not accepted: every tenant keeps the revision it has"
+            )
+        else:
+            try:
+                plan = await self._desk.step(app)
+            except KubeError as error:
+                failure = error  # what was found out is said all the same
+            else:
+                verdicts[ROLLED_OUT], after = plan.verdict, plan.look_in
+                new = new.model_copy(update={"revision": plan.settled, "rollout": plan.progress})
+        await self._store(stored, app.status, self._status(stored, new, verdicts))
+        if failure is not None:
+            raise failure
+        return Outcome(after=after)
+
+    async def _unreadable(self, stored: Obj, problem: Unreadable) -> Outcome:
+        """What the model refuses is not parsed: its status is looked at alone, and kept if it can be read."""
+        verdicts = {ACCEPTED: false(Reason.UNREADABLE, str(problem))}
+        try:
+            old = TalkdeskAppStatus.model_validate(stored.get("status") or {})
+        except ValidationError:
+            old = TalkdeskAppStatus()
+        await self._store(stored, old, self._status(stored, old, verdicts))
         return Outcome()
+
+    async def _gone(self, key: AppKey) -> None:
+        """The app was deleted: of its revisions those stay that a tenant names."""
+        for app_id in self._directory.app_ids_of(key.name):
+            if self._directory.app(app_id) is None:
+                await self._desk.leave(app_id)
+
+    def _status(
+        self, stored: Obj, base: TalkdeskAppStatus, verdicts: dict[str, Verdict]
+    ) -> TalkdeskAppStatus:
+        generation = stored["metadata"].get("generation")
+        found = conditions(
+            base.conditions, verdicts, wanted=APP_CONDITIONS, generation=generation, now=self._clock()
+        )
+        return base.model_copy(update={"observed_generation": generation, "conditions": found})
 
     async def _store(self, stored: Obj, old: TalkdeskAppStatus, new: TalkdeskAppStatus) -> None:
         patch = patch_of(old.to_json(), new.to_json())
@@ -104,12 +141,21 @@ class AppReconciler:
         )
         answer["metadata"].pop("managedFields", None)
         self._caches.apps.view.remember(answer)
-        self._tell(stored, old.conditions, new.conditions[0])
+        self._tell(stored, old.conditions, new.conditions)
 
-    def _tell(self, stored: Obj, before: Sequence[Condition], now: Condition) -> None:
-        if any((one.status, one.reason) == (now.status, now.reason) for one in before):
-            return
-        note = now.message or "the app is used"
-        self._recorder.event(
-            stored, "Normal" if now.status == "True" else "Warning", now.reason, note, now.type
-        )
+    def _tell(self, stored: Obj, before: Sequence[Condition], now: Sequence[Condition]) -> None:
+        known = {(one.type, one.status, one.reason) for one in before}
+        for condition in now:
+            if (condition.type, condition.status, condition.reason) in known:
+                continue
+            if condition.reason == Reason.NOT_CHECKED:
+                continue
+            good = condition.status == "True" or condition.reason == Reason.ROLLING_OUT
+            note = condition.message or _NOTES.get(condition.type, condition.reason)
+            self._recorder.event(
+                stored, "Normal" if good else "Warning", condition.reason, note, condition.type
+            )
+
+
+#: What an Event says where the condition has nothing to add.
+_NOTES = {ACCEPTED: "the app is used", ROLLED_OUT: "every tenant has the newest revision"}

@@ -73,10 +73,11 @@ class Applier:
         return inventory.parse(stored.get("data") if stored is not None else None)
 
     async def apply(
-        self, tenant: Tenant, desired: Desired, facts: Facts, *, again: bool, prune: bool
+        self, tenant: Tenant, desired: Desired, facts: Facts, *, revision: str, again: bool, prune: bool
     ) -> Applied:
         """Apply all of ``desired``, then prune what the inventory has beyond it.
 
+        :param revision: what it was made from, for the inventory.
         :param again: also apply what is not watched (Secrets), although nothing seems to have changed.
         :param prune: False where what is desired may be less than what the app declares.
         Failures are returned, never raised.
@@ -85,7 +86,7 @@ class Applier:
         before = self.inventory_of(tenant)
         wanted = wanted_ids(desired, before)
         try:
-            current = await self._store(tenant, before, before.superset(wanted, facts))
+            current = await self._store(tenant, before, before.superset(wanted, facts, revision))
             after = await self._apply_all(tenant, desired, before, current, applied, again=again)
         except KubeError as error:
             applied.failures.append(failures.of_kube(error, tenant_age=self._age(tenant)))

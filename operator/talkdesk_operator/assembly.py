@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from talkdesk_operator.answer import Answerer, Desk
 from talkdesk_operator.app_reconcile import AppReconciler
+from talkdesk_operator.app_rollout import RolloutDesk
 from talkdesk_operator.apply import Applier
+from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
 from talkdesk_operator.memory import Cadence
 from talkdesk_operator.observe import Observer
@@ -22,6 +24,8 @@ from talkdesk_operator.sources import Sources
 from talkdesk_operator.user_sync import UserSync
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from talkdesk_client import TalkdeskClient
     from talkdesk_kube import Kube
     from talkdesk_kube.events import EventRecorder
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.memory import Memory
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.probe import Prober
+    from talkdesk_operator.revision_store import RevisionStore
     from talkdesk_operator.settings import OperatorSettings
     from talkdesk_operator.tenant import Release
 
@@ -48,6 +53,7 @@ class Parts:
     memory: Memory
     metrics: Metrics
     prober: Prober
+    revisions: RevisionStore
 
 
 def now() -> datetime:
@@ -55,12 +61,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def apps(parts: Parts) -> AppReconciler:
-    """What reconciles TalkdeskApps."""
+def apps(parts: Parts, *, told: Callable[[str], None]) -> AppReconciler:
+    """What reconciles TalkdeskApps; ``told`` hears of each tenant that a roll-out gave another revision."""
     return AppReconciler(
         kube=parts.kube,
         caches=parts.caches,
         directory=parts.directory,
+        desk=RolloutDesk(
+            kube=parts.kube,
+            caches=parts.caches,
+            revisions=parts.revisions,
+            census=Census(parts.caches, parts.revisions),
+            told=told,
+            clock=now,
+        ),
         recorder=parts.recorder,
         namespace=parts.settings.namespace,
         clock=now,
@@ -110,6 +124,7 @@ def tenants(parts: Parts) -> TenantReconciler:
             directory=parts.directory,
             observer=observer,
             provisioner=provisioner,
+            revisions=parts.revisions,
             users=users,
             slices=slices,
             answerer=Answerer(desk),

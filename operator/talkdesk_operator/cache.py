@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 Name = tuple[str, str]
-Index = Callable[[Obj], str]
+#: The values that an object is found by.
+Index = Callable[[Obj], Iterable[str]]
 M = TypeVar("M", bound=Model)
 
 #: Kinds that tenants are made of and that a watch may show. Secrets are left out: nobody lists them.
@@ -115,17 +116,18 @@ class View:
             self._deleted.pop(key, None)
         if self._index is None:
             return
-        if old is not None and (new is None or self._index(old) != self._index(new)):
-            members = self._indexed.get(self._index(old), set())
-            members.discard(key)
-            if not members:
-                self._indexed.pop(self._index(old), None)
+        if old is not None:
+            for value in set(self._index(old)) - set(self._index(new) if new is not None else ()):
+                members = self._indexed.get(value, set())
+                members.discard(key)
+                if not members:
+                    self._indexed.pop(value, None)
         if new is not None:
             self._add(key, new)
 
     def _add(self, key: Name, obj: Obj) -> None:
-        if self._index is not None:
-            self._indexed.setdefault(self._index(obj), set()).add(key)
+        for value in self._index(obj) if self._index is not None else ():
+            self._indexed.setdefault(value, set()).add(key)
 
 
 class Typed(Generic[M]):
@@ -191,9 +193,15 @@ class Caches:
             )
         )
         self.children = {
-            resource.kind: View(Reflector(kube, resource, labels=children, transform=compact))
+            resource.kind: View(
+                Reflector(kube, resource, labels=children, transform=compact),
+                index=_inventory if resource is resources.CONFIG_MAPS else None,
+            )
             for resource in CHILDREN
         }
+        self.revisions = View(
+            Reflector(kube, resources.CONTROLLER_REVISIONS, namespace=own, labels=children), index=_revision
+        )
 
         #: ConfigMaps that tenants may have copies of. Asked of the whole cluster, where watching is granted
         #: anyway; inventories are left out.
@@ -210,7 +218,7 @@ class Caches:
     def views(self) -> tuple[View, ...]:
         """Every view."""
         ours = (self.installations.view, self.apps.view, self.slices.view, self.revocations.view)
-        return (*ours, self.namespaces, self.sources, *self.children.values())
+        return (*ours, self.namespaces, self.sources, self.revisions, *self.children.values())
 
     def live(self, resource: Resource) -> View | None:
         """The view of a tenant's kind; None where it is not watched."""
@@ -242,21 +250,38 @@ def account_index(app_id: str, account_id: str) -> str:
     return f"{len(app_id)}:{app_id}{account_id}"
 
 
-def _account(obj: Obj) -> str:
-    spec = obj.get("spec") or {}
-    return account_index(str(spec.get("appId")), str(spec.get("accountId")))
+def app_index(app_id: str) -> str:
+    """The index of all installations of one app."""
+    return f"app:{app_id}"
 
 
-def _app(obj: Obj) -> str:
-    return str((obj.get("spec") or {}).get("appId"))
+def _account(obj: Obj) -> tuple[str, str]:
+    app_id, account_id = _spec(obj, "appId"), _spec(obj, "accountId")
+    return account_index(app_id, account_id), app_index(app_id)
 
 
-def _slice_owner(obj: Obj) -> str:
-    return str((obj.get("spec") or {}).get("installation"))
+def _app(obj: Obj) -> tuple[str]:
+    return (_spec(obj, "appId"),)
 
 
-def _revoked(obj: Obj) -> str:
-    return str((obj.get("spec") or {}).get("installationId"))
+def _slice_owner(obj: Obj) -> tuple[str]:
+    return (_spec(obj, "installation"),)
+
+
+def _revoked(obj: Obj) -> tuple[str]:
+    return (_spec(obj, "installationId"),)
+
+
+def _spec(obj: Obj, field: str) -> str:
+    return str((obj.get("spec") or {}).get(field))
+
+
+def _inventory(obj: Obj) -> tuple[str, ...]:
+    return (obj["app"],) if "app" in obj else ()
+
+
+def _revision(obj: Obj) -> tuple[str]:
+    return ((obj["metadata"].get("labels") or {}).get(names.APP_LABEL, ""),)
 
 
 def _version(obj: Obj) -> int:

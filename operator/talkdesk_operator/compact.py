@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from talkdesk_crds import names
 from talkdesk_operator.gate import WORKLOADS, workload_state
 from talkdesk_operator.inventory import PREFIX
 from talkdesk_operator.owned import is_ours, owned_digest
@@ -34,7 +35,8 @@ def compact(obj: Obj) -> Obj:
     """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
 
     ``workload``: see :func:`~talkdesk_operator.gate.workload_state`; ``clusterIP`` of a Service; ``data`` of
-    an inventory. ``ours`` tells whether our field manager is on the object at all.
+    an inventory, and ``app``, the label of its app; ``revision`` that a Namespace's annotation orders.
+    ``ours`` tells whether our field manager is on the object at all.
     """
     metadata = obj["metadata"]
     kept: dict[str, Any] = {
@@ -51,4 +53,7 @@ def compact(obj: Obj) -> Obj:
         kept["clusterIP"] = (obj.get("spec") or {}).get("clusterIP")
     elif kind == "ConfigMap" and metadata["name"].startswith(PREFIX):
         kept["data"] = obj.get("data") or {}
+        kept["app"] = (metadata.get("labels") or {}).get(names.APP_LABEL, "")
+    elif kind == "Namespace":
+        kept["revision"] = (metadata.get("annotations") or {}).get(names.REVISION_ANNOTATION)
     return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talkdesk_operator import revision
 from talkdesk_operator.cache import account_index
 from talkdesk_operator.keys import UNPLACED, AppKey, Key, TenantKey
 from talkdesk_operator.region import Placed, place
@@ -31,6 +32,12 @@ class Directory:
     def app(self, app_id: str) -> TalkdeskApp | None:
         """The TalkdeskApp that counts for this app id."""
         return next(iter(self.apps(app_id)), None)
+
+    def app_ids_of(self, name: str) -> set[str]:
+        """The app ids that TalkdeskApps of this name ever had a revision of."""
+        return {
+            revision.app_id_of(one) for one in self._caches.revisions.all() if revision.owner_of(one) == name
+        }
 
     def key_of(self, installation: TalkdeskInstallation) -> TenantKey:
         """The key that ``installation`` belongs to at present."""

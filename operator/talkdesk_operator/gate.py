@@ -60,6 +60,9 @@ def _deployment(obj: Mapping[str, Any]) -> tuple[Readiness, str]:
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     if updated < wanted or available < wanted:
         return Readiness.NOT_YET, f"{min(updated, available)} of {wanted} replicas available"
+    # Pods of before that are still there are counted as available: the new ones may be crashing beside them.
+    if (old := status.get("replicas", 0) - updated) > 0:
+        return Readiness.NOT_YET, f"{old} replicas of before are not replaced yet"
     return Readiness.USABLE, f"{wanted} of {wanted} replicas available"
 
 

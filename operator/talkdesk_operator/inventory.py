@@ -25,6 +25,7 @@ PREFIX = "inventory-"
 _OBJECTS = "objects.json"
 _FACTS = "facts.json"
 _SEEDED = "seeded"
+_REVISION = "revision"
 
 #: ``Record.use`` of a Secret that was generated, and of a Job that loads sample data.
 GENERATED = "generated"
@@ -56,11 +57,15 @@ class Inventory:
     facts: Facts | None = None
     #: The tenant has its sample data, or was made without; None where nobody knows any more.
     seeded: bool | None = None
+    #: The revision it was, or is about to be, made from.
+    revision: str | None = None
 
-    def superset(self, wanted: Mapping[ObjectId, str | None], facts: Facts) -> Inventory:
+    def superset(
+        self, wanted: Mapping[ObjectId, str | None], facts: Facts, revision: str | None
+    ) -> Inventory:
         """With a place for everything that will be applied, by its use, and nothing taken out."""
         added = {name: Record(use=use) for name, use in wanted.items() if name not in self.records}
-        return replace(self, records={**self.records, **added}, facts=facts)
+        return replace(self, records={**self.records, **added}, facts=facts, revision=revision)
 
     def emptied(self) -> Inventory:
         """For a namespace that is not the one it speaks of: of what was in that nothing is left."""
@@ -113,7 +118,12 @@ def parse(data: Mapping[str, str] | None) -> Inventory:
     except (KeyError, ValidationError):
         facts = None
     seeded = {"true": True, "false": False}.get(data.get(_SEEDED, ""))
-    return Inventory(records=records, facts=facts, seeded=seeded)
+    return Inventory(records=records, facts=facts, seeded=seeded, revision=revision_of(data))
+
+
+def revision_of(data: Mapping[str, str] | None) -> str | None:
+    """The revision alone, without reading all the rest."""
+    return (data or {}).get(_REVISION) or None
 
 
 def config_map(inventory: Inventory, tenant: Tenant) -> dict[str, Any]:
@@ -128,6 +138,8 @@ def config_map(inventory: Inventory, tenant: Tenant) -> dict[str, Any]:
         data[_FACTS] = json.dumps(inventory.facts.to_json(), sort_keys=True)
     if inventory.seeded is not None:
         data[_SEEDED] = str(inventory.seeded).lower()
+    if inventory.revision is not None:
+        data[_REVISION] = inventory.revision
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

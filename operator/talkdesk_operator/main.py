@@ -23,6 +23,7 @@ from talkdesk_operator.memory import Memory
 from talkdesk_operator.metrics import Metrics
 from talkdesk_operator.probe import Prober
 from talkdesk_operator.queue import WorkQueue
+from talkdesk_operator.revision_store import RevisionStore
 from talkdesk_operator.tenant import Release
 from talkdesk_operator.wake import Waker
 from talkdesk_operator.workers import Workers
@@ -82,9 +83,12 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             memory=memory,
             metrics=metrics,
             prober=prober,
+            revisions=RevisionStore(kube, caches, release),
         )
-        workers = Workers(queue, tenants=tenants(parts), apps=apps(parts), settings=settings)
         waker = Waker(queue, caches, directory, memory, namespace=settings.namespace)
+        workers = Workers(
+            queue, tenants=tenants(parts), apps=apps(parts, told=waker.tenant), settings=settings
+        )
         waker.subscribe()
         loop = asyncio.get_running_loop()
         edge = KopfEdge(

@@ -9,7 +9,8 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.app import Probe
+    from talkdesk_crds.blueprint import ServiceRef
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.memory import ProbeMemory
     from talkdesk_operator.tenant import Tenant
@@ -32,7 +33,9 @@ class Prober:
         """Close connections."""
         await self._http.aclose()
 
-    async def ask(self, tenant: Tenant, app: TalkdeskApp, memory: ProbeMemory) -> float | None:
+    async def ask(
+        self, tenant: Tenant, probe: Probe, service: ServiceRef, memory: ProbeMemory
+    ) -> float | None:
         """None once the tenant answered (``memory.passed``), else the seconds until it may be asked again."""
         now = self._monotonic()
         if memory.passed:
@@ -41,7 +44,7 @@ class Prober:
         if now < memory.at + pause:
             return memory.at + pause - now
         memory.at = now
-        memory.message = await self._get(tenant, app)
+        memory.message = await self._get(tenant, probe, service)
         memory.passed = not memory.message
         if memory.passed:
             memory.failing_since = None
@@ -54,12 +57,11 @@ class Prober:
         failing = now - memory.failing_since if memory.failing_since is not None else 0.0
         return max(self._every, min(_SLOWEST_SECONDS, failing / 10))
 
-    async def _get(self, tenant: Tenant, app: TalkdeskApp) -> str:
+    async def _get(self, tenant: Tenant, probe: Probe, reference: ServiceRef) -> str:
         """Empty when it answered 2xx or 3xx, else what went wrong."""
-        probe, reference = app.spec.approval.probe, app.spec.service
         service = self._caches.children["Service"].get(tenant.name, reference.name)
         address = (service or {}).get("clusterIP")
-        if probe is None or not address or address == "None":
+        if not address or address == "None":
             return f"Service {reference.name} has no ClusterIP"
         host = f"[{address}]" if ":" in address else address
         url = f"http://{host}:{reference.port}{probe.path}"

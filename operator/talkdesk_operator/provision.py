@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from talkdesk_crds import conditions as types
+from talkdesk_crds.blueprint import for_version
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.confirm import Readiness, is_pending
 from talkdesk_operator.gate import Verdict
 from talkdesk_operator.render import RenderError
 from talkdesk_operator.tenant import desired, making
+from talkdesk_operator.tenant.review import problems_of
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.blueprint import ServiceRef
     from talkdesk_operator.apply import Applier
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.memory import Memory
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.probe import Prober
+    from talkdesk_operator.revision import Choice
     from talkdesk_operator.round import Applied
     from talkdesk_operator.tenant import Desired, Facts, Tenant
 
@@ -30,12 +34,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a tenant should be: for whom, from which facts, and whether it is suspended (and why)."""
+    """What a tenant should be: for whom, from which facts and revision, whether it is suspended (and why)."""
 
     app: TalkdeskApp
     tenant: Tenant
     facts: Facts | None
     suspended: Reason | None
+    choice: Choice
 
 
 class Provisioner:
@@ -65,15 +70,23 @@ class Provisioner:
         if wanted.facts is None:
             message = "account and plan have not been read from Talkdesk yet"
             return Verdict(Readiness.NOT_YET, suspended or Reason.AWAITING_ACCOUNT, message), None
+        chosen = wanted.choice.revision
+        if chosen is None or chosen.blueprint is None:
+            return self._without(wanted), None
         made = making(
-            wanted.tenant, wanted.app, wanted.app.spec, wanted.facts, suspended=suspended is not None
+            wanted.tenant, wanted.app, chosen.blueprint, wanted.facts, suspended=suspended is not None
         )
         try:
             objects = desired(made)
         except RenderError as error:
             return Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)), None
         applied = await self._applier.apply(
-            wanted.tenant, objects, wanted.facts, again=again, prune=bool(made.blueprint.template)
+            wanted.tenant,
+            objects,
+            wanted.facts,
+            revision=chosen.name,
+            again=again,
+            prune=bool(made.blueprint.template),
         )
         if applied.written or applied.pruned:
             _log.info(
@@ -109,11 +122,40 @@ class Provisioner:
         about = (notes.installation.metadata.uid, reading.moment if reading is not None and owed else None)
         if memory.about != about:
             memory.about, memory.passed, memory.failing_since = about, False, None
-        wait = await self._prober.ask(wanted.tenant, app, memory)
+        service = self._service(wanted)
+        wait = await self._prober.ask(wanted.tenant, app.spec.approval.probe, service, memory)
         if wait is None:
             return verdict
         agenda.look_in(wait)
         return Verdict(Readiness.NOT_YET, Reason.PROBE_FAILING, memory.message)
+
+    def _without(self, wanted: Wanted) -> Verdict:
+        """There is no revision to make the tenant from: it is left as it is, and judged as it is."""
+        missing = wanted.choice.missing
+        if missing is None:
+            problems = "; ".join(str(problem) for problem in problems_of(wanted.app))
+            if problems:
+                return Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, problems)
+            return Verdict(Readiness.NOT_YET, Reason.AWAITING_REVISION, "the app has no revision yet")
+        message = (
+            f"ControllerRevision {missing} is gone: the tenant stays as it is until another is rolled out"
+        )
+        if wanted.app.spec.approval.gate == "NamespaceReady":
+            return Verdict(Readiness.USABLE, Reason.REVISION_MISSING, message)
+        objects: list[dict[str, Any]] = [
+            {"kind": kind, "metadata": {"name": name}}
+            for _, kind, name in self._applier.inventory_of(wanted.tenant).records
+        ]
+        found = self._applier.judge(wanted.tenant, objects)
+        said = f"{message}; {found.message}" if found.message else message
+        return Verdict(found.readiness, Reason.REVISION_MISSING, said)
+
+    def _service(self, wanted: Wanted) -> ServiceRef:
+        """The Service that users reach, as the tenant's own revision has it."""
+        chosen = wanted.choice.revision
+        if chosen is None or chosen.blueprint is None or wanted.facts is None:
+            return wanted.app.spec.service
+        return for_version(chosen.blueprint, wanted.facts.app_version).service
 
 
 def _stands(notes: Notes) -> bool:

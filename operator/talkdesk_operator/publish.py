@@ -39,6 +39,8 @@ class Home:
     tenant: Tenant
     host: str
     facts: Facts | None
+    #: The revision that this pass applied completely, None where it did not come so far.
+    revision: str | None = None
 
 
 def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstallationStatus:
@@ -84,14 +86,15 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
 
 
 def _at_home(notes: Notes, home: Home | None) -> dict[str, str | None]:
-    """Tenant, host and plan; kept as they were where a pass ended before it knew."""
+    """Tenant, host, plan and revision; kept as they were where a pass ended before it knew."""
     old = notes.installation.status
     if home is None:
         if notes.role in (Role.SUPERSEDED, Role.AWAITED):
             return {}
-        return {"tenant": old.tenant, "host": old.host, "plan": old.plan}
+        return {"tenant": old.tenant, "host": old.host, "plan": old.plan, "revision": old.revision}
     plan = (home.facts.plan or NO_PLAN) if home.facts is not None else old.plan
-    return {"tenant": home.tenant.name, "host": home.host, "plan": plan}
+    revision = home.revision or old.revision
+    return {"tenant": home.tenant.name, "host": home.host, "plan": plan, "revision": revision}
 
 
 def _overruled(notes: Notes) -> Verdict | None:
@@ -193,6 +196,7 @@ _EXPECTED = frozenset(
         Reason.WORKLOAD_NOT_READY,
         Reason.PROBE_FAILING,
         Reason.AWAITING_ACCOUNT,
+        Reason.AWAITING_REVISION,
         Reason.APPLY_RETRYING,
         Reason.UNINSTALLED,
         Reason.SUSPENDED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.observe import Observer
     from talkdesk_operator.provision import Provisioner
     from talkdesk_operator.publish import Publisher
+    from talkdesk_operator.revision_store import RevisionStore
     from talkdesk_operator.slices import SliceStore
     from talkdesk_operator.tenant import Facts, Release
     from talkdesk_operator.user_sync import UserSync
@@ -52,6 +53,7 @@ class Steps:
     directory: Directory
     observer: Observer
     provisioner: Provisioner
+    revisions: RevisionStore
     users: UserSync
     slices: SliceStore
     answerer: Answerer
@@ -136,16 +138,20 @@ class TenantReconciler:
             if look_at is not None:
                 agenda.look_in((look_at - steps.clock()).total_seconds())
         holder = next((one for one in everyone if one.installation is held.holder), None)
+        suspended = _suspended(holder)
         wanted = Wanted(
             app=app,
             tenant=tenant,
             facts=_facts(key, holder, stored_facts),
-            suspended=_suspended(holder),
+            suspended=suspended,
+            choice=steps.revisions.choice(app, tenant, at_rest=suspended is not None),
         )
         if holder is not None:
             host = tenant.host(app.spec.base_domain)
             homes[holder.name] = Home(tenant=tenant, host=host, facts=wanted.facts)
-        verdict = await self._work(wanted, holder, agenda)
+        verdict, revision = await self._work(wanted, holder, agenda)
+        if holder is not None:
+            homes[holder.name] = replace(homes[holder.name], revision=revision)
         for notes in everyone:
             await self._conclude(notes, notes is holder, wanted, verdict, agenda)
 
@@ -182,14 +188,16 @@ class TenantReconciler:
             )
         )
 
-    async def _work(self, wanted: Wanted, holder: Notes | None, agenda: Agenda) -> Verdict:
-        """Tenant and users, side by side."""
+    async def _work(self, wanted: Wanted, holder: Notes | None, agenda: Agenda) -> tuple[Verdict, str | None]:
+        """Tenant and users, side by side; the revision that the tenant now has completely."""
         again = holder is not None and holder.fresh is not None and holder.fresh.whole
-        verdicts: list[Verdict] = []
+        verdicts: list[tuple[Verdict, str | None]] = []
 
         async def provision() -> None:
             verdict, applied = await self._steps.provisioner.provision(wanted, agenda, again=again)
-            verdicts.append(verdict)
+            whole = applied is not None and applied.failure is None and applied.waiting is None
+            chosen = wanted.choice.revision
+            verdicts.append((verdict, chosen.name if chosen is not None and whole else None))
             if holder is not None and applied is not None and applied.created_namespace:
                 note = f"tenant {wanted.tenant.name} created"
                 self._steps.publisher.tell(holder, "Normal", "TenantCreated", note, action="Provision")
@@ -203,7 +211,8 @@ class TenantReconciler:
         await _together(provision(), self._list(wanted.app, holder, agenda))
         if holder is None:
             return verdicts[0]
-        return await self._steps.provisioner.probe(wanted, holder, verdicts[0], agenda)
+        verdict, revision = verdicts[0]
+        return await self._steps.provisioner.probe(wanted, holder, verdict, agenda), revision
 
     async def _list(self, app: TalkdeskApp, holder: Notes | None, agenda: Agenda) -> None:
         """The users: at each whole reading, for each new moment, while removals wait, and for lost slices."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talkdesk_crds import names
+from talkdesk_crds.conditions import TENANT_READY
 from talkdesk_operator import inventory
+from talkdesk_operator.cache import app_index
 from talkdesk_operator.keys import AppKey, TenantKey
+from talkdesk_operator.revision import app_id_of, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,6 +45,11 @@ class Waker:
         self._on(caches.revocations.view, self._revocation)
         self._on(caches.namespaces, self._tenant_namespace)
         self._on(caches.sources, self._source)
+        # Our own writes count here: they are how a roll-out comes forward.
+        self._on(caches.installations.view, self._app_of_installation, _progress, whoever=True)
+        self._on(caches.children["ConfigMap"], self._app_of_inventory, _inventoried, whoever=True)
+        self._on(caches.namespaces, self._app_of_namespace, _ordered)
+        caches.revisions.reflector.subscribe(self._revision)
         for view in caches.children.values():
             self._on(view, self._child)
 
@@ -53,6 +61,14 @@ class Waker:
             self._queue.add(self._directory.key_of(installation))
         for config_map in self._caches.children["ConfigMap"].all():
             self._add(self._inventory(config_map))
+        for revision in self._caches.revisions.all():
+            self._queue.add(AppKey(owner_of(revision)))  # that app may be gone
+
+    def tenant(self, namespace: str) -> None:
+        """Wake the tenant with this namespace."""
+        key = self._directory.tenant_key(namespace)
+        if key is not None:
+            self._queue.add(key)
 
     def outside(self, kind: str, name: str, version: str) -> None:
         """An object of one of the kinds people write changed, as somebody else's watch saw it."""
@@ -65,9 +81,20 @@ class Waker:
         if installation is not None and not self._caches.installations.view.wrote(seen):
             self._queue.add(self._directory.key_of(installation))
 
-    def _on(self, view: View, wake: Callable[[Obj], Iterable[Key]]) -> None:
+    def _on(
+        self,
+        view: View,
+        wake: Callable[[Obj], Iterable[Key]],
+        facts: Callable[[Obj], object] | None = None,
+        *,
+        whoever: bool = False,
+    ) -> None:
+        """Wake at changes of others, or of ``whoever``; with ``facts``, at changes of these alone."""
+
         def changed(_key: Name, old: Obj | None, new: Obj | None) -> None:
-            if new is not None and view.wrote(new):
+            if new is not None and not whoever and view.wrote(new):
+                return
+            if facts is not None and old is not None and new is not None and facts(old) == facts(new):
                 return
             for seen in (old, new):
                 if seen is not None:
@@ -130,3 +157,53 @@ class Waker:
             return set()
         key = TenantKey(app_id=facts.app_id, region=facts.region, account_id=facts.account_id)
         return {self._directory.learn(key)}
+
+    def _app_of(self, app_id: str) -> set[Key]:
+        app = self._directory.app(app_id)
+        return {AppKey(app.metadata.name)} if app is not None else set()
+
+    def _app_of_installation(self, obj: Obj) -> set[Key]:
+        return self._app_of(str((obj.get("spec") or {}).get("appId")))
+
+    def _app_of_inventory(self, config_map: Obj) -> set[Key]:
+        if config_map["metadata"].get("namespace") != self._namespace:
+            return set()
+        facts = inventory.parse(config_map.get("data")).facts
+        return self._app_of(facts.app_id) if facts is not None else set()
+
+    def _app_of_namespace(self, namespace: Obj) -> set[Key]:
+        key = self._directory.tenant_key(namespace["metadata"]["name"])
+        return self._app_of(key.app_id) if key is not None else set()
+
+    def _revision(self, _key: Name, old: Obj | None, new: Obj | None) -> None:
+        """One came or went: the app makes it again if it needs it, and tenants that wait for it go on."""
+        seen = new if new is not None else old
+        if seen is None or (old is not None and new is not None):
+            return
+        if not (new is not None and self._caches.revisions.wrote(new)):
+            self._queue.add(AppKey(owner_of(seen)))
+        for installation in self._caches.installations.by(app_index(app_id_of(seen))):
+            if installation.status.revision in (None, seen["metadata"]["name"]):
+                self._queue.add(self._directory.key_of(installation))
+
+
+def _progress(obj: Obj) -> object:
+    """What a roll-out asks of an installation."""
+    status = obj.get("status") or {}
+    ready: Obj = next((one for one in status.get("conditions") or [] if one.get("type") == TENANT_READY), {})
+    return (
+        status.get("tenant"),
+        status.get("revision"),
+        status.get("access"),
+        ready.get("status"),
+        ready.get("reason"),
+        (obj["metadata"].get("annotations") or {}).get(names.PAUSED_ANNOTATION),
+    )
+
+
+def _inventoried(config_map: Obj) -> object:
+    return inventory.revision_of(config_map.get("data"))
+
+
+def _ordered(namespace: Obj) -> object:
+    return (namespace.get("revision"), bool(namespace["metadata"].get("deletionTimestamp")))

@@ -75,8 +75,22 @@ KINDS: Final[tuple[Kind, ...]] = (
         columns=(
             Column(name="AppId", path=".spec.appId"),
             Column(name="Accepted", path=_condition("Accepted", "status")),
-            Column(name="Reason", path=_condition("Accepted", "reason")),
+            Column(name="RolledOut", path=_condition("RolledOut", "status")),
+            Column(
+                name="Revision",
+                path=".status.rollout.revision",
+                description="the revision that tenants are getting, or have got",
+            ),
+            Column(
+                name="Updated",
+                path=".status.rollout.updated",
+                type="integer",
+                description="tenants that have it",
+            ),
+            Column(name="Tenants", path=".status.rollout.tenants", type="integer"),
             _AGE,
+            Column(name="Reason", path=_condition("Accepted", "reason"), wide=True),
+            Column(name="Rollout", path=_condition("RolledOut", "message"), wide=True),
             Column(name="BaseDomain", path=".spec.baseDomain", wide=True),
             Column(name="Gate", path=".spec.approval.gate", wide=True),
             Column(name="Message", path=_condition("Accepted", "message"), wide=True),

@@ -30,8 +30,9 @@ INSTALLATION_CONDITIONS: Final = (
 # Condition types of a TalkdeskApp.
 ACCEPTED: Final = "Accepted"
 ROLLED_OUT: Final = "RolledOut"
+STEADY: Final = "Steady"
 
-APP_CONDITIONS: Final = (ACCEPTED, ROLLED_OUT)
+APP_CONDITIONS: Final = (ACCEPTED, ROLLED_OUT, STEADY)
 
 
 class Reason(StrEnum):
@@ -98,6 +99,12 @@ class Reason(StrEnum):
     UNINSTALLED = "Uninstalled"
     SUSPENDED = "Suspended"
     SUPERSEDED = "Superseded"
+    SUSPENDED_BY_TALKDESK = "SuspendedByTalkdesk"
+    REVOKED_BY_TALKDESK = "RevokedByTalkdesk"
+    UNKNOWN_TO_TALKDESK = "UnknownToTalkdesk"
+    ACCESS_ENDING = "AccessEnding"
+    BRAKE_HOLDS = "BrakeHolds"
+    PAUSED = "Paused"
     # Accepted, of a TalkdeskApp
     APP_ACCEPTED = "AppAccepted"
     DUPLICATE_APP_ID = "DuplicateAppId"
@@ -106,3 +113,5 @@ class Reason(StrEnum):
     ROLLED_OUT = "RolledOut"
     ROLLING_OUT = "RollingOut"
     ROLLOUT_STALLED = "RolloutStalled"
+    # Steady, of a TalkdeskApp
+    NOTHING_HELD = "NothingHeld"

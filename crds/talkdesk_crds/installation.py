@@ -185,6 +185,16 @@ class Access(Model):
     reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Z][A-Za-z0-9]*$")]
 
 
+class Impending(Model):
+    """An end of access that Talkdesk's API tells of, and no event has; it stands here while the API says so.
+
+    While ``status.access`` is still Allowed the end is awaited, or the brake holds it.
+    """
+
+    reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    since: Time
+
+
 class Users(Model):
     """Which generation of TalkdeskUserSlices counts."""
 
@@ -232,6 +242,7 @@ class TalkdeskInstallationStatus(Model):
     observed_generation: ObservedGeneration = -1
     conditions: Conditions = Field(default_factory=list)
     access: Access | None = None
+    impending: Impending | None = None
     users: Users | None = None
     tenant: Annotated[DnsLabel | None, Field(description="the tenant's namespace")] = None
     host: Annotated[str, Field(max_length=253)] | None = None

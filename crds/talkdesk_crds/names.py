@@ -28,6 +28,8 @@ ANSWERS_ANNOTATION = f"{GROUP}/answers"
 RESYNC_ANNOTATION = f"{GROUP}/resync"
 #: While it stands on an installation (any value but "" and "false"), nothing is written to its tenant.
 PAUSED_ANNOTATION = f"{GROUP}/paused"
+#: On a TalkdeskApp: a Kubernetes time; the brake believes what Talkdesk's API said up to then.
+RELEASE_BRAKE_ANNOTATION = f"{GROUP}/release-brake"
 #: On a tenant's namespace: the revision that a roll-out wants it to have.
 REVISION_ANNOTATION = f"{GROUP}/revision"
 #: On a tenant's namespace: since when nobody claims it, as a Kubernetes time; the start of its retention.

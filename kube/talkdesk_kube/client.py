@@ -250,7 +250,7 @@ class Kube:
         """Changes after ``resource_version``, with bookmarks; ends when the server ends it.
 
         :param timeout: seconds after which the server ends the watch.
-        :param silence: seconds without event or bookmark after which Unreachable is raised (default: 90).
+        :param silence: seconds without event or bookmark after which Unreachable is raised (default: 75).
 
         Raises :class:`~talkdesk_kube.errors.Gone` where ``resource_version`` is too old, and Unreachable
         where the connection is cut. Close it (``contextlib.aclosing``) when leaving it early.

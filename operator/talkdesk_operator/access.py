@@ -11,10 +11,8 @@ from talkdesk_operator.confirm import ENDED_STATES
 if TYPE_CHECKING:
     from talkdesk_operator.standing import Suspension
 
-#: States that take access away even from who had it; the others end an update and leave what was before.
-_TAKEN = frozenset({"suspended", "revoked"})
 #: Access that was refused for one of these was granted before: lifting the cause restores it.
-_LIFTED = frozenset({Reason.SUSPENDED.value})
+_LIFTED = frozenset({Reason.SUSPENDED.value, Reason.UNKNOWN_TO_TALKDESK.value})
 
 ALLOWED = Access(state="Allowed", reason=Reason.INSTALLATION_READY)
 
@@ -32,7 +30,7 @@ def access(
     if suspension is not None:
         return _refused(suspension.reason)
     was_allowed = previous is not None and previous.state == "Allowed"
-    if state == "completed" or approved or (was_allowed and state not in _TAKEN):
+    if state == "completed" or approved or was_allowed:
         return ALLOWED
     if state == "updating" and (previous is None or previous.reason in _LIFTED):
         # Who is updated was approved before; the status that said so was lost, or a switch was lifted.

@@ -30,6 +30,7 @@ from talkdesk_operator.confirm import (
 )
 from talkdesk_operator.deadlines import answer_deadline, moment
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Answerer:
             given=notes.given,
             since=patience_began(installation, reading.updated_at, self._desk.clock()),
             patience=patience,
+            paused=is_paused(installation),
             apology=apology(app, failed, updating=reading.state != "installing"),
             person=person(
                 installation,

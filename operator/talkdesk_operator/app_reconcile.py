@@ -8,7 +8,7 @@ import structlog
 from pydantic import ValidationError
 
 from talkdesk_crds.app import TalkdeskApp, TalkdeskAppStatus
-from talkdesk_crds.conditions import ACCEPTED, APP_CONDITIONS, ROLLED_OUT, Reason
+from talkdesk_crds.conditions import ACCEPTED, APP_CONDITIONS, ROLLED_OUT, STEADY, Reason
 from talkdesk_kube import KubeError, NotFound, Unreadable, parse, resources
 from talkdesk_operator.conditions import Verdict, conditions, false, true, unknown
 from talkdesk_operator.publish import patch_of
@@ -16,18 +16,23 @@ from talkdesk_operator.queue import Outcome
 from talkdesk_operator.tenant.review import problems_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from talkdesk_crds.meta import Condition
     from talkdesk_kube import Kube, Obj
     from talkdesk_kube.events import EventRecorder
     from talkdesk_operator.app_rollout import RolloutDesk
+    from talkdesk_operator.brake import Brake
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
+    from talkdesk_operator.endings import Endings
     from talkdesk_operator.keys import AppKey
 
 _log = structlog.get_logger(__name__)
+
+#: While a brake holds, it is looked at again so often.
+_LOOK_SECONDS = 30.0
 
 
 def judge(app: TalkdeskApp, same_id: Sequence[TalkdeskApp]) -> Verdict:
@@ -42,6 +47,19 @@ def judge(app: TalkdeskApp, same_id: Sequence[TalkdeskApp]) -> Verdict:
     return true(Reason.APP_ACCEPTED)
 
 
+def steady(brakes: Mapping[str, Brake]) -> Verdict:
+    """Whether a brake holds, in words for people. Pure."""
+    held = [
+        f"region {region}: Talkdesk's API says of {one.ending} of {one.customers} customers that they "
+        f"are none any more (limit {one.limit}); {one.waiting} keep their access"
+        for region, one in sorted(brakes.items())
+        if one.holds
+    ]
+    if not held:
+        return true(Reason.NOTHING_HELD, "customers come and go one by one")
+    return false(Reason.BRAKE_HOLDS, "; ".join(held))
+
+
 class AppReconciler:
     """Judges TalkdeskApps, rolls them out, and writes their status."""
 
@@ -54,6 +72,7 @@ class AppReconciler:
         desk: RolloutDesk,
         recorder: EventRecorder,
         namespace: str,
+        endings: Endings,
         clock: Callable[[], datetime],
     ) -> None:
         self._kube = kube
@@ -62,6 +81,7 @@ class AppReconciler:
         self._desk = desk
         self._recorder = recorder
         self._namespace = namespace
+        self._endings = endings
         self._clock = clock
 
     async def reconcile(self, key: AppKey) -> Outcome:
@@ -83,7 +103,10 @@ class AppReconciler:
             return Outcome(after=error.retry_after, failed=True)
 
     async def _known(self, stored: Obj, app: TalkdeskApp) -> Outcome:
-        verdicts = {ACCEPTED: judge(app, self._directory.apps(app.spec.app_id))}
+        verdicts = {
+            ACCEPTED: judge(app, self._directory.apps(app.spec.app_id)),
+            STEADY: steady(self._endings.brakes(app)),
+        }
         new, after = app.status, None
         failure: KubeError | None = None
         if verdicts[ACCEPTED].status != "True":
@@ -101,6 +124,8 @@ class AppReconciler:
         await self._store(stored, app.status, self._status(stored, new, verdicts))
         if failure is not None:
             raise failure
+        if verdicts[STEADY].status != "True":
+            after = min(after, _LOOK_SECONDS) if after is not None else _LOOK_SECONDS
         return Outcome(after=after)
 
     async def _unreadable(self, stored: Obj, problem: Unreadable) -> Outcome:
@@ -150,6 +175,8 @@ class AppReconciler:
                 continue
             if condition.reason == Reason.NOT_CHECKED:
                 continue
+            if condition.reason == Reason.NOTHING_HELD and all(one.type != STEADY for one in before):
+                continue  # as ever
             good = condition.status == "True" or condition.reason == Reason.ROLLING_OUT
             note = condition.message or _NOTES.get(condition.type, condition.reason)
             self._recorder.event(

@@ -110,6 +110,22 @@ class Applier:
                 workloads.append((kind, name, self._caches.children[kind].get(tenant.name, name)))
         return judge(workloads)
 
+    def differing(self, tenant: Tenant, desired: Desired) -> list[str]:
+        """Kind and name of what :meth:`apply` would write: by the watch, or by what was applied last."""
+        current = self.inventory_of(tenant)
+        plain = (desired.namespace, desired.binding, *desired.children)
+        found = [object_id(item) for item in plain if not self._same(current, item)]
+        found += [name for name in map(object_id, desired.everything()) if name not in current.records]
+        if desired.sample is not None and not current.seeded:
+            found.append(object_id(desired.sample.obj))
+        return [f"{kind} {name}" for _, kind, name in dict.fromkeys(found)]
+
+    def _same(self, current: Inventory, item: Obj) -> bool:
+        record, view = current.records.get(object_id(item)), self._caches.live(resource_of(item))
+        if view is None:
+            return record is not None and record.wanted == digest_of(item)
+        return inventory.unchanged(record, item, self._live(view, item))
+
     async def _store(self, tenant: Tenant, before: Inventory, after: Inventory) -> Inventory:
         if before != after:
             stored = await self._kube.apply(inventory.config_map(after, tenant), field_manager=FIELD_MANAGER)

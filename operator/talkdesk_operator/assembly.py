@@ -11,10 +11,13 @@ from talkdesk_operator.answer import Answerer, Desk
 from talkdesk_operator.app_reconcile import AppReconciler
 from talkdesk_operator.app_rollout import RolloutDesk
 from talkdesk_operator.apply import Applier
+from talkdesk_operator.brake import BrakePolicy
 from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
+from talkdesk_operator.endings import Endings
 from talkdesk_operator.memory import Cadence
 from talkdesk_operator.observe import Observer
+from talkdesk_operator.pace import Pace
 from talkdesk_operator.provision import Provisioner
 from talkdesk_operator.publish import Publisher
 from talkdesk_operator.reconcile import Steps, TenantReconciler
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from talkdesk_kube.events import EventRecorder
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
+    from talkdesk_operator.keys import Key
     from talkdesk_operator.memory import Memory
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.probe import Prober
@@ -54,11 +58,24 @@ class Parts:
     metrics: Metrics
     prober: Prober
     revisions: RevisionStore
+    #: Has the queue look at a key.
+    wake: Callable[[Key], None]
 
 
 def now() -> datetime:
     """The time, aware."""
     return datetime.now(UTC)
+
+
+def endings(parts: Parts) -> Endings:
+    """What decides about ends of access that only Talkdesk's API tells of."""
+    settings = parts.settings
+    policy = BrakePolicy(
+        hold=timedelta(seconds=settings.brake_seconds),
+        # A wrong answer reaches everybody in the course of one resync.
+        window=timedelta(seconds=max(3600.0, settings.resync_seconds)),
+    )
+    return Endings(parts.caches, policy, now)
 
 
 def apps(parts: Parts, *, told: Callable[[str], None]) -> AppReconciler:
@@ -77,6 +94,7 @@ def apps(parts: Parts, *, told: Callable[[str], None]) -> AppReconciler:
         ),
         recorder=parts.recorder,
         namespace=parts.settings.namespace,
+        endings=endings(parts),
         clock=now,
     )
 
@@ -88,7 +106,7 @@ def tenants(parts: Parts) -> TenantReconciler:
     revocations = RevocationDesk(
         kube, caches, slices, now, kept=timedelta(seconds=settings.revocation_seconds)
     )
-    users = UserSync(client, slices, revocations)
+    users = UserSync(client, slices, revocations, now)
     observer = Observer(
         kube=kube,
         caches=caches,
@@ -98,6 +116,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         revocations=revocations,
         memory=parts.memory,
         cadence=Cadence(resync=settings.resync_seconds, pending=settings.pending_resync_seconds),
+        pace=Pace(settings.resync_rate),
         clock=now,
         monotonic=time.monotonic,
     )
@@ -129,6 +148,8 @@ def tenants(parts: Parts) -> TenantReconciler:
             slices=slices,
             answerer=Answerer(desk),
             publisher=Publisher(kube, observer, parts.recorder, now),
+            endings=endings(parts),
+            wake=parts.wake,
             clock=now,
         )
     )

@@ -18,10 +18,14 @@ from talkdesk_crds.meta import parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: Not a word of Talkdesk's: it answers 404 where the installation was, to a token that works.
+NOT_FOUND_STATE = "(not found)"
 #: Talkdesk waits for nothing in these states.
-SETTLED_STATES = frozenset({"completed", "failed", "rejected", "timeout", "suspended", "revoked"})
+SETTLED_STATES = frozenset(
+    {"completed", "failed", "rejected", "timeout", "suspended", "revoked", NOT_FOUND_STATE}
+)
 #: An installation in these was ended by Talkdesk or by our rejection; it serves nobody.
-ENDED_STATES = frozenset({"failed", "rejected", "timeout", "suspended", "revoked"})
+ENDED_STATES = frozenset({"failed", "rejected", "timeout", "suspended", "revoked", NOT_FOUND_STATE})
 #: Certainly about installing or updating: seen beside an uninstalled register, the reading is an old one.
 INSTALL_STATES = frozenset({"installing", "updating"})
 UNINSTALLED_STATE = "uninstalled"
@@ -101,6 +105,8 @@ class Situation:
     given: tuple[Given, ...]
     since: datetime
     patience: timedelta
+    #: A person keeps us from writing to the tenant: nobody is rejected for that.
+    paused: bool = False
     #: What the customer is told with a rejection.
     apology: str = ""
     #: None where the operator answers by itself.
@@ -169,6 +175,8 @@ def _by_usability(situation: Situation, now: datetime) -> Decision:
     detail = "the users have not been listed yet" if usable else situation.detail
     if situation.person is not None:
         return Wait(reason, f"approved by a person; {detail}")
+    if situation.paused:
+        return Wait(reason, detail)
     deadline = situation.since + situation.patience
     if now >= deadline:
         return Say("reject", situation.apology, detail)

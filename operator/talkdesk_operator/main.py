@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
+from prometheus_client import REGISTRY
 
 from talkdesk_client import ClientOptions, TalkdeskClient, http_client
-from talkdesk_kube import Kube
+from talkdesk_kube import Kube, Timeouts
 from talkdesk_kube.events import EventRecorder
 from talkdesk_kube.lease import Lease, LeaseLost, LeaseTimings
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
-from talkdesk_operator.assembly import Parts, apps, tenants
+from talkdesk_operator.assembly import Parts, apps, endings, tenants
 from talkdesk_operator.cache import Caches
 from talkdesk_operator.directory import Directory
+from talkdesk_operator.fleet import Fleet
 from talkdesk_operator.health import Health
 from talkdesk_operator.kopf_edge import KopfEdge
 from talkdesk_operator.memory import Memory
@@ -57,7 +60,9 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         tenant_cluster_role=settings.tenant_cluster_role,
     )
     async with contextlib.AsyncExitStack() as stack:
-        kube = await stack.enter_async_context(await Kube.connect(settings, connections=128))
+        kube = await stack.enter_async_context(
+            await Kube.connect(settings, connections=128, timeouts=_timeouts(settings))
+        )
         http = await stack.enter_async_context(
             http_client(proxy=settings.egress_proxy, ca_file=settings.ca_file)
         )
@@ -84,6 +89,7 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             metrics=metrics,
             prober=prober,
             revisions=RevisionStore(kube, caches, release),
+            wake=queue.add,
         )
         waker = Waker(queue, caches, directory, memory, namespace=settings.namespace)
         workers = Workers(
@@ -121,11 +127,20 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         async def led() -> None:
             await caches.synced()
             waker.everything()
-            await workers.run()
+            fleet = Fleet(caches, memory, endings(parts), time.monotonic)
+            REGISTRY.register(fleet)
+            try:
+                await workers.run()
+            finally:
+                REGISTRY.unregister(fleet)
 
         watching = asyncio.create_task(caches.run())
         leading = asyncio.create_task(lease.run(led))
         await _until_stopped(stop, watching, leading, workers, health)
+
+
+def _timeouts(settings: OperatorSettings) -> Timeouts:
+    return replace(Timeouts(), silence=settings.watch_silence_seconds)
 
 
 async def _until_stopped(

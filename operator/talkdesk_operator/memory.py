@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from talkdesk_crds import conditions as types
 from talkdesk_operator.confirm import is_pending
 from talkdesk_operator.resync import resync_token
+from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 #: Where Talkdesk's API shows a settled state that is older than the newest event, it is asked so many times
 #: more: it may lag behind the events it sends.
 RECHECKS = 3
+_TROUBLED = 600.0
 
 
 @dataclass
@@ -28,6 +31,11 @@ class InstallationMemory:
     reading: Reading | None = None
     resync_due: float | None = None
     rechecks: int = 0
+    #: Since when Talkdesk answers 404 for it, and how often it has.
+    missing_since: float | None = None
+    missing: int = 0
+    #: When the next routine reading has its turn.
+    turn: float | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None
 
@@ -60,6 +68,10 @@ class Memory:
         key = installation.metadata.uid or installation.metadata.name
         return self.installations.setdefault(key, InstallationMemory())
 
+    def known(self, installation: TalkdeskInstallation) -> InstallationMemory | None:
+        """What is remembered of ``installation``, without beginning to."""
+        return self.installations.get(installation.metadata.uid or installation.metadata.name)
+
     def probe(self, tenant: str) -> ProbeMemory:
         """What is remembered of the probe of ``tenant``."""
         return self.probes.setdefault(tenant, ProbeMemory())
@@ -71,19 +83,24 @@ class Memory:
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often Talkdesk is asked, in seconds."""
+    """How often Talkdesk is asked, in seconds. A ``resync`` of 0: only when something else asks for it."""
 
     resync: float
     pending: float
     draw: Callable[[], float] = random.random
 
+    @property
+    def troubled(self) -> float:
+        """For installations that Talkdesk has ended, or says it does not know: that may be a mistake."""
+        return min(self.resync, _TROUBLED) if self.resync else math.inf
+
     def next_resync(self, now: float) -> float:
         """When everything is read again: the interval give or take a tenth."""
-        return now + self.resync * (0.9 + 0.2 * self.draw())
+        return now + self.resync * (0.9 + 0.2 * self.draw()) if self.resync else math.inf
 
     def first_resync(self, now: float) -> float:
         """After a start, somewhere within the interval: not everybody at once."""
-        return now + self.resync * self.draw()
+        return now + self.resync * self.draw() if self.resync else math.inf
 
 
 def due(
@@ -110,6 +127,7 @@ def due(
     if reading is None:
         current = confirmed is not None and confirmed.observed_generation == generation
         confident = current and confirmed is not None and confirmed.status == "True"
+        confident = confident and (status.impending is None or not cadence.resync)
         if not confident or incomplete or unsettled or resync_token(installation) != status.observed_resync:
             return 0.0
         return min(waits)
@@ -118,4 +136,6 @@ def due(
     again = reading.begun + cadence.pending - now
     if incomplete or unsettled or memory.rechecks > 0 or is_pending(reading.state):
         waits.append(again)
+    if reading.state in TROUBLED_STATES:
+        waits.append(reading.begun + cadence.troubled - now)
     return min(waits)

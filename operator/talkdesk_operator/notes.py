@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from talkdesk_client import InstallationRef
-    from talkdesk_crds.installation import TalkdeskInstallation, Users
+    from talkdesk_crds.installation import Impending, TalkdeskInstallation, Users
     from talkdesk_operator.conditions import Verdict
     from talkdesk_operator.confirm import Given
     from talkdesk_operator.credentials import Unusable
@@ -30,6 +31,10 @@ class Notes:
     role: Role = Role.AWAITED
     #: Why it is not served at present, None where nothing is against it.
     suspension: Suspension | None = None
+    #: An end of access that Talkdesk's API alone tells of, whether it has come or is held back.
+    impending: Impending | None = None
+    #: Why it is served although Talkdesk's API says otherwise, as Ready shows it.
+    held: Verdict | None = None
     ref: InstallationRef | Unusable | None = None
     #: Read in this very pass; ``memory.reading`` is the newest of any pass.
     fresh: Reading | None = None
@@ -76,8 +81,9 @@ class Agenda:
     retry_after: float | None = None
 
     def look_in(self, seconds: float) -> None:
-        """Look again in so many seconds at the latest."""
-        self.waits.append(max(0.0, seconds))
+        """Look again in so many seconds at the latest; infinity asks for nothing."""
+        if math.isfinite(seconds):
+            self.waits.append(max(0.0, seconds))
 
     def fail(self, retry_after: float | None = None) -> None:
         """Something failed that is worth repeating."""

@@ -14,7 +14,7 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.meta import parse_time, stamp_time
 from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import parse, resources
-from talkdesk_operator import answers, failures, reading
+from talkdesk_operator import answers, failures, not_found, reading
 from talkdesk_operator.conditions import false, true, unknown
 from talkdesk_operator.confirm import UNINSTALLED_STATE, is_pending
 from talkdesk_operator.failures import Kind
@@ -22,6 +22,7 @@ from talkdesk_operator.incumbent import Role
 from talkdesk_operator.memory import RECHECKS, due
 from talkdesk_operator.notes import Agenda, Notes
 from talkdesk_operator.resync import resync_token
+from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.credentials import CredentialStore
     from talkdesk_operator.memory import Cadence, Memory
+    from talkdesk_operator.pace import Pace
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.revocations import RevocationDesk
     from talkdesk_operator.slices import SliceStore
@@ -57,6 +59,7 @@ class Observer:
         revocations: RevocationDesk,
         memory: Memory,
         cadence: Cadence,
+        pace: Pace,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
@@ -68,6 +71,7 @@ class Observer:
         self._revocations = revocations
         self._memory = memory
         self._cadence = cadence
+        self._pace = pace
         self._clock = clock
         self._monotonic = monotonic
 
@@ -132,6 +136,9 @@ class Observer:
         )
         known = notes.memory.reading
         outdated = serving and known is not None and known.outdated
+        routine = self._routine(notes, facts_known=facts_known, unsettled=bool(unsettled))
+        if wait <= 0 and routine and not outdated:
+            wait = self._turn(notes, app)
         if wait > 0 and not outdated:
             agenda.look_in(wait)
             return
@@ -141,16 +148,29 @@ class Observer:
             return
         whole = serving and (known is None or not facts_known or _news(notes, known) or self._resync(notes))
         try:
-            found = await self.read(notes, seen=unsettled, whole=whole or outdated)
-            if known is not None and not found.whole:
-                found = found.with_details_of(known)
-                if serving and found.outdated:
-                    # An answer, Talkdesk's patience or an event on its way has changed what it shows.
-                    found = await self.read(notes, seen=unsettled, whole=True)
+            found = await self._ask(notes, unsettled, whole=whole or outdated, serving=serving)
         except TalkdeskError as error:
-            self._refused(notes, error, agenda)
-            return
+            missing = isinstance(error, NotFound) and not notes.leaving
+            if not missing or not not_found.believed(notes.memory, self._monotonic(), self._cadence):
+                self._refused(notes, error, agenda)
+                return
+            found = not_found.reading(installation, known, self._monotonic())
+            notes.memory.resync_due = self._cadence.next_resync(self._monotonic())
+        else:
+            not_found.known(notes.memory)
         self._taken(notes, found, agenda)
+
+    async def _ask(self, notes: Notes, unsettled: frozenset[str], *, whole: bool, serving: bool) -> Reading:
+        """A reading whose account, plan and trial are of the state that it shows. Raises TalkdeskError."""
+        known = notes.memory.reading
+        found = await self.read(notes, seen=unsettled, whole=whole)
+        if known is None or found.whole:
+            return found
+        found = found.with_details_of(known)
+        if serving and found.outdated:
+            # An answer, Talkdesk's patience or an event on its way has changed what it shows.
+            return await self.read(notes, seen=unsettled, whole=True)
+        return found
 
     async def ref(self, notes: Notes, app: TalkdeskApp) -> InstallationRef | None:
         """How to call Talkdesk, where the notes do not have it yet. Raises KubeError."""
@@ -172,6 +192,27 @@ class Observer:
             return not _confirmed(installation)
         return role is Role.INCUMBENT
 
+    def _routine(self, notes: Notes, *, facts_known: bool, unsettled: bool) -> bool:
+        """Nobody waits for this reading: no event, no person, no sign-in, no answer that is owed."""
+        known, installation = notes.memory.reading, notes.installation
+        if known is None:
+            observed = installation.status.observed_generation == installation.metadata.generation
+            news = not observed or resync_token(installation) != installation.status.observed_resync
+        else:
+            news = _news(notes, known) or is_pending(known.state)
+        return not news and facts_known and not unsettled
+
+    def _turn(self, notes: Notes, app: TalkdeskApp) -> float:
+        """Seconds until a routine reading has its turn; 0 or less: now."""
+        now, memory = self._monotonic(), notes.memory
+        region = app.spec.regions.get(notes.installation.spec.region or "")
+        if memory.turn is None and region is not None:
+            memory.turn = self._pace.reserve(region.api, now)
+        if memory.turn is None or memory.turn <= now:
+            memory.turn = None
+            return 0.0
+        return memory.turn - now
+
     def _resync(self, notes: Notes) -> bool:
         due_at = notes.memory.resync_due
         return due_at is not None and due_at <= self._monotonic()
@@ -192,6 +233,8 @@ class Observer:
         memory.reading = notes.fresh = found
         if memory.rechecks or is_pending(found.state) or found.seen:
             agenda.look_in(self._cadence.pending)
+        elif found.state in TROUBLED_STATES:
+            agenda.look_in(self._cadence.troubled)
         else:
             agenda.look_in(memory.resync_due - self._monotonic())
         notes.verdicts[types.CREDENTIALS_VALID] = true(Reason.CREDENTIALS_ACCEPTED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -41,6 +41,8 @@ class Wanted:
     facts: Facts | None
     suspended: Reason | None
     choice: Choice
+    #: A person asked that nothing be written to it.
+    paused: bool = False
 
 
 class Provisioner:
@@ -80,6 +82,8 @@ class Provisioner:
             objects = desired(made)
         except RenderError as error:
             return Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)), None
+        if wanted.paused:
+            return self._paused(wanted, objects), None
         applied = await self._applier.apply(
             wanted.tenant,
             objects,
@@ -88,6 +92,9 @@ class Provisioner:
             again=again,
             prune=bool(made.blueprint.template),
         )
+        return self._judged(wanted, objects, applied, agenda), applied
+
+    def _judged(self, wanted: Wanted, objects: Desired, applied: Applied, agenda: Agenda) -> Verdict:
         if applied.written or applied.pruned:
             _log.info(
                 "tenant changed", tenant=wanted.tenant.name, written=applied.written, pruned=applied.pruned
@@ -98,10 +105,10 @@ class Provisioner:
             _log.warning("tenant not complete", tenant=wanted.tenant.name, error=failure.message)
             agenda.fail(failure.retry_after)
             readiness = Readiness.FAILED if failure.permanent else Readiness.NOT_YET
-            return Verdict(readiness, failure.reason, failure.message), applied
-        if suspended is not None:
-            return Verdict(Readiness.NOT_YET, suspended), applied
-        return applied.waiting or self._gate(wanted, objects), applied
+            return Verdict(readiness, failure.reason, failure.message)
+        if wanted.suspended is not None:
+            return Verdict(Readiness.NOT_YET, wanted.suspended)
+        return applied.waiting or self._gate(wanted, objects)
 
     def _gate(self, wanted: Wanted, objects: Desired) -> Verdict:
         if wanted.app.spec.approval.gate == "NamespaceReady":
@@ -156,6 +163,17 @@ class Provisioner:
         if chosen is None or chosen.blueprint is None or wanted.facts is None:
             return wanted.app.spec.service
         return for_version(chosen.blueprint, wanted.facts.app_version).service
+
+    def _paused(self, wanted: Wanted, objects: Desired) -> Verdict:
+        """What would be written; as usable as it is where that is nothing."""
+        differing = self._applier.differing(wanted.tenant, objects)
+        if differing:
+            message = "paused by annotation; not written: " + ", ".join(differing)
+            return Verdict(Readiness.NOT_YET, wanted.suspended or Reason.PAUSED, message)
+        if wanted.suspended is not None:
+            return Verdict(Readiness.NOT_YET, wanted.suspended, "paused by annotation")
+        found = self._gate(wanted, objects)
+        return replace(found, message=f"paused by annotation; {found.message}".rstrip("; "))
 
 
 def _stands(notes: Notes) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import INSTALLATION_CONDITIONS, READY, Reason
 from talkdesk_crds.installation import TalkdeskInstallationStatus, TalkdeskState
 from talkdesk_kube import NotFound, resources
-from talkdesk_operator import answers
+from talkdesk_operator import answers, audit
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
+from talkdesk_operator.confirm import NOT_FOUND_STATE
 from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.paused import is_paused
 from talkdesk_operator.tenant.making import NO_PLAN
 
 if TYPE_CHECKING:
@@ -55,10 +57,12 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
         now=now,
     )
     ready = summary(steps, overruled=_overruled(notes), generation=generation)
+    if ready.status == "True" and is_paused(installation):
+        ready = replace(ready, message="paused by annotation: nothing is written to the tenant")
     summed = conditions(old.conditions, {READY: ready}, wanted=[READY], generation=generation, now=now)
     reading = notes.reading
     credentials = installation.spec.talkdesk.credentials
-    listed = notes.listed or notes.role is not Role.INCUMBENT
+    listed = notes.listed or notes.role is not Role.INCUMBENT or notes.state == NOT_FOUND_STATE
     return TalkdeskInstallationStatus(
         observed_generation=generation,
         conditions=[*steps, *summed],
@@ -68,6 +72,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
             approved=_approved(notes),
             previous=old.access,
         ),
+        impending=notes.impending,
         users=notes.users,
         **_at_home(notes, home),
         credentials=credentials.secret if credentials is not None else None,
@@ -98,8 +103,10 @@ def _at_home(notes: Notes, home: Home | None) -> dict[str, str | None]:
 
 
 def _overruled(notes: Notes) -> Verdict | None:
-    if notes.suspension is None or notes.role is Role.AWAITED:
+    if notes.role is Role.AWAITED:
         return None
+    if notes.suspension is None:
+        return notes.held
     return false(notes.suspension.reason, notes.suspension.message)
 
 
@@ -154,6 +161,9 @@ class Publisher:
             )
         except NotFound:
             return False  # deleted meanwhile: nobody is left to read it
+        changed = audit.access_changed(installation, status, stored=stored, now=self._clock())
+        if changed is not None:
+            audit.say("access changed", changed)
         self._observer.stored(stored)
         self._tell(installation, status.conditions)
         return True

@@ -13,15 +13,16 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_kube import KubeError, Unreadable
 from talkdesk_operator.conditions import Verdict as Finding
 from talkdesk_operator.conditions import false, true, unknown
-from talkdesk_operator.confirm import UNINSTALLED_STATE, Readiness
+from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, Readiness
 from talkdesk_operator.incumbent import Role, holding
-from talkdesk_operator.keys import UNPLACED
+from talkdesk_operator.keys import UNPLACED, AppKey
 from talkdesk_operator.notes import Agenda
+from talkdesk_operator.paused import is_paused
 from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.region import Unplaced, place
-from talkdesk_operator.standing import Case, judge
+from talkdesk_operator.standing import Case, Suspension, judge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_operator.answer import Answerer
     from talkdesk_operator.directory import Directory
+    from talkdesk_operator.endings import Endings
     from talkdesk_operator.gate import Verdict
     from talkdesk_operator.incumbent import Holding
-    from talkdesk_operator.keys import TenantKey
+    from talkdesk_operator.keys import Key, TenantKey
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.observe import Observer
     from talkdesk_operator.provision import Provisioner
@@ -43,6 +45,11 @@ if TYPE_CHECKING:
     from talkdesk_operator.user_sync import UserSync
 
 _log = structlog.get_logger(__name__)
+
+#: Talkdesk's API says so, but the event is missing.
+LEFT = Suspension(
+    Reason.UNINSTALLED, "Talkdesk says uninstalled, and no event has; the tenant is kept", read=True
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class Steps:
     slices: SliceStore
     answerer: Answerer
     publisher: Publisher
+    endings: Endings
+    #: Has the queue look at a key.
+    wake: Callable[[Key], None]
     clock: Callable[[], datetime]
 
 
@@ -74,10 +84,7 @@ class TenantReconciler:
         app = steps.directory.app(key.app_id)
         homes: dict[str, Home] = {}
         # Known from the start: whatever step fails, the status that is written must not take access away.
-        for name, role in _holding(everyone).roles.items():
-            next(one for one in everyone if one.name == name).role = role
-        for notes in everyone:
-            self._stand(notes, app)
+        self._stand(everyone, app, Agenda())
         try:
             for notes in everyone:
                 await steps.observer.revoke(notes, agenda)
@@ -89,9 +96,12 @@ class TenantReconciler:
             self._broken(error, agenda)
         for notes in everyone:
             try:
-                await steps.publisher.publish(notes, homes.get(notes.name))
+                changed = await steps.publisher.publish(notes, homes.get(notes.name))
             except (KubeError, Unreadable) as error:
                 self._broken(error, agenda)
+                continue
+            if changed and app is not None and (notes.impending or notes.installation.status.impending):
+                steps.wake(AppKey(app.metadata.name))  # whose condition says whether the brake holds
         after = min(agenda.waits, default=None)
         if agenda.failed:
             return Outcome(after=agenda.retry_after, failed=True)
@@ -131,12 +141,7 @@ class TenantReconciler:
             await steps.observer.place(notes, key.region)
         stored_facts = steps.provisioner.facts(tenant)
         await self._read(app, everyone, stored_facts, agenda)
-        held = _holding(everyone)
-        for notes in everyone:
-            notes.role = held.roles[notes.name]
-            look_at = self._stand(notes, app)
-            if look_at is not None:
-                agenda.look_in((look_at - steps.clock()).total_seconds())
+        held = self._stand(everyone, app, agenda)
         holder = next((one for one in everyone if one.installation is held.holder), None)
         suspended = _suspended(holder)
         wanted = Wanted(
@@ -145,6 +150,7 @@ class TenantReconciler:
             facts=_facts(key, holder, stored_facts),
             suspended=suspended,
             choice=steps.revisions.choice(app, tenant, at_rest=suspended is not None),
+            paused=holder is not None and is_paused(holder.installation),
         )
         if holder is not None:
             host = tenant.host(app.spec.base_domain)
@@ -155,19 +161,44 @@ class TenantReconciler:
         for notes in everyone:
             await self._conclude(notes, notes is holder, wanted, verdict, agenda)
 
-    def _stand(self, notes: Notes, app: TalkdeskApp | None) -> datetime | None:
-        """Judge whether the installation is served; when to judge again."""
-        case = Case(
-            installation=notes.installation,
-            role=notes.role,
-            app=app,
-            reading=notes.reading,
-            state=notes.state,
-            now=self._steps.clock(),
-        )
-        judgement = judge(case)
-        notes.suspension = judgement.suspension
-        return judgement.look_at
+    def _stand(self, everyone: list[Notes], app: TalkdeskApp | None, agenda: Agenda) -> Holding:
+        """Who holds the tenant, and whether each is served: by its objects, by the newest reading and now."""
+        steps, gone = self._steps, set()
+        for notes in everyone:
+            notes.impending = notes.held = None
+            left = notes.state == UNINSTALLED_STATE and not notes.installation.spec.talkdesk.is_uninstalled
+            if left and self._comes(notes, app, LEFT, agenda):
+                gone.add(notes.name)
+        held = holding([one.installation for one in everyone], gone=frozenset(gone))
+        for notes in everyone:
+            notes.role = held.roles[notes.name]
+            case = Case(
+                installation=notes.installation,
+                role=notes.role,
+                app=app,
+                reading=notes.reading,
+                state=notes.state,
+                now=steps.clock(),
+            )
+            judgement = judge(case)
+            notes.suspension = judgement.suspension
+            if judgement.look_at is not None:
+                agenda.look_in((judgement.look_at - case.now).total_seconds())
+            read = notes.suspension is not None and notes.suspension.read
+            if read and not self._comes(notes, app, notes.suspension, agenda):
+                notes.suspension = None
+        return held
+
+    def _comes(
+        self, notes: Notes, app: TalkdeskApp | None, suspension: Suspension | None, agenda: Agenda
+    ) -> bool:
+        """Whether what only Talkdesk's API tells of comes now."""
+        if suspension is None:
+            return False
+        wait = self._steps.endings.comes(notes, app, suspension)
+        if wait is not None:
+            agenda.look_in(wait)
+        return wait is None
 
     async def _read(
         self, app: TalkdeskApp, everyone: list[Notes], stored: Facts | None, agenda: Agenda
@@ -218,6 +249,8 @@ class TenantReconciler:
         """The users: at each whole reading, for each new moment, while removals wait, and for lost slices."""
         if holder is None or holder.role is not Role.INCUMBENT or holder.reading is None:
             return
+        if holder.reading.state == NOT_FOUND_STATE:
+            return
         fresh = holder.fresh
         wanted = fresh is not None and (fresh.whole or bool(fresh.seen))
         wanted = wanted or not self._steps.slices.current(holder.installation).complete
@@ -234,11 +267,6 @@ class TenantReconciler:
         await self._steps.answerer.answer(notes, wanted.app, verdict, agenda)
         if notes.users is not None and notes.users == notes.installation.status.users:
             await self._steps.slices.prune(notes.installation)
-
-
-def _holding(everyone: list[Notes]) -> Holding:
-    gone = frozenset(one.name for one in everyone if one.state == UNINSTALLED_STATE)
-    return holding([one.installation for one in everyone], gone=gone)
 
 
 def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_crds.meta import parse_time, time
 from talkdesk_kube import Conflict, NotFound, resources
+from talkdesk_operator import audit
 from talkdesk_operator.users import Revoked, revoke
 
 if TYPE_CHECKING:
@@ -90,6 +91,15 @@ class RevocationDesk:
         left = revoke(current, [revoked(one) for one in found], new_epoch=new_epoch)
         if left != current:
             await self._slices.write(installation, left, whole=False)
+            causes = {user: one.spec.cause for one in found for user in one.spec.users}
+            for line in audit.users_changed(
+                installation,
+                current,
+                left,
+                cause=lambda user: {"kind": "event", "event": causes.get(user)},
+                now=self._clock(),
+            ):
+                audit.say("user access changed", line)
         for one in new:
             await self._mark(one, {"appliedAt": time(self._clock())})
         return bool(new)

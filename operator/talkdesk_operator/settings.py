@@ -9,6 +9,7 @@ from pydantic import Field
 from talkdesk_kube.pod import PodSettings
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SecondsOrOff = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class OperatorSettings(PodSettings):
@@ -18,8 +19,16 @@ class OperatorSettings(PodSettings):
     lease_renew_seconds: Seconds = 10.0
     lease_retry_seconds: Seconds = 2.0
     workers: Annotated[int, Field(ge=1, le=256)] = 8
-    resync_seconds: Seconds = 43200.0
+    #: 0 switches it off: Talkdesk is then read on events and on the resync annotation only.
+    resync_seconds: SecondsOrOff = 43200.0
     pending_resync_seconds: Seconds = 30.0
+    #: Installations of one region that a resync reads in a second, at the most.
+    resync_rate: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    #: So long an end of access that Talkdesk's API alone tells of is held, for the brake to see whether it is
+    #: one among many.
+    brake_seconds: SecondsOrOff = 120.0
+    #: A watch without event or bookmark for so long is given up; the server sends a bookmark each minute.
+    watch_silence_seconds: Seconds = 75.0
     probe_seconds: Seconds = 0.2
     tenant_cluster_role: Annotated[str, Field(min_length=1)]
     #: The operator's own service account, to which it binds the tenants' role; empty: ``<release>-operator``.

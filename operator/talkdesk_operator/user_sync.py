@@ -10,14 +10,15 @@ import structlog
 from talkdesk_client import TalkdeskError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator import failures
+from talkdesk_operator import audit, failures
 from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.revocations import new_epoch, revoked
 from talkdesk_operator.users import ListedUser, held, merge, trustworthy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from talkdesk_client import InstallationRef, TalkdeskClient, User
     from talkdesk_operator.notes import Agenda, Notes
@@ -36,7 +37,14 @@ _NAME_LIMIT = 512
 class UserSync:
     """Keeps an installation's slices at what Talkdesk lists."""
 
-    def __init__(self, client: TalkdeskClient, slices: SliceStore, revocations: RevocationDesk) -> None:
+    def __init__(
+        self,
+        client: TalkdeskClient,
+        slices: SliceStore,
+        revocations: RevocationDesk,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._clock = clock
         self._client = client
         self._slices = slices
         self._revocations = revocations
@@ -56,14 +64,20 @@ class UserSync:
         installation = notes.installation
         # Removals that came in while the list was on its way hold as well.
         out = held((revoked(one) for one in self._revocations.of(installation)), settling=settling)
+        before = self._slices.current(installation).users
         merged = merge(
-            self._slices.current(installation).users,
+            before,
             listed,
             held=out,
             admin=reading.admin,
             new_epoch=new_epoch,
         )
         generation = await self._slices.write(installation, merged)
+        read = {"kind": "list", "state": reading.state, "updatedAt": reading.updated_at}
+        for line in audit.users_changed(
+            installation, before, merged, cause=lambda _: read, now=self._clock()
+        ):
+            audit.say("user access changed", line)
         if settling:
             await self._revocations.settle(installation, settling)
         notes.users = generation.status

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from talkdesk_crds.names import API_VERSION, TENANT_LABEL, release_id, tenant_prefix
+from talkdesk_crds.names import API_VERSION, PAUSED_ANNOTATION, TENANT_LABEL, release_id, tenant_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ ANSWERS = "talkdesk-operator.io/answers"
 #: Every policy over a group of fields that is tried below.
 GROUPS = {
     *("reported", "region", "switches", "answers", "status", "app-status", "slices"),
-    *("revocations", "revocation-status"),
+    *("paused", "revocations", "revocation-status"),
 }
 CALLERS = ("webhook", "operator", "person", "restorer")
 
@@ -203,6 +203,16 @@ def test_only_the_operator_notes_the_answers_it_gave(release: Any, installation:
             {"operator", "restorer"},
             "answers",
         )
+
+
+def test_only_people_pause_a_tenant(release: Any, installation: str) -> None:
+    patch = {"metadata": {"annotations": {PAUSED_ANNOTATION: "maintenance"}}}
+    judged(
+        release,
+        lambda caller: caller.patch(installation, patch, dryRun="All"),
+        {"person", "restorer"},
+        "paused",
+    )
 
 
 @pytest.mark.parametrize(

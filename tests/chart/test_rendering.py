@@ -211,7 +211,7 @@ def test_every_misspelt_value_is_refused_by_its_name(
         ("/webhook/drainSeconds", -1),
         ("/operator/replicas", 1.5),
         ("/operator/workers", 0),
-        ("/operator/resyncSeconds", 0),
+        ("/operator/resyncSeconds", -1),
         ("/operator/lease/seconds", 0),
         ("/egress/proxy", "socks5://proxy"),
         ("/restoreGroup", ""),

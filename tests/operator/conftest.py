@@ -271,20 +271,31 @@ def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(
-    control_plane: ControlPlane, shared_release: Release, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[World]:
-    """Running, for a whole module: each test declares an app of its own."""
-    folder = tmp_path_factory.mktemp("world")
+@contextlib.asynccontextmanager
+async def opened(plane: ControlPlane, release: Release, folder: Path) -> AsyncIterator[World]:
+    """A world whose processes are yet to be started."""
     with StandIn.start(folder / "talkdesk") as stand_in:
         async with contextlib.AsyncExitStack() as stack:
             kube = await stack.enter_async_context(
-                await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig), user_agent="test")
+                await Kube.connect(KubeSettings(kubeconfig=plane.kubeconfig), user_agent="test")
             )
             control = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
             )
-            made = World(control_plane, kube, shared_release, stand_in, control, folder, stack)
-            await made.start()
-            yield made
+            yield World(plane, kube, release, stand_in, control, folder, stack)
+
+
+@pytest.fixture(scope="module")
+def open_world(
+    control_plane: ControlPlane, shared_release: Release, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], contextlib.AbstractAsyncContextManager[World]]:
+    """``async with open_world() as world``: for modules whose processes need settings of their own."""
+    return lambda: opened(control_plane, shared_release, tmp_path_factory.mktemp("world"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
+    """Running, for a whole module: each test declares an app of its own."""
+    async with open_world() as made:
+        await made.start()
+        yield made

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Libraries that log each request, address included, at info or debug: heard only when they warn.
 QUIET = ("aiohttp", "asyncio", "hpack", "httpcore", "httpx", "kubernetes", "urllib3")
+#: Who may enter what, and why: heard at every level.
+AUDIT = "talkdesk.audit"
 
 
 def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -77,6 +79,8 @@ def configure_logging(
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    # Whatever else is kept quiet.
+    logging.getLogger(AUDIT).setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)

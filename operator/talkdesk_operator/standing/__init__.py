@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talkdesk_operator.standing import role, switch
+from talkdesk_operator.standing import role, switch, talkdesk_state
 from talkdesk_operator.standing.case import Case, Judgement, Suspension
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Case", "Judgement", "Suspension", "judge"]
 
 #: In this order: who is no customer any more is not told about a trial.
-RULES: tuple[Callable[[Case], Judgement], ...] = (role.rule, switch.rule)
+RULES: tuple[Callable[[Case], Judgement], ...] = (role.rule, switch.rule, talkdesk_state.rule)
 
 
 def judge(case: Case) -> Judgement:

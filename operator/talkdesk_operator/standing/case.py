@@ -37,6 +37,8 @@ class Suspension:
 
     reason: Reason
     message: str
+    #: Talkdesk's API alone says so, and no event or person does: the brake may hold it back.
+    read: bool = False
 
 
 @dataclass(frozen=True)

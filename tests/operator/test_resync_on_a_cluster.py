@@ -1,0 +1,169 @@
+"""What heals although its event was lost for good, and what does not; with resync, and without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from talkdesk_kube import resources
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any
+
+    World = Any
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: Talkdesk's last attempt is a quarter of an hour after the first.
+NEVER_AGAIN_SECONDS = 16 * 60
+NOWHERE = "http://127.0.0.1:9/events"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["2", "0"], ids=["resync", "no-resync"])
+async def brisk(request: pytest.FixtureRequest, open_world: Any) -> AsyncIterator[World]:
+    """A world that reads everything again every two seconds, or never."""
+    async with open_world() as made:
+        made.resync = request.param != "0"
+        await made.start(TALKDESK_RESYNC_SECONDS=request.param, TALKDESK_BRAKE_SECONDS="1")
+        yield made
+
+
+async def unasked(world: World) -> None:
+    """Talkdesk has heard nothing for longer than the operator waits between readings of what is pending."""
+    since = 0
+    while True:
+        query = {"since": since, "wait": 2.5}
+        page = (await world.control.get("/control/ledger", params=query)).json()
+        if not page["entries"]:
+            return
+        since = page["next"]
+
+
+async def lost(world: World, path: str, body: dict[str, Any]) -> str:
+    """Something happens at Talkdesk whose event fails all of its three deliveries; its id."""
+    if not world.resync:
+        await unasked(world)
+    app = await world.control.patch(f"/control/apps/{world.app_id}", json={"events_url": NOWHERE})
+    app.raise_for_status()
+    event = str((await world.post(path, body))["event_id"])
+    await world.post("/control/clock", {"advance_seconds": NEVER_AGAIN_SECONDS})
+    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
+    attempts = [one for one in page["entries"] if one["kind"] == "delivery" and one.get("event_id") == event]
+    assert [one["detail"]["attempt"] for one in attempts] == [1, 2, 3]
+    assert all(one["status"] is None for one in attempts)
+    there = {"events_url": f"{world.webhook.url}/events"}
+    (await world.control.patch(f"/control/apps/{world.app_id}", json=there)).raise_for_status()
+    return event
+
+
+async def state(world: World, installed: Any) -> str:
+    """What Talkdesk says."""
+    found = (await world.control.get("/control/state")).json()["installations"]
+    return str(next(one["state"] for one in found if one["id"] == installed.id))
+
+
+async def unless_switched_off(world: World, installed: Any, healed: Any) -> None:
+    """With resync off, nothing has healed by the time another customer came in; the annotation then heals."""
+    if world.resync:
+        return
+    another = await world.install()
+    await world.approved(another)
+    await world.condition(another, "Ready", "True")
+    assert not await healed()
+    await world.kube.merge_patch(
+        resources.INSTALLATIONS,
+        installed.name,
+        {"metadata": {"annotations": {"talkdesk-operator.io/resync": "by-hand"}}},
+        namespace=world.release.namespace,
+    )
+
+
+async def test_an_update_whose_event_was_lost_is_answered_and_its_users_are_right(
+    brisk: World, eventually: Any
+) -> None:
+    await brisk.declare()
+    installed = await brisk.install(users=2)
+    await brisk.approved(installed)
+    await brisk.condition(installed, "Ready", "True")
+    added = await brisk.person(installed.account, 7)
+    change = {"adding": [added], "removing": [installed.users[1]]}
+    await lost(brisk, f"/control/installations/{installed.id}/update", change)
+
+    async def healed() -> bool:
+        right = set(await brisk.licensed(installed)) == {installed.users[0], added}
+        return right and await state(brisk, installed) == "completed"
+
+    await unless_switched_off(brisk, installed, healed)
+    await eventually(healed)
+    assert len(await brisk.approvals(installed)) == 2
+
+
+async def test_an_uninstall_whose_event_was_lost_is_answered_after_access_ended(
+    brisk: World, eventually: Any
+) -> None:
+    await brisk.declare()
+    installed = await brisk.install()
+    await brisk.approved(installed)
+    await brisk.condition(installed, "Ready", "True")
+    await lost(brisk, f"/control/installations/{installed.id}/uninstall", {})
+
+    async def healed() -> bool:
+        stored = await brisk.installation(installed)
+        refused = stored["status"]["access"] == {"state": "Refused", "reason": "Uninstalled"}
+        return refused and len(await brisk.approvals(installed)) == 2
+
+    await unless_switched_off(brisk, installed, healed)
+    await eventually(healed)
+    await brisk.condition(installed, "Confirmed", "True")
+
+    async def stopped() -> bool:
+        tenant = await brisk.tenant(installed)
+        deployment = await brisk.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
+        return bool(deployment["spec"]["replicas"] == 0)
+
+    await eventually(stopped)
+
+
+async def test_secrets_changed_by_hand_come_back_at_the_next_resync(brisk: World, eventually: Any) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"a": "b"}}
+    await brisk.declare(template=[secret])
+    installed = await brisk.install()
+    await brisk.approved(installed)
+    await brisk.condition(installed, "Ready", "True")
+    tenant = await brisk.tenant(installed)
+    if not brisk.resync:
+        await unasked(brisk)
+    await brisk.kube.merge_patch(resources.SECRETS, "keys", {"data": {"a": "eA=="}}, namespace=tenant)
+
+    async def healed() -> bool:
+        found = await brisk.kube.get(resources.SECRETS, "keys", namespace=tenant)
+        return bool(found["data"]["a"] == "Yg==")
+
+    await unless_switched_off(brisk, installed, healed)
+    await eventually(healed)
+
+
+async def test_a_lost_installed_cannot_heal_but_the_customer_can_repeat_it_after_the_seven_days(
+    brisk: World,
+) -> None:
+    await brisk.declare()
+    account = await brisk.post("/control/accounts", {"name": f"lost-{brisk.app_id[:8]}", "region": "eu"})
+    admin = await brisk.person(account["id"], 0)
+    body = {"app_id": brisk.app_id, "account_id": account["id"], "users": [admin], "created_by": admin}
+    await lost(brisk, "/control/install", body)
+    found = (await brisk.control.get("/control/state")).json()["installations"]
+    (missed,) = [one for one in found if one["account_id"] == account["id"]]
+    stored = await brisk.kube.list(resources.INSTALLATIONS, namespace=brisk.release.namespace)
+    assert missed["id"] not in {one["spec"]["installationId"] for one in stored.items}
+    assert missed["state"] == "installing"
+    await brisk.post("/control/clock", {"advance_seconds": 7 * 86400})
+    found = (await brisk.control.get("/control/state")).json()["installations"]
+    assert next(one["state"] for one in found if one["id"] == missed["id"]) == "timeout"
+    again = await brisk.install(account=account["id"], people=[admin])
+    assert again.id != missed["id"]
+    await brisk.approved(again)
+    await brisk.condition(again, "Ready", "True")
+    assert set(await brisk.licensed(again)) == {admin}

@@ -199,7 +199,9 @@ async def sandbox(whole_run: WholeRun) -> AsyncIterator[Intercepted]:
     A test that changes something in it changes it back. What was revoked is forgotten soon, to be seen.
     """
     from talkdesk_sandbox.intercepted import intercepted  # noqa: PLC0415 - unit tests do not pay for it
+    from talkdesk_sandbox.story.wide import SOURCE  # noqa: PLC0415 - the same
 
-    async with intercepted(values={"env": {"TALKDESK_REVOCATION_SECONDS": "3"}}) as running:
+    values = {"env": {"TALKDESK_REVOCATION_SECONDS": "3"}, "operator": {"copySecrets": [SOURCE]}}
+    async with intercepted(values=values) as running:
         whole_run.control_planes.append(running.environment.control_plane)
         yield running

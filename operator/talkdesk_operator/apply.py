@@ -289,17 +289,16 @@ class Applier:
     ) -> Inventory:
         gone = set()
         for name, record in sorted(current.prunable(wanted).items()):
-            if record.use == inventory.SAMPLE and self._runs(tenant, name):
+            live = self._caches.children["Job"].get(tenant.name, name[2])
+            sample = record.use == inventory.SAMPLE
+            if sample and live is not None and _runs(name, live):
                 continue
-            if await self._delete(tenant, name, record):
+            # A Job that has been cleaned up since its end leaves nothing to delete.
+            if not (sample and live is None) and await self._delete(tenant, name, record):
                 applied.pruned.append(f"{name[1]} {name[2]}")
             gone.add(name)
         left = {name: record for name, record in current.records.items() if name not in gone}
         return replace(current, records=left)
-
-    def _runs(self, tenant: Tenant, job: ObjectId) -> bool:
-        live = self._caches.children["Job"].get(tenant.name, job[2])
-        return live is not None and judge([(job[1], job[2], live)]).readiness is Readiness.NOT_YET
 
     async def _delete(self, tenant: Tenant, name: ObjectId, record: Record) -> bool:
         """Delete what we can prove to be ours; False where there was nothing of ours."""
@@ -331,3 +330,7 @@ class Applier:
     def _young(self, tenant: Tenant) -> bool:
         age = self._age(tenant)
         return age is None or age < failures.YOUNG_SECONDS
+
+
+def _runs(job: ObjectId, live: Obj) -> bool:
+    return judge([(job[1], job[2], live)]).readiness is Readiness.NOT_YET

@@ -68,8 +68,9 @@ def granted(release: Release) -> list[Right]:
 
 
 def promised(control_plane: ControlPlane) -> list[Right]:
-    """Every right that the chart grants, as helm renders it by default."""
-    text = control_plane.helm("template", "td", str(chart()), "--namespace", "own")
+    """Every right that the chart grants, as helm renders it by default, and with a Secret to copy."""
+    values = ("--set", "operator.copySecrets[0]=any")
+    text = control_plane.helm("template", "td", str(chart()), "--namespace", "own", *values)
     rules: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in yaml.safe_load_all(text):
         if item and item["kind"] in {"Role", "ClusterRole"}:

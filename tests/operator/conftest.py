@@ -264,7 +264,13 @@ def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart without pods, as the fixture ``release``, but for a whole module."""
     name = f"operator-{secrets.token_hex(4)}"
     installed = Release(control_plane, name)
-    installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    installed.install(
+        {
+            "crds": {"install": False},
+            "webhook": {"replicas": 0},
+            "operator": {"replicas": 0, "copySecrets": ["copied", "registry"]},
+        }
+    )
     yield installed
     installed.uninstall()
     installed.forget()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
+#: The Secret that tenants get a copy of; the sandbox must be told that the operator may read it.
+SOURCE = "wide-source"
+
+
 @dataclass
 class WideStory(EventfulStory):
     """The story with the objects of wide.yaml in the template: one of every kind that may be there."""
@@ -54,12 +58,20 @@ class WideStory(EventfulStory):
         wide = yaml.safe_load(files("talkdesk_sandbox").joinpath("story/wide.yaml").read_text())
         if lacking := set(TEMPLATE_KINDS) - {item["kind"] for item in wide}:
             raise LookupError(f"wide.yaml has no {', '.join(sorted(lacking))}")
-        await self._change_app({"template": [*app["spec"]["template"], *wide]})
-        return f"{len(wide)} kinds"
+        source = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SOURCE, "namespace": self._own},
+            "stringData": {"key": "value"},
+        }
+        await self._kube.apply(source, field_manager="talkdesk-sandbox")
+        copies = [{"kind": "Secret", "name": SOURCE}]
+        await self._change_app({"template": [*app["spec"]["template"], *wide], "copies": copies})
+        return f"{len(wide)} kinds, and a Secret to copy"
 
     async def everything_made(self) -> str:
         """Every object of wide.yaml is in the tenant."""
-        places = self._wide(*TEMPLATE_KINDS)
+        places = [*self._wide(*TEMPLATE_KINDS), Place(kinds.SECRETS, SOURCE, self._tenant_name)]
         await all_there(self._kube, places, within=self.patience)
         return f"{len(places)} kinds"
 

@@ -98,6 +98,7 @@ class Reason(StrEnum):
     INSTALLING = "Installing"
     UNINSTALLED = "Uninstalled"
     SUSPENDED = "Suspended"
+    TRIAL_ENDED = "TrialEnded"
     SUPERSEDED = "Superseded"
     SUSPENDED_BY_TALKDESK = "SuspendedByTalkdesk"
     REVOKED_BY_TALKDESK = "RevokedByTalkdesk"

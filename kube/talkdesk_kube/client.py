@@ -7,9 +7,12 @@ other decisions about repeating belong to the caller, who knows what a doubled w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import aiohttp
@@ -72,6 +75,7 @@ class Kube:
     def __init__(self, connection: Connection, *, user_agent: str = USER_AGENT) -> None:
         self._connection = connection
         self._user_agent = user_agent
+        self._dated: tuple[datetime, float] | None = None
 
     @classmethod
     async def connect(
@@ -97,6 +101,17 @@ class Kube:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The API server's clock now, to the second, by the ``Date`` of its newest answer; None before any.
+
+        Another witness of the time than this machine's clock, for what must not happen too early.
+        """
+        if self._dated is None:
+            return None
+        date, since = self._dated
+        return date + timedelta(seconds=time.monotonic() - since)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -305,6 +320,10 @@ class Kube:
                 repeats += 1
                 await asyncio.sleep(wait)
 
+    def _note_date(self, text: str | None) -> None:
+        with contextlib.suppress(ValueError):
+            self._dated = (parsedate_to_datetime(text or "").replace(tzinfo=UTC), time.monotonic())
+
     async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """Once; raises KubeError for an answer that is no success."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
@@ -321,6 +340,7 @@ class Kube:
                 request.method, url, headers=headers, data=request.data, limits=limits
             )
             code = response.status
+            self._note_date(response.headers.get("Date"))
         finally:
             seconds = time.monotonic() - began
             metrics.REQUESTS.labels(request.verb, str(request.resource), str(code)).observe(seconds)

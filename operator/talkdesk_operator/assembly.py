@@ -15,12 +15,14 @@ from talkdesk_operator.brake import BrakePolicy
 from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
 from talkdesk_operator.endings import Endings
+from talkdesk_operator.keeper import Keeper
 from talkdesk_operator.memory import Cadence
 from talkdesk_operator.observe import Observer
 from talkdesk_operator.pace import Pace
 from talkdesk_operator.provision import Provisioner
 from talkdesk_operator.publish import Publisher
 from talkdesk_operator.reconcile import Steps, TenantReconciler
+from talkdesk_operator.remains import Remains
 from talkdesk_operator.revocations import RevocationDesk
 from talkdesk_operator.slices import SliceStore
 from talkdesk_operator.sources import Sources
@@ -137,11 +139,19 @@ def tenants(parts: Parts) -> TenantReconciler:
         memory=parts.memory,
         metrics=parts.metrics,
     )
+    keeper = Keeper(
+        kube=kube,
+        caches=caches,
+        directory=parts.directory,
+        remains=Remains(kube, caches, credentials_namespace=settings.credentials_namespace),
+        clock=now,
+    )
     return TenantReconciler(
         Steps(
             release=parts.release,
             directory=parts.directory,
             observer=observer,
+            keeper=keeper,
             provisioner=provisioner,
             revisions=parts.revisions,
             users=users,

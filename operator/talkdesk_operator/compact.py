@@ -34,6 +34,7 @@ def content_of(obj: Obj) -> Obj:
 def compact(obj: Obj) -> Obj:
     """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
 
+    ``annotations``: ours, of namespaces and inventories.
     ``workload``: see :func:`~talkdesk_operator.gate.workload_state`; ``clusterIP`` of a Service; ``data`` of
     an inventory, and ``app``, the label of its app; ``revision`` that a Namespace's annotation orders.
     ``ours`` tells whether our field manager is on the object at all.
@@ -47,11 +48,20 @@ def compact(obj: Obj) -> Obj:
         "ours": is_ours(obj),
     }
     kind = obj["kind"]
+    is_inventory = kind == "ConfigMap" and metadata["name"].startswith(PREFIX)
+    if kind == "Namespace" or is_inventory:
+        kept["annotations"] = {
+            name: value
+            for name, value in (metadata.get("annotations") or {}).items()
+            if name.startswith(f"{names.GROUP}/")
+        }
+    if kind == "Namespace":
+        kept["region"] = (metadata.get("labels") or {}).get(names.REGION_LABEL)
     if kind in WORKLOADS:
         kept["workload"] = workload_state(obj)
     elif kind == "Service":
         kept["clusterIP"] = (obj.get("spec") or {}).get("clusterIP")
-    elif kind == "ConfigMap" and metadata["name"].startswith(PREFIX):
+    elif is_inventory:
         kept["data"] = obj.get("data") or {}
         kept["app"] = (metadata.get("labels") or {}).get(names.APP_LABEL, "")
     elif kind == "Namespace":

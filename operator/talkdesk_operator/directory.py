@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from talkdesk_crds import names
 from talkdesk_operator import revision
 from talkdesk_operator.cache import account_index
 from talkdesk_operator.keys import UNPLACED, AppKey, Key, TenantKey
@@ -12,6 +13,7 @@ from talkdesk_operator.region import Placed, place
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_kube import Obj
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.tenant import Release
 
@@ -38,6 +40,25 @@ class Directory:
         return {
             revision.app_id_of(one) for one in self._caches.revisions.all() if revision.owner_of(one) == name
         }
+
+    def readable(self, app_id: str) -> bool:
+        """Every TalkdeskApp of this app id could be read: the one that counts is known for certain."""
+        return len(self._caches.apps.by(app_id)) == len(self._caches.apps.view.by(app_id))
+
+    def tenant_of(self, namespace: Obj) -> TenantKey | None:
+        """Whose tenant ``namespace`` (as cached) is, by its own account; None unless its name agrees."""
+        annotations, region = namespace["annotations"], namespace["region"]
+        try:
+            key = TenantKey(
+                app_id=annotations[f"{names.GROUP}/app-id"],
+                region=region or UNPLACED,
+                account_id=annotations[f"{names.GROUP}/account-id"],
+            )
+        except KeyError:
+            return None
+        if region is None or self._release.tenant(key).name != namespace["metadata"]["name"]:
+            return None
+        return self.learn(key)
 
     def key_of(self, installation: TalkdeskInstallation) -> TenantKey:
         """The key that ``installation`` belongs to at present."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE
 from talkdesk_operator.incumbent import Role
 
 if TYPE_CHECKING:
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
     from talkdesk_operator.conditions import Verdict
     from talkdesk_operator.confirm import Given
     from talkdesk_operator.credentials import Unusable
+    from talkdesk_operator.credentials_search import Found
     from talkdesk_operator.memory import InstallationMemory
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.standing import Suspension
+    from talkdesk_operator.tenant.facts import Facts, TrialFacts
+
+_NOT_LIVE = frozenset({None, UNINSTALLED_STATE, NOT_FOUND_STATE})
 
 
 @dataclass
@@ -35,11 +40,21 @@ class Notes:
     impending: Impending | None = None
     #: Why it is served although Talkdesk's API says otherwise, as Ready shows it.
     held: Verdict | None = None
+    #: A rule wants to know what Talkdesk says now.
+    ask: bool = False
+    #: What the tenant was last made from, if it was for this installation.
+    stored: Facts | None = None
     ref: InstallationRef | Unusable | None = None
     #: Read in this very pass; ``memory.reading`` is the newest of any pass.
     fresh: Reading | None = None
     users: Users | None = None
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    #: Its credentials' Secret, found by label, where no register names one.
+    located: Found | None = None
+    #: When it is deleted with all that was its own; None while nothing of the kind is due.
+    retained_until: datetime | None = None
+    #: That was judged in this pass.
+    kept: bool = False
     #: The list of users was read and stored after ``fresh``.
     listed: bool = False
     #: When patience with what Talkdesk waits for ends, None where nobody waits for that.
@@ -65,6 +80,28 @@ class Notes:
             return self.reading.state
         stored = self.installation.status.talkdesk
         return stored.state if stored is not None else None
+
+    @property
+    def trial(self) -> TrialFacts | None:
+        """The trial as last read, from whatever time."""
+        terms = self.reading or self.stored
+        return terms.trial if terms is not None else None
+
+    @property
+    def subscription_type(self) -> str | None:
+        """Whether the plan is a trial's or paid for, as last read, from whatever time."""
+        terms = self.reading or self.stored
+        return terms.subscription_type if terms is not None else None
+
+    @property
+    def live_since(self) -> str | None:
+        """Since when Talkdesk has it, where no event says that it was installed; "" if that is unknown.
+
+        Its object was deleted and made again by a later event. None where Talkdesk does not have it.
+        """
+        if self.installation.spec.talkdesk.installed is not None or self.state in _NOT_LIVE:
+            return None
+        return (self.located.created_at or "") if self.located is not None else ""
 
     @property
     def leaving(self) -> bool:

@@ -122,9 +122,8 @@ class Observer:
         """Read the installation from Talkdesk if it is due; failures become verdicts. Raises KubeError."""
         installation = notes.installation
         if not self._speaks(notes, role):
-            self._silent(notes, role)
             return
-        serving = role is Role.INCUMBENT and not installation.spec.talkdesk.is_uninstalled
+        serving = role in (Role.INCUMBENT, Role.AWAITED) and not installation.spec.talkdesk.is_uninstalled
         unsettled = self._revocations.unsettled(installation) if serving else frozenset()
         wait = due(
             installation,
@@ -139,14 +138,21 @@ class Observer:
         routine = self._routine(notes, facts_known=facts_known, unsettled=bool(unsettled))
         if wait <= 0 and routine and not outdated:
             wait = self._turn(notes, app)
-        if wait > 0 and not outdated:
+        if wait > 0 and not outdated and not notes.ask:
             agenda.look_in(wait)
             return
         notes.ref = await self._credentials.ref(app, installation)
+        if installation.spec.talkdesk.credentials is None:
+            notes.located = await self._credentials.locate(installation)
+            if notes.located is None:
+                self._silent(notes)
+                return
         if not isinstance(notes.ref, InstallationRef):
             notes.verdicts[types.CREDENTIALS_VALID] = false(notes.ref.reason, notes.ref.message)
             return
-        whole = serving and (known is None or not facts_known or _news(notes, known) or self._resync(notes))
+        whole = serving and (
+            notes.ask or known is None or not facts_known or _news(notes, known) or self._resync(notes)
+        )
         try:
             found = await self._ask(notes, unsettled, whole=whole or outdated, serving=serving)
         except TalkdeskError as error:
@@ -182,7 +188,13 @@ class Observer:
         """Read now. Raises TalkdeskError."""
         assert isinstance(notes.ref, InstallationRef)  # noqa: S101 - look() and ref() come first
         return await reading.read(
-            self._client, notes.ref, notes.installation, seen=seen, now=self._monotonic(), whole=whole
+            self._client,
+            notes.ref,
+            notes.installation,
+            seen=seen,
+            now=self._monotonic(),
+            at=self._clock(),
+            whole=whole,
         )
 
     def _speaks(self, notes: Notes, role: Role) -> bool:
@@ -190,7 +202,8 @@ class Observer:
         installation = notes.installation
         if installation.spec.talkdesk.is_uninstalled or role is Role.UNINSTALLED:
             return not _confirmed(installation)
-        return role is Role.INCUMBENT
+        # An awaited one may be a customer whose object somebody deleted: its credentials may still be there.
+        return role in (Role.INCUMBENT, Role.AWAITED)
 
     def _routine(self, notes: Notes, *, facts_known: bool, unsettled: bool) -> bool:
         """Nobody waits for this reading: no event, no person, no sign-in, no answer that is owed."""
@@ -217,11 +230,10 @@ class Observer:
         due_at = notes.memory.resync_due
         return due_at is not None and due_at <= self._monotonic()
 
-    def _silent(self, notes: Notes, role: Role) -> None:
-        if role is Role.AWAITED and notes.installation.spec.talkdesk.credentials is None:
-            notes.verdicts[types.CREDENTIALS_VALID] = unknown(
-                Reason.AWAITING_INSTALLED, "no event has carried credentials yet"
-            )
+    def _silent(self, notes: Notes) -> None:
+        notes.verdicts[types.CREDENTIALS_VALID] = unknown(
+            Reason.AWAITING_INSTALLED, "no event has carried credentials yet"
+        )
 
     def _taken(self, notes: Notes, found: Reading, agenda: Agenda) -> None:
         memory = notes.memory

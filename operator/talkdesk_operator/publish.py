@@ -9,11 +9,11 @@ from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import INSTALLATION_CONDITIONS, READY, Reason
 from talkdesk_crds.installation import TalkdeskInstallationStatus, TalkdeskState
 from talkdesk_kube import NotFound, resources
-from talkdesk_operator import answers, audit
+from talkdesk_operator import answers, audit, trial
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
 from talkdesk_operator.confirm import NOT_FOUND_STATE
-from talkdesk_operator.deadlines import deadlines
+from talkdesk_operator.deadlines import deadlines, moment
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.tenant.making import NO_PLAN
@@ -75,7 +75,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
         impending=notes.impending,
         users=notes.users,
         **_at_home(notes, home),
-        credentials=credentials.secret if credentials is not None else None,
+        credentials=credentials.secret if credentials is not None else _located(notes),
         talkdesk=(
             TalkdeskState(
                 state=reading.state[:64],
@@ -84,7 +84,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
             if reading is not None
             else old.talkdesk
         ),
-        deadlines=deadlines(notes),
+        deadlines=deadlines(notes, trial=_trial_ends(notes), retention=_retained_until(notes)),
         answers=answers.for_status(notes.given),
         observed_resync=reading.resync_token if reading is not None and listed else old.observed_resync,
     )
@@ -116,6 +116,25 @@ def _approved(notes: Notes) -> bool:
     return reading is not None and any(
         one.answer == "approve" and one.covers(reading.moment) and not notes.leaving for one in notes.given
     )
+
+
+def _located(notes: Notes) -> str | None:
+    """The Secret that was found by label, in this pass or an earlier one."""
+    return notes.located.name if notes.located is not None else notes.installation.status.credentials
+
+
+def _trial_ends(notes: Notes) -> datetime | None:
+    """When a running trial ends; None for who pays, or is no customer any more."""
+    if notes.role is not Role.INCUMBENT or notes.subscription_type == trial.PAID:
+        return None
+    running = trial.current(notes.installation.spec.talkdesk, notes.trial)
+    return None if running is None or running.is_over else running.ends
+
+
+def _retained_until(notes: Notes) -> datetime | None:
+    """As judged in this pass; as it was where the pass ended before."""
+    stored = notes.installation.status.deadlines.retention
+    return notes.retained_until if notes.kept else moment(stored)
 
 
 def patch_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +229,7 @@ _EXPECTED = frozenset(
         Reason.APPLY_RETRYING,
         Reason.UNINSTALLED,
         Reason.SUSPENDED,
+        Reason.TRIAL_ENDED,
         Reason.SUPERSEDED,
         Reason.CREDENTIALS_REVOKED,
     }

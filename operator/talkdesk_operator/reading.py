@@ -42,11 +42,14 @@ class Reading:
     admin: str | None
     account: AccountFacts | None = None
     plan: str | None = None
+    subscription_type: str | None = None
     trial: TrialFacts | None = None
     #: Account, plan and trial were asked for as well.
     whole: bool = True
     #: The moment in which those three were read; for another moment they may have changed.
     details_of: tuple[str, str | None] | None = None
+    #: When those three were asked for, by the wall clock.
+    details_read_at: datetime | None = None
 
     @property
     def moment(self) -> tuple[str, str | None]:
@@ -61,7 +64,13 @@ class Reading:
     def with_details_of(self, other: Reading) -> Reading:
         """This reading, with account, plan and trial as ``other`` has them."""
         return replace(
-            self, account=other.account, plan=other.plan, trial=other.trial, details_of=other.details_of
+            self,
+            account=other.account,
+            plan=other.plan,
+            subscription_type=other.subscription_type,
+            trial=other.trial,
+            details_of=other.details_of,
+            details_read_at=other.details_read_at,
         )
 
     def facts(self, key: TenantKey, installation: TalkdeskInstallation) -> Facts:
@@ -77,6 +86,7 @@ class Reading:
             installation_id=installation.spec.installation_id,
             account=account,
             plan=plan_name(installation.spec.talkdesk, state=self.state, shown=self.plan),
+            subscription_type=self.subscription_type,
             app_version=version.id if version is not None else None,
             trial=self.trial,
         )
@@ -89,9 +99,15 @@ async def read(
     *,
     seen: frozenset[str],
     now: float,
+    at: datetime,
     whole: bool,
 ) -> Reading:
-    """Read the installation and, if ``whole``, account, plan and trial beside it. Raises TalkdeskError."""
+    """Read the installation and, if ``whole``, account, plan and trial beside it. Raises TalkdeskError.
+
+    ``now`` is monotonic, ``at`` the same moment by the wall clock.
+    """
+    subscription: Subscription | None = None
+    account, trial = None, None
     if whole:
         async with asyncio.TaskGroup() as group:
             installation_task = group.create_task(_caught(client.installation(ref)))
@@ -100,11 +116,10 @@ async def read(
             trial_task = group.create_task(_caught(client.trial(ref)))
         found = _raised(installation_task.result())
         account = _account(_optional(account_task.result()))
-        plan = _plan(_optional(subscription_task.result()))
+        subscription = _optional(subscription_task.result())
         trial = _trial(_optional(trial_task.result()))
     else:
         found = await client.installation(ref)
-        account, plan, trial = None, None, None
     state = found.state
     shown = state.state if state is not None else NO_STATE
     updated_at = state.updated_at if state is not None else None
@@ -117,8 +132,10 @@ async def read(
         updated_at=updated_at,
         admin=found.created_by.id if found.created_by is not None else None,
         account=account,
-        plan=plan,
+        plan=_plan(subscription),
+        subscription_type=subscription.type if subscription is not None else None,
         trial=trial,
+        details_read_at=at if whole else None,
         whole=whole,
         details_of=(shown, updated_at) if whole else None,
     )
@@ -174,4 +191,6 @@ def _trial(trial: Trial | None) -> TrialFacts | None:
         started_at=stamp(trial.started_at),
         expires_at=stamp(trial.expires_at),
         ended_at=stamp(trial.ended_at),
+        ended_reason=trial.ended_reason,
+        subscription_name=trial.subscription_name,
     )

@@ -14,6 +14,7 @@ from talkdesk_kube import KubeError, Unreadable
 from talkdesk_operator.conditions import Verdict as Finding
 from talkdesk_operator.conditions import false, true, unknown
 from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, Readiness
+from talkdesk_operator.gate import Verdict
 from talkdesk_operator.incumbent import Role, holding
 from talkdesk_operator.keys import UNPLACED, AppKey
 from talkdesk_operator.notes import Agenda
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from talkdesk_operator.answer import Answerer
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.endings import Endings
-    from talkdesk_operator.gate import Verdict
     from talkdesk_operator.incumbent import Holding
+    from talkdesk_operator.keeper import Keeper
     from talkdesk_operator.keys import Key, TenantKey
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.observe import Observer
@@ -59,6 +60,7 @@ class Steps:
     release: Release
     directory: Directory
     observer: Observer
+    keeper: Keeper
     provisioner: Provisioner
     revisions: RevisionStore
     users: UserSync
@@ -84,6 +86,10 @@ class TenantReconciler:
         app = steps.directory.app(key.app_id)
         homes: dict[str, Home] = {}
         # Known from the start: whatever step fails, the status that is written must not take access away.
+        stored = steps.provisioner.facts(steps.release.tenant(key)) if key.region != UNPLACED else None
+        for notes in everyone:
+            if stored is not None and stored.installation_id == notes.installation.spec.installation_id:
+                notes.stored = stored
         self._stand(everyone, app, Agenda())
         try:
             for notes in everyone:
@@ -155,9 +161,13 @@ class TenantReconciler:
         if holder is not None:
             host = tenant.host(app.spec.base_domain)
             homes[holder.name] = Home(tenant=tenant, host=host, facts=wanted.facts)
-        verdict, revision = await self._work(wanted, holder, agenda)
-        if holder is not None:
-            homes[holder.name] = replace(homes[holder.name], revision=revision)
+        kept = await steps.keeper.keep(tenant, app, everyone, agenda)
+        everyone[:] = [one for one in everyone if one not in kept.gone]
+        verdict: Verdict = Verdict(Readiness.NOT_YET, Reason.UNINSTALLED, "there is no tenant any more")
+        if kept.tenant:
+            verdict, revision = await self._work(wanted, holder, agenda)
+            if holder is not None:
+                homes[holder.name] = replace(homes[holder.name], revision=revision)
         for notes in everyone:
             await self._conclude(notes, notes is holder, wanted, verdict, agenda)
 
@@ -169,7 +179,8 @@ class TenantReconciler:
             left = notes.state == UNINSTALLED_STATE and not notes.installation.spec.talkdesk.is_uninstalled
             if left and self._comes(notes, app, LEFT, agenda):
                 gone.add(notes.name)
-        held = holding([one.installation for one in everyone], gone=frozenset(gone))
+        live = {one.name: one.live_since for one in everyone if one.live_since is not None}
+        held = holding([one.installation for one in everyone], gone=frozenset(gone), live=live)
         for notes in everyone:
             notes.role = held.roles[notes.name]
             case = Case(
@@ -179,9 +190,11 @@ class TenantReconciler:
                 reading=notes.reading,
                 state=notes.state,
                 now=steps.clock(),
+                trial=notes.trial,
+                subscription_type=notes.subscription_type,
             )
             judgement = judge(case)
-            notes.suspension = judgement.suspension
+            notes.suspension, notes.ask = judgement.suspension, judgement.ask
             if judgement.look_at is not None:
                 agenda.look_in((judgement.look_at - case.now).total_seconds())
             read = notes.suspension is not None and notes.suspension.read

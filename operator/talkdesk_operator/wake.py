@@ -59,6 +59,8 @@ class Waker:
             self._queue.add(AppKey(app["metadata"]["name"]))
         for installation in self._caches.installations.all():
             self._queue.add(self._directory.key_of(installation))
+        for namespace in self._caches.namespaces.all():
+            self._add(self._tenant_namespace(namespace))
         for config_map in self._caches.children["ConfigMap"].all():
             self._add(self._inventory(config_map))
         for revision in self._caches.revisions.all():
@@ -137,7 +139,7 @@ class Waker:
         return {self._directory.key_of(installation)} if installation is not None else set()
 
     def _tenant_namespace(self, obj: Obj) -> set[Key]:
-        key = self._directory.tenant_key(obj["metadata"]["name"])
+        key = self._directory.tenant_key(obj["metadata"]["name"]) or self._directory.tenant_of(obj)
         return {key} if key is not None else set()
 
     def _child(self, obj: Obj) -> set[Key]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talkdesk_operator.standing import role, switch, talkdesk_state
+from talkdesk_operator.standing import role, switch, talkdesk_state, trial
 from talkdesk_operator.standing.case import Case, Judgement, Suspension
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "Case", "Judgement", "Suspension", "judge"]
 
-#: In this order: who is no customer any more is not told about a trial.
-RULES: tuple[Callable[[Case], Judgement], ...] = (role.rule, switch.rule, talkdesk_state.rule)
+#: In this order: who is no customer any more is not told about a trial, and who
+#: is suspended at Talkdesk because the trial ended is told that.
+RULES: tuple[Callable[[Case], Judgement], ...] = (role.rule, switch.rule, trial.rule, talkdesk_state.rule)
 
 
 def judge(case: Case) -> Judgement:
@@ -25,4 +26,5 @@ def judge(case: Case) -> Judgement:
     return Judgement(
         suspension=next((one.suspension for one in judgements if one.suspension is not None), None),
         look_at=min((one.look_at for one in judgements if one.look_at is not None), default=None),
+        ask=any(one.ask for one in judgements),
     )

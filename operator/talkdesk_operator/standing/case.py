@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_operator.incumbent import Role
     from talkdesk_operator.reading import Reading
+    from talkdesk_operator.tenant.facts import TrialFacts
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Case:
     """One installation, as a pass sees it.
 
     ``app`` is None where nobody declared it; ``reading`` is the newest of the present generation, None where
-    Talkdesk has not been read since; ``state`` is Talkdesk's state as last known, from whatever time.
+    Talkdesk has not been read since. ``state``, ``trial`` and ``subscription_type`` are what Talkdesk said of
+    this installation last, at whatever time.
     """
 
     installation: TalkdeskInstallation
@@ -29,6 +31,8 @@ class Case:
     reading: Reading | None
     state: str | None
     now: datetime
+    trial: TrialFacts | None = None
+    subscription_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,14 @@ class Suspension:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one rule says; ``look_at`` is when it may say something else without being woken."""
+    """What one rule says; ``look_at`` is when it may say something else without being woken.
+
+    ``ask``: what Talkdesk says now would decide it; it has to be read.
+    """
 
     suspension: Suspension | None = None
     look_at: datetime | None = None
+    ask: bool = False
 
 
 NO_OBJECTION = Judgement()

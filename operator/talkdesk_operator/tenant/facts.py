@@ -18,12 +18,14 @@ class AccountFacts(Model):
 
 
 class TrialFacts(Model):
-    """The trial, as last read; recorded for the app, not enforced."""
+    """The trial, as last read; times are Talkdesk's."""
 
     state: str | None = None
     started_at: str | None = None
     expires_at: str | None = None
     ended_at: str | None = None
+    ended_reason: str | None = None
+    subscription_name: str | None = None
 
 
 class Facts(Model):
@@ -35,5 +37,7 @@ class Facts(Model):
     installation_id: str
     account: AccountFacts = AccountFacts()
     plan: str | None = None
+    #: ``trial`` or ``paid``.
+    subscription_type: str | None = None
     app_version: str | None = None
     trial: TrialFacts | None = None

@@ -26,8 +26,14 @@ def start_trial(installation: Installation, *, now: datetime, expires_at: dateti
         expires_at=expires_at or now + TRIAL_LASTS,
         subscription_name=installation.subscription.plan.name,
     )
+    back: tuple[Step, ...] = ()
+    if installation.state == "suspended":
+        # Whom an expired trial had cut off.
+        installation = replace(installation, state="completed", updated_at=later(installation, now))
+        back = (Step(before="suspended", after="completed"),)
     return Change(
         installation=replace(installation, trial=trial),
+        steps=back,
         announcements=(Announcement(type="app.trial_started", data={"expires_at": trial.expires_at}),),
     )
 

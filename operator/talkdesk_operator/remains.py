@@ -1,0 +1,106 @@
+"""What is left of installations whose object is no more: credentials, revocations, slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from talkdesk_crds import names
+from talkdesk_kube import Conflict, NotFound, resources
+from talkdesk_operator.credentials_search import newest_first, selector
+from talkdesk_operator.region import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_kube import Kube, Obj, Resource
+    from talkdesk_operator.cache import Caches, View
+    from talkdesk_operator.credentials_search import Found
+    from talkdesk_operator.notes import Notes
+    from talkdesk_operator.tenant import Tenant
+
+_log = structlog.get_logger(__name__)
+
+
+class Remains:
+    """Deletes them. Everything raises KubeError."""
+
+    def __init__(self, kube: Kube, caches: Caches, *, credentials_namespace: str) -> None:
+        self._kube = kube
+        self._caches = caches
+        self._credentials = credentials_namespace
+
+    async def of(self, gone: Iterable[Notes]) -> None:
+        """What belongs to these installations, whose objects were just deleted."""
+        for notes in gone:
+            spec = notes.installation.spec
+            labels = selector(
+                app_id=spec.app_id, account_id=spec.account_id, installation_id=spec.installation_id
+            )
+            await self._secrets(await self._listed(labels))
+            await self._ours(labels, revocations_of=frozenset({spec.installation_id}))
+
+    async def unclaimed(self, tenant: Tenant, app: TalkdeskApp) -> None:
+        """What belongs to any installation of the tenant's app and account that has no object."""
+        key = tenant.key
+        labels = selector(app_id=key.app_id, account_id=key.account_id)
+        existing = {names.label_value(one.spec.installation_id) for one in self._caches.installations.all()}
+        await self._secrets(
+            one
+            for one in await self._listed(labels)
+            if one.labels.get(names.INSTALLATION_LABEL) not in existing
+            and _region(one, app) in (None, key.region)
+        )
+        existing_ids = {one.spec.installation_id for one in self._caches.installations.all()}
+        revoked = {
+            one.spec.installation_id
+            for one in self._caches.revocations.all()
+            if (one.spec.app_id, one.spec.account_id) == (key.app_id, key.account_id)
+        }
+        await self._ours(labels, revocations_of=revoked - existing_ids)
+
+    async def _listed(self, labels: str) -> list[Found]:
+        listing = await self._kube.list(resources.SECRETS, namespace=self._credentials, labels=labels)
+        return newest_first(listing.items)
+
+    async def _secrets(self, found: Iterable[Found]) -> None:
+        for one in found:
+            try:
+                await self._kube.delete(resources.SECRETS, one.name, namespace=self._credentials, uid=one.uid)
+            except (NotFound, Conflict):
+                continue
+            _log.info("credentials deleted after their retention", secret=one.name)
+
+    async def _ours(self, labels: str, *, revocations_of: AbstractSet[str]) -> None:
+        """Revocations of these ids, and slices with ``labels`` that have no owner any more.
+
+        A slice goes with its owner, unless somebody deleted that and told Kubernetes to orphan what it owns.
+        """
+        for one in self._caches.revocations.all():
+            if one.spec.installation_id in revocations_of:
+                await self._drop(resources.REVOCATIONS, one.to_json(), self._caches.revocations.view)
+        wanted = dict(label.split("=", 1) for label in labels.split(","))
+        for each in self._caches.slices.all():
+            metadata = each.metadata
+            owner = self._caches.installations.get(metadata.namespace or "", each.spec.installation)
+            if owner is None and wanted.items() <= metadata.labels.items():
+                await self._drop(resources.USER_SLICES, each.to_json(), self._caches.slices.view)
+
+    async def _drop(self, resource: Resource, obj: Obj, view: View) -> None:
+        metadata = obj["metadata"]
+        try:
+            await self._kube.delete(
+                resource, metadata["name"], namespace=metadata["namespace"], uid=metadata["uid"]
+            )
+        except (NotFound, Conflict):
+            return
+        view.forget(obj)
+
+
+def _region(found: Found, app: TalkdeskApp) -> str | None:
+    """The region that a Secret's links belong to; None where they do not tell."""
+    host = host_of(found.links.get("root", ""))
+    return next((name for name, region in sorted(app.spec.regions.items()) if region.api == host), None)

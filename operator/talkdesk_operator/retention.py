@@ -1,0 +1,174 @@
+"""How long what nobody claims any more is kept. Pure.
+
+A tenant that nobody claims carries the time since when, as an annotation: the clean-up record, which outlives
+the operator and the installation. The record takes the later of two clocks, the operator's and the API
+server's, and a deletion waits for both: a clock that is wrong alone deletes nothing early.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from talkdesk_crds import conditions as types
+from talkdesk_operator.incumbent import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from talkdesk_crds.app import Retention
+    from talkdesk_crds.installation import TalkdeskInstallation
+
+#: Talkdesk completes an uninstallation by itself after so long; then no answer is owed any more.
+ANSWERED_BY_TALKDESK = timedelta(days=7)
+
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Party:
+    """An installation and what it is to the tenant. ``leaving``: uninstalled, as far as anybody knows."""
+
+    installation: TalkdeskInstallation
+    role: Role
+    leaving: bool
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One tenant and everyone who has to do with it.
+
+    :ivar marked: since when nobody claims it, as recorded; None where nothing is.
+    :ivar exists: its namespace or its inventory is there, so that the record has a place.
+    """
+
+    parties: tuple[Party, ...]
+    policy: Retention
+    marked: datetime | None
+    exists: bool
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What follows.
+
+    :ivar claimed: somebody holds it; a record of the contrary has to go.
+    :ivar mark: the record has to be made.
+    :ivar tenant_due: when the tenant is deleted; None: not at all.
+    :ivar rest_due: when what else is kept of it is deleted: credentials, inventory.
+    :ivar due: when each installation that holds nothing any more is deleted, by name.
+    """
+
+    claimed: bool
+    mark: bool = False
+    tenant_due: datetime | None = None
+    rest_due: datetime | None = None
+    due: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def keeping(situation: Situation, *, now: datetime) -> Keeping:
+    """Whether anybody claims the tenant, and when what nobody claims is deleted.
+
+    ``now`` is for a record that has to be made: the time it will say.
+    """
+    parties, kept = situation.parties, timedelta(seconds=situation.policy.seconds)
+    due = {
+        party.installation.metadata.name: _not_before(party, own_start(party.installation, now) + kept)
+        for party in parties
+        if party.role is Role.SUPERSEDED
+    }
+    if any(party.role is Role.INCUMBENT for party in parties):
+        return Keeping(claimed=True, due=due)
+    mark = situation.exists and situation.marked is None
+    if any(party.role is Role.AWAITED for party in parties):
+        # It may turn out to be a customer any moment: the clock runs, and nothing happens.
+        return Keeping(claimed=False, mark=mark, due=due)
+    last = [party for party in parties if party.role is Role.UNINSTALLED]
+    since = situation.marked or (
+        now if situation.exists else max((own_start(one.installation, now) for one in last), default=now)
+    )
+    tenant_due = max((_not_before(one, since + kept) for one in last), default=since + kept)
+    due |= {party.installation.metadata.name: tenant_due for party in last}
+    # The credentials are kept in any case: somebody deleted the installation, its customer may live on.
+    at_once = not parties and situation.policy.on_delete == "Delete"
+    return Keeping(
+        claimed=False,
+        mark=mark,
+        tenant_due=_AT_ONCE if at_once else tenant_due,
+        rest_due=tenant_due,
+        due=due,
+    )
+
+
+def anything_due(found: Keeping, *, now: datetime) -> bool:
+    """Something is to be deleted by ``now``."""
+    return any(one <= now for one in _moments_of(found))
+
+
+def until_next(found: Keeping, *, now: datetime) -> float | None:
+    """Seconds until something more is; None where nothing will be."""
+    later = [(one - now).total_seconds() for one in _moments_of(found) if one > now]
+    return min(later, default=None)
+
+
+def _moments_of(found: Keeping) -> list[datetime]:
+    tenant = [one for one in (found.tenant_due, found.rest_due) if one is not None]
+    return [*found.due.values(), *tenant]
+
+
+def own_start(installation: TalkdeskInstallation, now: datetime) -> datetime:
+    """Since when ``installation`` holds nothing, by what it says itself: the latest of what tells."""
+    uninstalled = installation.spec.talkdesk.uninstalled
+    told = [
+        uninstalled.at if uninstalled is not None else None,
+        installation.metadata.creation_timestamp,
+        *(
+            condition.last_transition_time
+            for condition in installation.status.conditions
+            if condition.type == types.READY and condition.status != "True"
+        ),
+    ]
+    # A time that is still to come is some clock's mistake; it must not keep anything for ever either.
+    return max((min(one, now) for one in _moments(told)), default=now)
+
+
+def answered(installation: TalkdeskInstallation) -> bool:
+    """Stored status says that Talkdesk waits for nothing of what was said last."""
+    return any(
+        condition.type == types.CONFIRMED
+        and condition.status == "True"
+        and condition.observed_generation == installation.metadata.generation
+        for condition in installation.status.conditions
+    )
+
+
+def _not_before(party: Party, due: datetime) -> datetime:
+    """``due``, but not while Talkdesk waits for our approval of the uninstallation."""
+    uninstalled = party.installation.spec.talkdesk.uninstalled
+    if not party.leaving or answered(party.installation):
+        return due
+    began = next(iter(_moments([uninstalled.at if uninstalled is not None else None])), None)
+    created = next(iter(_moments([party.installation.metadata.creation_timestamp])), None)
+    return max(due, *(one + ANSWERED_BY_TALKDESK for one in (began, created) if one is not None))
+
+
+def earliest(own: datetime, server: datetime | None) -> datetime | None:
+    """The time for a deletion: the earlier of the two clocks; None where one of them cannot be read."""
+    return min(own, server) if server is not None else None
+
+
+def latest(own: datetime, server: datetime | None) -> datetime:
+    """The time for a record: the later of the two clocks."""
+    return max(own, server) if server is not None else own
+
+
+def _moments(texts: Iterable[str | None]) -> list[datetime]:
+    found = []
+    for text in texts:
+        try:
+            moment = datetime.fromisoformat(text or "")
+        except ValueError:
+            continue
+        found.append(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return found

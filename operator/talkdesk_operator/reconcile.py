@@ -23,6 +23,7 @@ from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.region import Unplaced, place
+from talkdesk_operator.retention import answered
 from talkdesk_operator.standing import Case, Suspension, judge
 
 if TYPE_CHECKING:
@@ -170,6 +171,14 @@ class TenantReconciler:
                 homes[holder.name] = replace(homes[holder.name], revision=revision)
         for notes in everyone:
             await self._conclude(notes, notes is holder, wanted, verdict, agenda)
+            said = notes.verdicts.get(types.CONFIRMED)
+            if (
+                notes.leaving
+                and said is not None
+                and said.status == "True"
+                and not answered(notes.installation)
+            ):
+                agenda.look_in(0.0)  # nothing is owed any more: its retention may end sooner
 
     def _stand(self, everyone: list[Notes], app: TalkdeskApp | None, agenda: Agenda) -> Holding:
         """Who holds the tenant, and whether each is served: by its objects, by the newest reading and now."""

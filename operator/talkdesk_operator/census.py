@@ -12,6 +12,7 @@ from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY, Reason
 from talkdesk_operator.cache import app_index
 from talkdesk_operator.inventory import PREFIX
+from talkdesk_operator.paused import is_paused
 from talkdesk_operator.rollout import Member
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Census:
             ready=ready is not None and ready.status == "True",
             why=ready.reason if ready is not None else "",
             serving=_serves(holder),
-            paused=holder.metadata.annotations.get(names.PAUSED_ANNOTATION, "") not in ("", "false"),
+            paused=is_paused(holder),
         )
 
     def _usable(self, app_id: str, name: str) -> bool:

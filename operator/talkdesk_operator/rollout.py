@@ -149,7 +149,7 @@ def _unfinished(
 ) -> Verdict:
     far = f"{progress.updated} of {progress.tenants} tenants updated"
     waiting = sorted(
-        f"{one.shown} ({one.why or 'not ready'})"
+        f"{one.shown} ({'being updated' if one.ready else one.why or 'not ready'})"
         for one in members
         if one.serving and not one.paused and not one.up
     )

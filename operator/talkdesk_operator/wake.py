@@ -62,7 +62,10 @@ class Waker:
         for namespace in self._caches.namespaces.all():
             self._add(self._tenant_namespace(namespace))
         for config_map in self._caches.children["ConfigMap"].all():
-            self._add(self._inventory(config_map))
+            if (
+                config_map["metadata"]["namespace"] == self._namespace
+            ):  # a tenant may make what looks like one
+                self._add(self._inventory(config_map))
         for revision in self._caches.revisions.all():
             self._queue.add(AppKey(owner_of(revision)))  # that app may be gone
 

@@ -124,7 +124,7 @@ async def test_quota_and_limits_hold(world: World, neighbours: Neighbours) -> No
         await world.kube.delete(resources.PODS, one["metadata"]["name"], namespace=tenant, grace_seconds=0)
 
 
-@pytest.mark.parametrize("account", ["tenant"])
+@pytest.mark.parametrize("account", ["tenant", "default"])
 async def test_no_pod_has_a_token_mounted(world: World, neighbours: Neighbours, account: str) -> None:
     plain = pod(neighbours.second, f"with-{account}", serviceAccountName=account)
     made = await world.kube.create(resources.PODS, plain)

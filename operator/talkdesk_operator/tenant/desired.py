@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_operator.tenant.account_record import account_record
 from talkdesk_operator.tenant.copies import copies
+from talkdesk_operator.tenant.default_service_account import default_service_account
 from talkdesk_operator.tenant.generated_secrets import generated_secrets
 from talkdesk_operator.tenant.limits import limit_range
 from talkdesk_operator.tenant.making import Copied, Generated, Once
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 #: Every kind of child: one module each, one line here.
 CHILDREN: tuple[Child, ...] = (
     service_account,
+    default_service_account,
     resource_quota,
     limit_range,
     network_policy,

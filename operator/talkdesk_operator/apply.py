@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -26,7 +26,7 @@ from talkdesk_kube import (
     resource_of,
 )
 from talkdesk_kube.resources import Resource
-from talkdesk_operator import failures, inventory
+from talkdesk_operator import failures, inventory, replicas
 from talkdesk_operator.compact import compact
 from talkdesk_operator.confirm import Readiness
 from talkdesk_operator.failures import Failure, Kind
@@ -39,7 +39,7 @@ from talkdesk_operator.specials import Specials
 from talkdesk_operator.tenant.order import wave_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import datetime
 
     from talkdesk_kube import Kube
@@ -86,7 +86,11 @@ class Applier:
         before = self.inventory_of(tenant)
         wanted = wanted_ids(desired, before)
         try:
-            current = await self._store(tenant, before, before.superset(wanted, facts, revision))
+            known = before.superset(wanted, facts, revision)
+            found = replicas.to_remember(
+                desired.children, known.records, self._cached, suspended=desired.suspended
+            )
+            current = await self._store(tenant, before, known.remembering(found))
             after = await self._apply_all(tenant, desired, before, current, applied, again=again)
         except KubeError as error:
             applied.failures.append(failures.of_kube(error, tenant_age=self._age(tenant)))
@@ -259,14 +263,32 @@ class Applier:
                 return record
         elif inventory.unchanged(record, item, self._live(view, item)):
             return record or Record()
-        stored = await self.send(tenant, item)
+        stored = await self._scaled(tenant, item, record)
         applied.written.append(f"{name[1]} {name[2]}")
         uid, wanted = stored["metadata"].get("uid"), digest_of(item)
         if view is None:
             return Record(uid=uid, wanted=wanted)  # nothing of its content is kept, not even a digest of it
         kept = compact(stored)
         view.remember(kept)
-        return Record(uid=uid, wanted=wanted, owned=kept["owned"])
+        left = record.replicas if record is not None and replicas.is_stopped(item) else None
+        return Record(uid=uid, wanted=wanted, owned=kept["owned"], replicas=left)
+
+    async def _scaled(self, tenant: Tenant, item: Obj, record: Record | None) -> Obj:
+        """Apply ``item``, and give back the replicas that are somebody else's. Raises KubeError."""
+        live = self._cached(item) if item["kind"] in replicas.SCALABLE else None
+        owed = replicas.owed(item, record, live)
+        if owed is not None and live is not None:
+            # Before the field is given up: the API server's default must not show in between.
+            await self._kube.apply(owed, field_manager=replicas.FIELD_MANAGER)
+        stored = await self.send(tenant, item)
+        if owed is not None and live is None:
+            stored = await self._kube.apply(owed, field_manager=replicas.FIELD_MANAGER)
+        return stored
+
+    def _cached(self, item: Mapping[str, Any]) -> Obj | None:
+        return self._caches.children[item["kind"]].get(
+            item["metadata"]["namespace"], item["metadata"]["name"]
+        )
 
     async def send(self, tenant: Tenant, item: Obj) -> Obj:
         """Apply ``item``. Raises KubeError."""

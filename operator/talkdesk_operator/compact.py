@@ -8,6 +8,7 @@ from talkdesk_crds import names
 from talkdesk_operator.gate import WORKLOADS, workload_state
 from talkdesk_operator.inventory import PREFIX
 from talkdesk_operator.owned import is_ours, owned_digest
+from talkdesk_operator.replicas import SCALABLE, scale_of
 
 if TYPE_CHECKING:
     from talkdesk_kube import Obj
@@ -34,7 +35,7 @@ def content_of(obj: Obj) -> Obj:
 def compact(obj: Obj) -> Obj:
     """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
 
-    ``annotations``: ours, of namespaces and inventories.
+    ``annotations``: ours, of namespaces and inventories. ``scale``: see :mod:`talkdesk_operator.replicas`.
     ``workload``: see :func:`~talkdesk_operator.gate.workload_state`; ``clusterIP`` of a Service; ``data`` of
     an inventory, and ``app``, the label of its app; ``revision`` that a Namespace's annotation orders.
     ``ours`` tells whether our field manager is on the object at all.
@@ -57,6 +58,8 @@ def compact(obj: Obj) -> Obj:
         }
     if kind == "Namespace":
         kept["region"] = (metadata.get("labels") or {}).get(names.REGION_LABEL)
+    if kind in SCALABLE:
+        kept["scale"] = scale_of(obj)
     if kind in WORKLOADS:
         kept["workload"] = workload_state(obj)
     elif kind == "Service":

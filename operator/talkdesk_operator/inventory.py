@@ -47,6 +47,8 @@ class Record:
     owned: str | None = None
     #: What is special about it, if anything: GENERATED ones cannot be made again and are never deleted.
     use: str | None = None
+    #: How many replicas somebody else had set before the tenant was suspended.
+    replicas: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Inventory:
         """With a place for everything that will be applied, by its use, and nothing taken out."""
         added = {name: Record(use=use) for name, use in wanted.items() if name not in self.records}
         return replace(self, records={**self.records, **added}, facts=facts, revision=revision)
+
+    def remembering(self, replicas: Mapping[ObjectId, int | None]) -> Inventory:
+        """With these numbers of replicas in the records of these objects."""
+        changed = {name: replace(self.records[name], replicas=number) for name, number in replicas.items()}
+        return replace(self, records={**self.records, **changed})
 
     def emptied(self) -> Inventory:
         """For a namespace that is not the one it speaks of: of what was in that nothing is left."""
@@ -108,6 +115,7 @@ def parse(data: Mapping[str, str] | None) -> Inventory:
                 wanted=entry.get("wanted"),
                 owned=entry.get("owned"),
                 use=entry.get("use"),
+                replicas=entry.get("replicas"),
             )
             for entry in entries
         }

@@ -27,6 +27,14 @@ def is_ours(obj: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> bool:
     return _fields(obj, manager) is not None
 
 
+def owns(obj: Mapping[str, Any], *path: str, manager: str = FIELD_MANAGER) -> bool:
+    """True where ``manager`` applied the field at ``path`` (names of objects in objects) of ``obj``."""
+    fields: Any = _fields(obj, manager)
+    for name in path:
+        fields = fields.get(f"f:{name}") if isinstance(fields, Mapping) else None
+    return fields is not None
+
+
 def owned_digest(obj: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> str:
     """Digest of the fields of ``obj`` (stored, with managedFields) that ``manager`` applied; "" for none."""
     fields = _fields(obj, manager)

@@ -476,6 +476,19 @@ def test_the_operator_cannot_claim_alter_or_delete_a_foreign_namespace(
         refused(release, answer, "namespaces")
 
 
+def test_the_operator_deletes_no_namespace_by_its_label_alone(
+    control_plane: ControlPlane, release: Any
+) -> None:
+    name = f"labelled-{release.namespace}"
+    control_plane.kubectl("create", "namespace", name)
+    try:
+        mark = f"{TENANT_LABEL}={release_id(release.namespace, release.name)}"
+        control_plane.kubectl("label", "namespace", name, mark)
+        refused(release, release.operator.delete(f"/api/v1/namespaces/{name}", dryRun="All"), "namespaces")
+    finally:
+        control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
 def test_the_operator_annotates_and_deletes_its_own_tenants(release: Any, tenant: str) -> None:
     path = f"/api/v1/namespaces/{tenant}"
     assert release.operator.patch(path, {"metadata": {"annotations": {"a": "b"}}}, dryRun="All")[0] == 200

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from talkdesk_crds.names import ACCOUNT_LABEL, label_value
 from talkdesk_crds.template import TEMPLATE_KINDS
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.story.eventful import ROUNDS, EventfulStory
@@ -18,6 +19,7 @@ from talkdesk_sandbox.story.meddling import (
     change_and_see_mended,
     delete_and_see_made_again,
 )
+from talkdesk_sandbox.story.observe import NotYet
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +42,11 @@ class WideStory(EventfulStory):
             if name == "install: account record written":
                 steps.append(("every kind is made", self.everything_made))
             steps.append((name, step))
-        return steps
+        return [
+            *steps,
+            ("the end: uninstalled, and nothing is to be kept", self.leave),
+            ("the end: nothing is left of the customer", self.nothing_left),
+        ]
 
     def events(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
         """Objects are changed, deleted, and leave the template."""
@@ -105,6 +111,32 @@ class WideStory(EventfulStory):
         await all_gone(self._kube, going, within=self.patience)
         await all_there(self._kube, self._wide("PersistentVolumeClaim"), within=0)
         return f"{len(going)} kinds, not the PersistentVolumeClaim"
+
+    async def leave(self) -> str:
+        """The customer goes once more, from an app that keeps nobody for long."""
+        await self._change_app({"retention": {"seconds": 1}})
+        return await self.uninstall()
+
+    async def nothing_left(self) -> str:
+        """Objects, credentials, inventory and tenant of this customer are deleted, of both installations."""
+        mine = f"{ACCOUNT_LABEL}={label_value(self.account['id'])}"
+        credentials = self._environment.release.credentials_namespace
+        places = [
+            Place(kinds.CONFIG_MAPS, f"inventory-{self._tenant_name}", self._own),
+            Place(kinds.NAMESPACES, self._tenant_name),
+        ]
+
+        async def check() -> str:
+            installations = await self._kube.list(kinds.INSTALLATIONS, namespace=self._own, labels=mine)
+            secrets = await self._kube.list(kinds.SECRETS, namespace=credentials, labels=mine)
+            if left := [
+                f"{one['kind']} {one['metadata']['name']}" for one in (*installations.items, *secrets.items)
+            ]:
+                raise NotYet(f"still there: {', '.join(left)}")
+            return "nothing"
+
+        await all_gone(self._kube, places, within=self.patience)
+        return await self._see(check)
 
     def _wide(self, *names: str) -> list[Place]:
         """The objects of wide.yaml of these kinds."""

@@ -259,6 +259,12 @@ def eventually() -> Callable[..., Awaitable[Any]]:
     return _eventually
 
 
+@pytest.fixture
+def world_class() -> type[World]:
+    """For a test that has a release of its own."""
+    return World
+
+
 @pytest.fixture(scope="module")
 def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart without pods, as the fixture ``release``, but for a whole module."""

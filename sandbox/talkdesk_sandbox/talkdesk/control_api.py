@@ -22,7 +22,14 @@ from talkdesk_sandbox.talkdesk.control_state import (
 )
 from talkdesk_sandbox.talkdesk.hosts import millis_time
 from talkdesk_sandbox.talkdesk.platform import UnknownError
-from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user, change_app, change_user
+from talkdesk_sandbox.talkdesk.population import (
+    add_account,
+    add_app,
+    add_user,
+    change_app,
+    change_user,
+    rename_account,
+)
 
 routes = web.RouteTableDef()
 _LONGEST_WAIT = 60.0
@@ -84,6 +91,15 @@ async def create_account(request: web.Request) -> web.Response:
     """A new account in a region."""
     account = add_account(request.app[TALKDESK], await _read(request, bodies.NewAccount))
     return web.json_response(account_state(account), status=201)
+
+
+@routes.patch("/control/accounts/{id}")
+async def patch_account(request: web.Request) -> web.Response:
+    """Rename an account. Its former name leads to it still; Talkdesk sends no event for it."""
+    account = rename_account(
+        request.app[TALKDESK], request.match_info["id"], await _read(request, bodies.AccountChanges)
+    )
+    return web.json_response(account_state(account))
 
 
 @routes.post("/control/accounts/{id}/users")

@@ -84,6 +84,12 @@ class NewAccount(_Body):
     reseller: bool = False
 
 
+class AccountChanges(_Body):
+    """A new name for an account."""
+
+    name: AccountName
+
+
 class NewUser(_Body):
     """A user of an account."""
 

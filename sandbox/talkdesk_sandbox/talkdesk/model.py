@@ -54,13 +54,14 @@ class App:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A customer. Its name is the subdomain of its identity host."""
+    """A customer. Its name is the subdomain of its identity host; former names lead there, too."""
 
     id: str
     name: str
     region: str
     reseller: bool
     created_at: datetime
+    former_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,10 +71,14 @@ async def certs(request: web.Request) -> web.Response:
 def _account(request: web.Request) -> Account:
     """The account whose identity host was asked."""
     place = host_of(request)
-    for account in request.app[TALKDESK].accounts.values():
-        if (account.name, account.region) == (place.account, place.region):
-            about(request).account_id = account.id
-            return account
+    here = [one for one in request.app[TALKDESK].accounts.values() if one.region == place.region]
+    # A name that was given up may be somebody else's by now.
+    for account in (
+        *(one for one in here if one.name == place.account),
+        *(one for one in here if place.account in one.former_names),
+    ):
+        about(request).account_id = account.id
+        return account
     raise RefusalError(404, {"error": "not_found", "error_description": f"no account at {request.host}"})
 
 
@@ -136,7 +140,8 @@ def _client(
             assertion,
             credential_of=credential_of,
             audiences=allowed_audiences(
-                identity_root(account.region, account.name), switches=talkdesk.switches
+                identity_root(account.region, host_of(request).account or account.name),
+                switches=talkdesk.switches,
             ),
             seen=talkdesk.seen_assertions,
             leeway=talkdesk.switches.assertion_leeway_seconds,

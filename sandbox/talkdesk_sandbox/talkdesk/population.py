@@ -67,6 +67,18 @@ def add_account(talkdesk: Talkdesk, body: bodies.NewAccount) -> Account:
     return account
 
 
+def rename_account(talkdesk: Talkdesk, id_: str, body: bodies.AccountChanges) -> Account:
+    """Change an account's name. Raises NotPossibleError if its region has one of that name."""
+    account = talkdesk.account(id_)
+    if body.name == account.name:
+        return account
+    if any((one.name, one.region) == (body.name, account.region) for one in talkdesk.accounts.values()):
+        raise NotPossibleError(f"region {account.region} has an account named {body.name} already")
+    renamed = replace(account, name=body.name, former_names=(*account.former_names, account.name))
+    talkdesk.accounts[id_] = renamed
+    return renamed
+
+
 def add_user(talkdesk: Talkdesk, account_id: str, body: bodies.NewUser) -> User:
     """A new user of an account."""
     user = User(

@@ -149,6 +149,16 @@ class CredentialsPolicy(Model):
     grace_seconds: Annotated[
         int, Field(ge=0, le=2592000, description="how long access stays while they are refused"), WHOLE
     ] = 604800
+    rotate_after_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=31536000,
+            description="age at which we ask for new credentials: a rotation whose event was lost would cost "
+            "us the old ones after a week; 0: never",
+        ),
+        WHOLE,
+    ] = 432000
 
 
 class TalkdeskAppSpec(Blueprint):

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     AWAITING_INSTALLED = "AwaitingInstalled"
     CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_INVALID = "CredentialsInvalid"
+    CREDENTIALS_SPREADING = "CredentialsSpreading"
+    ACCESS_BLOCKED = "AccessBlocked"
     CREDENTIALS_REFUSED = "CredentialsRefused"
     CREDENTIALS_REVOKED = "CredentialsRevoked"
     LINKS_MISSING = "LinksMissing"

@@ -253,6 +253,12 @@ class TalkdeskInstallationStatus(Model):
     ] = None
     sign_in: SignIn | None = None
     credentials: Annotated[ObjectName | None, Field(description="the Secret in use")] = None
+    acknowledged: Annotated[
+        ObjectName | None, Field(description="the Secret whose arrival was acknowledged to Talkdesk last")
+    ] = None
+    rotation_requested_at: Annotated[
+        Time | None, Field(description="when we last asked Talkdesk for new credentials")
+    ] = None
     deadlines: Deadlines = Field(default_factory=Deadlines)
     talkdesk: TalkdeskState | None = None
     answers: Annotated[list[Answer], Field(max_length=10, json_schema_extra=ATOMIC_LIST)] = Field(

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from talkdesk_operator.standing import Suspension
 
 #: Access that was refused for one of these was granted before: lifting the cause restores it.
-_LIFTED = frozenset({Reason.SUSPENDED.value, Reason.TRIAL_ENDED.value, Reason.UNKNOWN_TO_TALKDESK.value})
+_LIFTED = frozenset(
+    {
+        Reason.SUSPENDED.value,
+        Reason.TRIAL_ENDED.value,
+        Reason.UNKNOWN_TO_TALKDESK.value,
+        Reason.CREDENTIALS_REFUSED.value,
+        Reason.CREDENTIALS_SPREADING.value,
+        Reason.CREDENTIALS_MISSING.value,
+        Reason.CREDENTIALS_INVALID.value,
+        Reason.ACCESS_BLOCKED.value,
+    }
+)
 
 ALLOWED = Access(state="Allowed", reason=Reason.INSTALLATION_READY)
 

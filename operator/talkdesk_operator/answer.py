@@ -28,8 +28,9 @@ from talkdesk_operator.confirm import (
     is_pending,
     remember,
 )
-from talkdesk_operator.deadlines import answer_deadline, moment
+from talkdesk_operator.deadlines import answer_deadline
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
 

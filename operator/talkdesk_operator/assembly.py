@@ -16,6 +16,7 @@ from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
 from talkdesk_operator.endings import Endings
 from talkdesk_operator.keeper import Keeper
+from talkdesk_operator.keyring import Keyring
 from talkdesk_operator.memory import Cadence
 from talkdesk_operator.observe import Observer
 from talkdesk_operator.pace import Pace
@@ -24,6 +25,7 @@ from talkdesk_operator.publish import Publisher
 from talkdesk_operator.reconcile import Steps, TenantReconciler
 from talkdesk_operator.remains import Remains
 from talkdesk_operator.revocations import RevocationDesk
+from talkdesk_operator.rotator import Rotator
 from talkdesk_operator.slices import SliceStore
 from talkdesk_operator.sources import Sources
 from talkdesk_operator.user_sync import UserSync
@@ -109,11 +111,17 @@ def tenants(parts: Parts) -> TenantReconciler:
         kube, caches, slices, now, kept=timedelta(seconds=settings.revocation_seconds)
     )
     users = UserSync(client, slices, revocations, now)
+    keyring = Keyring(
+        CredentialStore(kube, settings.credentials_namespace),
+        monotonic=time.monotonic,
+        pause=settings.pending_resync_seconds,
+    )
     observer = Observer(
         kube=kube,
         caches=caches,
         client=client,
-        credentials=CredentialStore(kube, settings.credentials_namespace),
+        keyring=keyring,
+        spreading=timedelta(seconds=settings.spreading_seconds),
         slices=slices,
         revocations=revocations,
         memory=parts.memory,
@@ -146,6 +154,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         remains=Remains(kube, caches, credentials_namespace=settings.credentials_namespace),
         clock=now,
     )
+    publisher = Publisher(kube, observer, parts.recorder, now)
     return TenantReconciler(
         Steps(
             release=parts.release,
@@ -157,7 +166,15 @@ def tenants(parts: Parts) -> TenantReconciler:
             users=users,
             slices=slices,
             answerer=Answerer(desk),
-            publisher=Publisher(kube, observer, parts.recorder, now),
+            publisher=publisher,
+            rotator=Rotator(
+                client=client,
+                keyring=keyring,
+                publisher=publisher,
+                settle=timedelta(seconds=settings.acknowledge_seconds),
+                clock=now,
+                monotonic=time.monotonic,
+            ),
             endings=endings(parts),
             wake=parts.wake,
             clock=now,

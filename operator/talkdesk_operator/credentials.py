@@ -54,10 +54,22 @@ class CredentialStore:
                 self._located.popitem(last=False)
         return self._located[key]
 
-    async def ref(self, app: TalkdeskApp, installation: TalkdeskInstallation) -> InstallationRef | Unusable:
+    async def newest(self, installation: TalkdeskInstallation) -> str | None:
+        """The Secret with the newest credentials; None where there are none. Raises KubeError."""
+        register = installation.spec.talkdesk.credentials
+        if register is not None:
+            return register.secret
+        located = await self.locate(installation)
+        return located.name if located is not None else None
+
+    async def ref(
+        self, app: TalkdeskApp, installation: TalkdeskInstallation, *, name: str | None = None
+    ) -> InstallationRef | Unusable:
         """How to call Talkdesk for ``installation``, by its newest credentials. Raises KubeError.
 
         Where no event has named credentials since its object was made, they are looked for by label.
+
+        :param name: another Secret than that of the newest ones.
         """
         spec = installation.spec
         register = spec.talkdesk.credentials
@@ -80,11 +92,11 @@ class CredentialStore:
             return Unusable(
                 Reason.LINKS_MISSING, f"no event has carried the link {missing.args[0]}", permanent=False
             )
-        if register is not None:
-            credentials = await self._credentials(register.secret, installation)
-        else:
-            assert located is not None  # noqa: S101 - one of the two, see above
+        if located is not None and name in (None, located.name):
             credentials = parse(located.secret, installation)
+        else:
+            wanted = name or (register.secret if register is not None else "")
+            credentials = await self._credentials(wanted, installation)
         if isinstance(credentials, Unusable):
             return credentials
         return InstallationRef(

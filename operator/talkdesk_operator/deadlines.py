@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 from talkdesk_crds import conditions as types
 from talkdesk_crds.installation import Deadlines
 from talkdesk_crds.meta import time
+from talkdesk_operator.incumbent import Role
+from talkdesk_operator.moments import moment
+from talkdesk_operator.rotation import old_set_ends
+from talkdesk_operator.standing.credentials import refused_since
 
 if TYPE_CHECKING:
     from talkdesk_operator.notes import Notes
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
 ANSWER_WITHIN = timedelta(days=7)
 
 
-def deadlines(notes: Notes, *, trial: datetime | None = None, retention: datetime | None = None) -> Deadlines:
+def deadlines(
+    notes: Notes, *, now: datetime, trial: datetime | None = None, retention: datetime | None = None
+) -> Deadlines:
     """All deadlines of an installation after a pass; what the pass could not find out stays as it was.
 
     :param trial: when the trial ends, None where none runs.
@@ -36,10 +42,22 @@ def deadlines(notes: Notes, *, trial: datetime | None = None, retention: datetim
         answer=answer,
         patience=patience,
         trial=_shown(trial),
-        rotation=old.rotation,
-        credentials=old.credentials,
+        rotation=_shown(_rotation(notes)),
+        credentials=_shown(_credentials(notes, now)),
         retention=_shown(retention),
     )
+
+
+def _rotation(notes: Notes) -> datetime | None:
+    acknowledged = notes.acknowledged or notes.installation.status.acknowledged
+    return None if notes.leaving else old_set_ends(notes.installation, acknowledged=acknowledged)
+
+
+def _credentials(notes: Notes, now: datetime) -> datetime | None:
+    if notes.role is not Role.INCUMBENT or notes.grace is None:
+        return None
+    since = refused_since(notes.installation, notes.verdicts.get(types.CREDENTIALS_VALID), now)
+    return since + notes.grace if since is not None else None
 
 
 def answer_deadline(updated_at: str | None) -> datetime | None:
@@ -48,15 +66,6 @@ def answer_deadline(updated_at: str | None) -> datetime | None:
     if since is None or since > datetime.max.replace(tzinfo=UTC) - ANSWER_WITHIN:
         return None
     return since + ANSWER_WITHIN
-
-
-def moment(text: str | None) -> datetime | None:
-    """One of Talkdesk's times, aware; None where there is none that can be read."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _shown(deadline: datetime | None) -> str | None:

@@ -11,6 +11,7 @@ from talkdesk_kube import Forbidden, Invalid, KubeError
 
 #: In a tenant's first seconds its RoleBinding and its labels may not have reached every API server yet.
 YOUNG_SECONDS = 30.0
+_FORBIDDEN = 403
 
 
 class Kind(Enum):
@@ -32,6 +33,8 @@ class Failure:
     reason: Reason
     message: str
     retry_after: float | None = None
+    #: Of a refusal: these credentials are over (401), not merely kept out (403).
+    final: bool = False
 
     @property
     def permanent(self) -> bool:
@@ -48,11 +51,24 @@ def of_kube(error: KubeError, *, tenant_age: float | None = None) -> Failure:
     return Failure(Kind.PERMANENT, Reason.APPLY_FAILED, str(error), error.retry_after)
 
 
+def of_reading(error: talkdesk.TalkdeskError) -> Failure:
+    """A refused or failed reading of the installation itself.
+
+    The token endpoint has granted the scope, and what is asked for is the credentials' own installation: a
+    403 is then about where we call from. Customers may restrict calls to lists of addresses.
+    """
+    if isinstance(error, talkdesk.Forbidden):
+        return Failure(Kind.REFUSED, Reason.ACCESS_BLOCKED, str(error), error.retry_after)
+    return of_talkdesk(error)
+
+
 def of_talkdesk(error: talkdesk.TalkdeskError) -> Failure:
     """A refused or failed request to Talkdesk."""
     message = str(error)
+    if isinstance(error, talkdesk.TokenRefused) and error.status == _FORBIDDEN:
+        return Failure(Kind.REFUSED, Reason.ACCESS_BLOCKED, message, error.retry_after)
     if isinstance(error, talkdesk.TokenRefused | talkdesk.Unauthorized):
-        return Failure(Kind.REFUSED, Reason.CREDENTIALS_REFUSED, message, error.retry_after)
+        return Failure(Kind.REFUSED, Reason.CREDENTIALS_REFUSED, message, error.retry_after, final=True)
     if isinstance(error, talkdesk.ForeignHost):
         return Failure(Kind.PERMANENT, Reason.FOREIGN_LINKS, message)
     if isinstance(error, talkdesk.UnusableInput):

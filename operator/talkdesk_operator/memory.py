@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from talkdesk_crds import conditions as types
 from talkdesk_operator.confirm import is_pending
 from talkdesk_operator.resync import resync_token
+from talkdesk_operator.rotation import KeyMemory
 from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class InstallationMemory:
     turn: float | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None
+    keys: KeyMemory = field(default_factory=KeyMemory)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE
 from talkdesk_operator.incumbent import Role
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from talkdesk_client import InstallationRef
     from talkdesk_crds.installation import Impending, TalkdeskInstallation, Users
@@ -45,6 +45,11 @@ class Notes:
     #: What the tenant was last made from, if it was for this installation.
     stored: Facts | None = None
     ref: InstallationRef | Unusable | None = None
+    #: The Secret whose credentials Talkdesk accepted in this very pass.
+    worked: str | None = None
+    #: The Secret that was acknowledged, and when we asked for new credentials: news of this very pass.
+    acknowledged: str | None = None
+    rotation_requested_at: str | None = None
     #: Read in this very pass; ``memory.reading`` is the newest of any pass.
     fresh: Reading | None = None
     users: Users | None = None
@@ -57,6 +62,8 @@ class Notes:
     kept: bool = False
     #: The list of users was read and stored after ``fresh``.
     listed: bool = False
+    #: How long access stays while the credentials are refused, None where no app says.
+    grace: timedelta | None = None
     #: When patience with what Talkdesk waits for ends, None where nobody waits for that.
     patience: datetime | None = None
 

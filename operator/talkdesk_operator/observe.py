@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,7 +20,9 @@ from talkdesk_operator.confirm import UNINSTALLED_STATE, is_pending
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.memory import RECHECKS, due
+from talkdesk_operator.moments import moment
 from talkdesk_operator.notes import Agenda, Notes
+from talkdesk_operator.reading import Reading
 from talkdesk_operator.resync import resync_token
 from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
     from talkdesk_crds.meta import Condition
     from talkdesk_kube import Kube, Obj
     from talkdesk_operator.cache import Caches
-    from talkdesk_operator.credentials import CredentialStore
+    from talkdesk_operator.conditions import Verdict
+    from talkdesk_operator.credentials import Unusable
+    from talkdesk_operator.keyring import Keyring
     from talkdesk_operator.memory import Cadence, Memory
     from talkdesk_operator.pace import Pace
-    from talkdesk_operator.reading import Reading
     from talkdesk_operator.revocations import RevocationDesk
     from talkdesk_operator.slices import SliceStore
 
@@ -43,6 +46,8 @@ _log = structlog.get_logger(__name__)
 
 #: Talkdesk revokes an uninstalled app's credentials after a week, answered or not.
 _REVOKED_AFTER_SECONDS = 7 * 86400.0
+#: How far ahead of ours Talkdesk's clock may be.
+_SKEW = timedelta(minutes=5)
 
 
 class Observer:
@@ -54,7 +59,8 @@ class Observer:
         kube: Kube,
         caches: Caches,
         client: TalkdeskClient,
-        credentials: CredentialStore,
+        keyring: Keyring,
+        spreading: timedelta,
         slices: SliceStore,
         revocations: RevocationDesk,
         memory: Memory,
@@ -66,7 +72,8 @@ class Observer:
         self._kube = kube
         self._caches = caches
         self._client = client
-        self._credentials = credentials
+        self._keyring = keyring
+        self._spreading = spreading
         self._slices = slices
         self._revocations = revocations
         self._memory = memory
@@ -136,25 +143,27 @@ class Observer:
         known = notes.memory.reading
         outdated = serving and known is not None and known.outdated
         routine = self._routine(notes, facts_known=facts_known, unsettled=bool(unsettled))
-        if wait <= 0 and routine and not outdated:
+        trial = self._keyring.is_due(notes)
+        if wait <= 0 and routine and not outdated and not trial:
             wait = self._turn(notes, app)
-        if wait > 0 and not outdated and not notes.ask:
-            agenda.look_in(wait)
+        if wait > 0 and not outdated and not notes.ask and not trial:
+            agenda.look_in(min(wait, self._keyring.wait(notes) or wait))
             return
-        notes.ref = await self._credentials.ref(app, installation)
         if installation.spec.talkdesk.credentials is None:
-            notes.located = await self._credentials.locate(installation)
+            notes.located = await self._keyring.locate(installation)
             if notes.located is None:
                 self._silent(notes)
                 return
-        if not isinstance(notes.ref, InstallationRef):
-            notes.verdicts[types.CREDENTIALS_VALID] = false(notes.ref.reason, notes.ref.message)
-            return
         whole = serving and (
             notes.ask or known is None or not facts_known or _news(notes, known) or self._resync(notes)
         )
         try:
-            found = await self._ask(notes, unsettled, whole=whole or outdated, serving=serving)
+            opened = await self._keyring.open(
+                notes,
+                app,
+                lambda: self._ask(notes, unsettled, whole=whole or outdated, serving=serving),
+                news=known is None or _news(notes, known),
+            )
         except TalkdeskError as error:
             missing = isinstance(error, NotFound) and not notes.leaving
             if not missing or not not_found.believed(notes.memory, self._monotonic(), self._cadence):
@@ -163,6 +172,10 @@ class Observer:
             found = not_found.reading(installation, known, self._monotonic())
             notes.memory.resync_due = self._cadence.next_resync(self._monotonic())
         else:
+            if not isinstance(opened, Reading):
+                self._keyless(notes, opened, agenda)
+                return
+            found = opened
             not_found.known(notes.memory)
         self._taken(notes, found, agenda)
 
@@ -181,7 +194,7 @@ class Observer:
     async def ref(self, notes: Notes, app: TalkdeskApp) -> InstallationRef | None:
         """How to call Talkdesk, where the notes do not have it yet. Raises KubeError."""
         if notes.ref is None:
-            notes.ref = await self._credentials.ref(app, notes.installation)
+            notes.ref = await self._keyring.ref(notes, app)
         return notes.ref if isinstance(notes.ref, InstallationRef) else None
 
     async def read(self, notes: Notes, *, seen: frozenset[str], whole: bool) -> Reading:
@@ -250,9 +263,20 @@ class Observer:
         else:
             agenda.look_in(memory.resync_due - self._monotonic())
         notes.verdicts[types.CREDENTIALS_VALID] = true(Reason.CREDENTIALS_ACCEPTED)
+        wait = self._keyring.wait(notes)
+        if wait is not None:
+            agenda.look_in(wait)
+            message = "with the set before the newest, which is refused so far and tried again"
+            notes.verdicts[types.CREDENTIALS_VALID] = true(Reason.CREDENTIALS_ACCEPTED, message)
+
+    def _keyless(self, notes: Notes, problem: Unusable, agenda: Agenda) -> None:
+        """There are no credentials to try."""
+        notes.verdicts[types.CREDENTIALS_VALID] = false(problem.reason, problem.message)
+        if problem.permanent:
+            agenda.fail()  # nothing tells us when somebody brings the Secret back
 
     def _refused(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
-        failure = failures.of_talkdesk(error)
+        failure = failures.of_reading(error)
         installation = notes.installation
         refused = failure.kind is Kind.REFUSED or isinstance(error, NotFound)
         if refused and notes.leaving and self._over(installation):
@@ -262,8 +286,9 @@ class Observer:
             return
         _log.warning("Talkdesk could not be read", installation=notes.name, error=failure.message)
         agenda.fail(failure.retry_after)
-        if failure.reason in (Reason.CREDENTIALS_REFUSED, Reason.CREDENTIALS_INVALID, Reason.FOREIGN_LINKS):
-            notes.verdicts[types.CREDENTIALS_VALID] = false(failure.reason, failure.message)
+        verdict = self._credentials_verdict(installation, failure)
+        if verdict is not None:
+            notes.verdicts[types.CREDENTIALS_VALID] = verdict
         if not _confirmed(installation):
             # An answer that was owed stays owed: the condition's time is where patience began.
             owed = _stored(installation, types.CONFIRMED)
@@ -271,6 +296,28 @@ class Observer:
             notes.verdicts[types.CONFIRMED] = say(
                 failure.reason if failure.kind is not Kind.REFUSED else Reason.NOT_CHECKED, failure.message
             )
+
+    def _credentials_verdict(
+        self, installation: TalkdeskInstallation, failure: failures.Failure
+    ) -> Verdict | None:
+        """What a failed reading says about the credentials; None for nothing."""
+        if failure.kind is not Kind.REFUSED:
+            about = failure.reason in (Reason.CREDENTIALS_INVALID, Reason.FOREIGN_LINKS)
+            return false(failure.reason, failure.message) if about else None
+        if not failure.final or not self._young(installation):
+            return false(failure.reason, failure.message)
+        stored = _stored(installation, types.CREDENTIALS_VALID)
+        # Refused credentials stay refused until others have worked: their grace runs on.
+        say = false if stored is not None and stored.status == "False" else unknown
+        return say(Reason.CREDENTIALS_SPREADING, f"not accepted yet, as new ones may be; {failure.message}")
+
+    def _young(self, installation: TalkdeskInstallation) -> bool:
+        """The newest credentials may not have spread at Talkdesk yet."""
+        register = installation.spec.talkdesk.credentials
+        came = moment(register.at) if register is not None else None
+        came = came or moment(installation.metadata.creation_timestamp)
+        age = self._clock() - came if came is not None else self._spreading
+        return -_SKEW < age < self._spreading
 
     def _over(self, installation: TalkdeskInstallation) -> bool:
         """Refused credentials mean that the uninstallation is complete: it was seen to wait for us before."""

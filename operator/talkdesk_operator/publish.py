@@ -13,8 +13,9 @@ from talkdesk_operator import answers, audit, trial
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
 from talkdesk_operator.confirm import NOT_FOUND_STATE
-from talkdesk_operator.deadlines import deadlines, moment
+from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.tenant.making import NO_PLAN
 
@@ -61,7 +62,6 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
         ready = replace(ready, message="paused by annotation: nothing is written to the tenant")
     summed = conditions(old.conditions, {READY: ready}, wanted=[READY], generation=generation, now=now)
     reading = notes.reading
-    credentials = installation.spec.talkdesk.credentials
     listed = notes.listed or notes.role is not Role.INCUMBENT or notes.state == NOT_FOUND_STATE
     return TalkdeskInstallationStatus(
         observed_generation=generation,
@@ -75,7 +75,9 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
         impending=notes.impending,
         users=notes.users,
         **_at_home(notes, home),
-        credentials=credentials.secret if credentials is not None else _located(notes),
+        credentials=notes.worked or old.credentials,
+        acknowledged=notes.acknowledged or old.acknowledged,
+        rotation_requested_at=notes.rotation_requested_at or old.rotation_requested_at,
         talkdesk=(
             TalkdeskState(
                 state=reading.state[:64],
@@ -84,7 +86,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
             if reading is not None
             else old.talkdesk
         ),
-        deadlines=deadlines(notes, trial=_trial_ends(notes), retention=_retained_until(notes)),
+        deadlines=deadlines(notes, now=now, trial=_trial_ends(notes), retention=_retained_until(notes)),
         answers=answers.for_status(notes.given),
         observed_resync=reading.resync_token if reading is not None and listed else old.observed_resync,
     )
@@ -116,11 +118,6 @@ def _approved(notes: Notes) -> bool:
     return reading is not None and any(
         one.answer == "approve" and one.covers(reading.moment) and not notes.leaving for one in notes.given
     )
-
-
-def _located(notes: Notes) -> str | None:
-    """The Secret that was found by label, in this pass or an earlier one."""
-    return notes.located.name if notes.located is not None else notes.installation.status.credentials
 
 
 def _trial_ends(notes: Notes) -> datetime | None:
@@ -232,6 +229,7 @@ _EXPECTED = frozenset(
         Reason.TRIAL_ENDED,
         Reason.SUPERSEDED,
         Reason.CREDENTIALS_REVOKED,
+        Reason.CREDENTIALS_SPREADING,
     }
 )
 

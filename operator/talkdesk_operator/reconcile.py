@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.provision import Provisioner
     from talkdesk_operator.publish import Publisher
     from talkdesk_operator.revision_store import RevisionStore
+    from talkdesk_operator.rotator import Rotator
     from talkdesk_operator.slices import SliceStore
     from talkdesk_operator.tenant import Facts, Release
     from talkdesk_operator.user_sync import UserSync
@@ -67,6 +69,7 @@ class Steps:
     users: UserSync
     slices: SliceStore
     answerer: Answerer
+    rotator: Rotator
     publisher: Publisher
     endings: Endings
     #: Has the queue look at a key.
@@ -145,9 +148,12 @@ class TenantReconciler:
         tenant = steps.release.tenant(key)
         for notes in everyone:
             notes.verdicts[types.APP_KNOWN] = true(Reason.APP_FOUND, app.metadata.name)
+            notes.grace = timedelta(seconds=app.spec.credentials.grace_seconds)
             await steps.observer.place(notes, key.region)
         stored_facts = steps.provisioner.facts(tenant)
         await self._read(app, everyone, stored_facts, agenda)
+        for notes in everyone:
+            await steps.rotator.rotate(notes, app, agenda)
         held = self._stand(everyone, app, agenda)
         holder = next((one for one in everyone if one.installation is held.holder), None)
         suspended = _suspended(holder)
@@ -201,6 +207,7 @@ class TenantReconciler:
                 now=steps.clock(),
                 trial=notes.trial,
                 subscription_type=notes.subscription_type,
+                credentials=notes.verdicts.get(types.CREDENTIALS_VALID),
             )
             judgement = judge(case)
             notes.suspension, notes.ask = judgement.suspension, judgement.ask

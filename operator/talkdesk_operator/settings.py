@@ -33,6 +33,10 @@ class OperatorSettings(PodSettings):
     tenant_cluster_role: Annotated[str, Field(min_length=1)]
     #: The operator's own service account, to which it binds the tenants' role; empty: ``<release>-operator``.
     service_account: str = ""
+    #: New credentials that are refused are waited for so long before that is called a refusal.
+    spreading_seconds: Seconds = 1800.0
+    #: What was begun with the old credentials has so long to end before the new ones are acknowledged.
+    acknowledge_seconds: Seconds = 60.0
     #: How long an applied revocation is kept; redeliveries of its event come within 15 minutes.
     revocation_seconds: Seconds = 86400.0
     #: How long passes in hand may take after SIGTERM; below the pod's grace period.

@@ -13,6 +13,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_operator import audit, failures
 from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import SETTLED_STATES
+from talkdesk_operator.failures import Kind
 from talkdesk_operator.revocations import new_epoch, revoked
 from talkdesk_operator.users import ListedUser, held, merge, trustworthy
 
@@ -59,6 +60,9 @@ class UserSync:
             _log.warning("the users could not be listed", installation=notes.name, error=failure.message)
             notes.verdicts[types.USERS_SYNCED] = false(Reason.LIST_FAILED, failure.message)
             agenda.fail(failure.retry_after)
+            if failure.kind is Kind.REFUSED:
+                # These credentials may have been replaced: the next pass reads first, and finds out.
+                notes.memory.reading = None
             return
         listed, unusable = listed_users(users)
         installation = notes.installation

@@ -134,15 +134,15 @@ def test_deadlines_of_answer_and_patience_stand_while_an_answer_is_owed() -> Non
     owed = notes()
     owed.verdicts[types.CONFIRMED] = false(Reason.WAITING_FOR_TENANT)
     owed.patience = NOW
-    found = deadlines(owed)
+    found = deadlines(owed, now=NOW)
     assert (found.answer, found.patience) == ("2026-01-12T09:00:00Z", "2026-01-05T10:00:00Z")
     owed.verdicts[types.CONFIRMED] = true(Reason.APPROVED)
-    assert (deadlines(owed).answer, deadlines(owed).patience) == (None, None)
+    assert (deadlines(owed, now=NOW).answer, deadlines(owed, now=NOW).patience) == (None, None)
 
 
 def test_a_pass_that_learns_nothing_keeps_the_deadlines() -> None:
     old = {"deadlines": {"answer": "2026-01-12T09:00:00Z", "patience": "2026-01-06T00:00:00Z"}}
-    assert deadlines(notes(status=old)).to_json() == old["deadlines"]
+    assert deadlines(notes(status=old), now=NOW).to_json() == old["deadlines"]
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "9999-12-31T00:00:00Z"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talkdesk_operator.standing import role, switch, talkdesk_state, trial
+from talkdesk_operator.standing import credentials, role, switch, talkdesk_state, trial
 from talkdesk_operator.standing.case import Case, Judgement, Suspension
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ __all__ = ["RULES", "Case", "Judgement", "Suspension", "judge"]
 
 #: In this order: who is no customer any more is not told about a trial, and who
 #: is suspended at Talkdesk because the trial ended is told that.
-RULES: tuple[Callable[[Case], Judgement], ...] = (role.rule, switch.rule, trial.rule, talkdesk_state.rule)
+RULES: tuple[Callable[[Case], Judgement], ...] = (
+    role.rule,
+    switch.rule,
+    trial.rule,
+    talkdesk_state.rule,
+    credentials.rule,
+)
 
 
 def judge(case: Case) -> Judgement:

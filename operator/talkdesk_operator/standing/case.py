@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.conditions import Reason
     from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.conditions import Verdict
     from talkdesk_operator.incumbent import Role
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.tenant.facts import TrialFacts
@@ -33,6 +34,8 @@ class Case:
     now: datetime
     trial: TrialFacts | None = None
     subscription_type: str | None = None
+    #: What this pass found out about the credentials, None where it did not try.
+    credentials: Verdict | None = None
 
 
 @dataclass(frozen=True)

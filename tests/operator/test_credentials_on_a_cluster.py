@@ -1,0 +1,275 @@
+"""Credentials come, spread, rotate, die and are blocked; installations go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from talkdesk_kube import resources
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import Any
+
+    World = Any
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TOKEN = r"/oauth/token"
+DAY = 86400
+DEAD = "http://127.0.0.1:9/events"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
+    """New credentials have three seconds to spread."""
+    async with open_world() as made:
+        await made.start(TALKDESK_SPREADING_SECONDS="3")
+        yield made
+
+
+async def served(world: World, **install: Any) -> Any:
+    installed = await world.install(**install)
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    return installed
+
+
+async def resync(world: World, installed: Any, token: str) -> None:
+    await world.kube.merge_patch(
+        resources.INSTALLATIONS,
+        installed.name,
+        {"metadata": {"annotations": {"talkdesk-operator.io/resync": token}}},
+        namespace=world.release.namespace,
+    )
+
+
+async def resynced(world: World, installed: Any, token: str, eventually: Any) -> None:
+    await resync(world, installed, token)
+
+    async def done() -> bool:
+        return (await world.installation(installed))["status"].get("observedResync") == token
+
+    await eventually(done)
+
+
+async def calls(world: World, installed: Any) -> list[dict[str, Any]]:
+    """Everything that was asked of Talkdesk for the installation, tokens included."""
+    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
+    mine = [
+        one
+        for one in page["entries"]
+        if one.get("installation_id") == installed.id or installed.id in (one.get("url") or "")
+    ]
+    return [one for one in mine if one["kind"] in ("api", "token")]
+
+
+async def posts(world: World, installed: Any, ending: str) -> list[dict[str, Any]]:
+    return [
+        one
+        for one in await calls(world, installed)
+        if one["method"] == "POST" and ending in one["url"] and not one["url"].endswith("/oauth/token")
+    ]
+
+
+async def acknowledged(world: World, installed: Any, eventually: Any, *, other_than: str) -> dict[str, Any]:
+    async def look() -> dict[str, Any] | None:
+        status: dict[str, Any] = (await world.installation(installed))["status"]
+        return status if status.get("acknowledged") not in (None, other_than) else None
+
+    found: dict[str, Any] = await eventually(look)
+    return found
+
+
+def patch_app(world: World, spec: dict[str, Any]) -> None:
+    world.plane.kubectl(
+        "patch", "tda", world.app, "--namespace", world.release.namespace,
+        "--type", "merge", "--patch", json.dumps({"spec": spec}),
+    )  # fmt: skip
+
+
+async def test_a_scope_that_takes_its_time_after_an_install_is_waited_out(world: World) -> None:
+    await world.declare(approval={"gate": "NamespaceReady", "patienceSeconds": 1})
+    (await world.control.patch("/control/switches", json={"scope_delay_seconds": 600})).raise_for_status()
+    installed = await world.install()
+    await world.condition(installed, "CredentialsValid", "Unknown", "CredentialsSpreading")
+    await world.condition(installed, "CredentialsValid", "False", "CredentialsRefused")
+    await world.post("/control/clock", {"advance_seconds": 601})
+    # Longer than its patience, and yet not rejected: nobody could have tried.
+    await world.approved(installed)
+    await world.condition(installed, "CredentialsValid", "True")
+    assert not await world.approvals(installed, "reject")
+    (await world.control.patch("/control/switches", json={"scope_delay_seconds": 0})).raise_for_status()
+
+
+async def test_a_routine_rotation_under_load_fails_not_one_call(world: World, eventually: Any) -> None:
+    await world.declare()
+    installed = await served(world)
+    old = (await world.installation(installed))["status"]["credentials"]
+    stop = asyncio.Event()
+
+    async def load() -> int:
+        asked = 0
+        while not stop.is_set():
+            asked += 1
+            await resynced(world, installed, f"load-{asked}", eventually)
+        return asked
+
+    loading = asyncio.create_task(load())
+    try:
+        await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": False})
+        status = await acknowledged(world, installed, eventually, other_than=old)
+        added = await world.person(installed.account, 9)
+        await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})
+        await world.approved(installed, 2)
+    finally:
+        stop.set()
+    assert await loading > 10
+    assert status["credentials"] == status["acknowledged"] != old
+    made = await calls(world, installed)
+    assert len(made) > 20
+    # Before its approval an installation has no trial: a 404 that means nothing.
+    made = [one for one in made if not one["url"].endswith("/trial")]
+    assert [one for one in made if one["status"] is None or one["status"] >= 400] == []
+    assert [one["status"] for one in await posts(world, installed, "/credentials/")] == [202]
+    # Once: neither a restart nor a resync says it again.
+    world.operators[0].kill()
+    await eventually(world.restarted)
+    await resynced(world, installed, "after-the-restart", eventually)
+    await resynced(world, installed, "and-again", eventually)
+    assert len(await posts(world, installed, "/credentials/")) == 1
+    assert "rotation" not in (await world.installation(installed))["status"].get("deadlines", {})
+
+
+async def test_where_the_old_set_is_dead_at_once_everything_goes_on_with_the_new(
+    world: World, eventually: Any
+) -> None:
+    await world.declare()
+    installed = await served(world)
+    old = (await world.installation(installed))["status"]["credentials"]
+    await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": True})
+    added = await world.person(installed.account, 9)
+    await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})
+    await world.approved(installed, 2)
+    status = await acknowledged(world, installed, eventually, other_than=old)
+    assert status["access"]["state"] == "Allowed"
+    await world.condition(installed, "Ready", "True")
+
+
+async def test_the_set_in_use_serves_while_the_newest_is_refused(world: World, eventually: Any) -> None:
+    await world.declare()
+    installed = await served(world)
+    old = (await world.installation(installed))["status"]["credentials"]
+    # The old set's token is at hand, so the next tokens that are asked for are the new set's.
+    await world.post("/control/faults", {"path": TOKEN, "status": 401, "times": 3})
+    await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": False})
+
+    async def with_the_old() -> bool:
+        stored = await world.installation(installed)
+        newest = stored["spec"]["talkdesk"]["credentials"]["secret"]
+        one = await world.condition(installed, "CredentialsValid", "True")
+        return newest != old and stored["status"]["credentials"] == old and "refused so far" in one["message"]
+
+    await eventually(with_the_old)
+    status = await acknowledged(world, installed, eventually, other_than=old)
+    assert status["credentials"] != old
+    (await world.control.delete("/control/faults")).raise_for_status()
+    await world.condition(installed, "Ready", "True")
+
+
+async def test_an_acknowledgement_that_nobody_waits_for_is_not_repeated(
+    world: World, eventually: Any
+) -> None:
+    await world.declare()
+    installed = await served(world)
+    old = (await world.installation(installed))["status"]["credentials"]
+    fault = {"path": r".*/credentials/[^/]+/state", "method": "POST", "status": 409, "times": 5}
+    await world.post("/control/faults", fault)
+    await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": False})
+    await acknowledged(world, installed, eventually, other_than=old)
+    await resynced(world, installed, "once-more", eventually)
+    (await world.control.delete("/control/faults")).raise_for_status()
+    assert len(await posts(world, installed, "/credentials/")) == 1
+
+
+async def test_one_customers_list_of_addresses_is_told_apart_and_others_go_on(
+    world: World, eventually: Any
+) -> None:
+    await world.declare(credentials={"graceSeconds": 4})
+    blocked, other = await served(world), await served(world)
+    fault = {"path": rf"/apps/[^/]+/installations/{blocked.id}.*", "status": 403, "times": 100000}
+    await world.post("/control/faults", fault)
+    try:
+        await resync(world, blocked, "now")
+        await world.condition(blocked, "CredentialsValid", "False", "AccessBlocked")
+        status = (await world.installation(blocked))["status"]
+        assert status["access"]["state"] == "Allowed"
+        assert status["deadlines"]["credentials"]
+        await resynced(world, other, "now", eventually)
+
+        async def refused() -> bool:
+            access = (await world.installation(blocked))["status"]["access"]
+            return bool(access == {"state": "Refused", "reason": "AccessBlocked"})
+
+        await eventually(refused)
+        await world.condition(other, "Ready", "True")
+    finally:
+        (await world.control.delete("/control/faults")).raise_for_status()
+    await resynced(world, blocked, "later", eventually)
+    await world.condition(blocked, "Ready", "True")
+    status = (await world.installation(blocked))["status"]
+    assert status["access"]["state"] == "Allowed"
+    assert "credentials" not in status.get("deadlines", {})
+
+
+@contextlib.asynccontextmanager
+async def unheard(world: World) -> AsyncIterator[None]:
+    """Talkdesk's deliveries of this app are lost; at the end their three attempts are over."""
+    heard = f"{world.webhook.url}/events"
+    await world.control.patch(f"/control/apps/{world.app_id}", json={"events_url": DEAD})
+    try:
+        yield
+        await world.post("/control/clock", {"advance_seconds": 3600})
+    finally:
+        await world.control.patch(f"/control/apps/{world.app_id}", json={"events_url": heard})
+
+
+async def test_a_rotation_whose_event_was_lost_costs_no_access_for_we_ask_for_another(
+    world: World, eventually: Any
+) -> None:
+    await world.declare(credentials={"rotateAfterSeconds": 0})
+    installed = await served(world)
+    old = (await world.installation(installed))["status"]["credentials"]
+    async with unheard(world):
+        await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": False})
+    await world.post("/control/clock", {"advance_seconds": 5 * DAY})
+    async with unheard(world):
+        # Our own is lost too, and asked for once more.
+        patch_app(world, {"credentials": {"rotateAfterSeconds": 5}})
+
+        async def twice() -> bool:
+            return len(await posts(world, installed, "/actions/rotate")) >= 2
+
+        await eventually(twice)
+    status = await acknowledged(world, installed, eventually, other_than=old)
+    await world.post("/control/clock", {"advance_seconds": 2 * DAY})
+    await resynced(world, installed, "a-week-later", eventually)
+    await world.condition(installed, "CredentialsValid", "True")
+    assert status["access"]["state"] == "Allowed"
+
+
+async def test_a_rotation_whose_event_was_lost_costs_access_where_none_is_asked_for(world: World) -> None:
+    await world.declare(credentials={"rotateAfterSeconds": 0, "graceSeconds": 0})
+    installed = await served(world)
+    async with unheard(world):
+        await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": False})
+    await world.post("/control/clock", {"advance_seconds": 7 * DAY})
+    await resync(world, installed, "a-week-later")
+    await world.condition(installed, "CredentialsValid", "False", "CredentialsRefused")
+    await world.condition(installed, "Ready", "False", "CredentialsRefused")
+    assert not await posts(world, installed, "/actions/rotate")

@@ -76,7 +76,12 @@ class Provisioner:
         if chosen is None or chosen.blueprint is None:
             return self._without(wanted), None
         made = making(
-            wanted.tenant, wanted.app, chosen.blueprint, wanted.facts, suspended=suspended is not None
+            wanted.tenant,
+            wanted.app,
+            chosen.blueprint,
+            wanted.facts,
+            suspended=suspended is not None,
+            abandoned=suspended is Reason.UNINSTALLED,
         )
         try:
             objects = desired(made)

@@ -169,6 +169,9 @@ class TenantReconciler:
             host = tenant.host(app.spec.base_domain)
             homes[holder.name] = Home(tenant=tenant, host=host, facts=wanted.facts)
         kept = await steps.keeper.keep(tenant, app, everyone, agenda)
+        for gone in kept.gone:
+            note = "deleted with its credentials: its retention is over"
+            steps.publisher.tell(gone, "Normal", "RetentionOver", note, action="Delete")
         everyone[:] = [one for one in everyone if one not in kept.gone]
         verdict: Verdict = Verdict(Readiness.NOT_YET, Reason.UNINSTALLED, "there is no tenant any more")
         if kept.tenant:

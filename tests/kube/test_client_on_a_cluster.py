@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,14 @@ async def test_an_object_is_created_read_listed_patched_and_deleted(kube: Kube, 
     await kube.delete(CONFIG_MAPS, "a", namespace=namespace, uid=made["metadata"]["uid"])
     with pytest.raises(NotFound):
         await kube.get(CONFIG_MAPS, "a", namespace=namespace)
+
+
+async def test_the_api_servers_clock_is_known_from_its_answers(kube: Kube, namespace: str) -> None:
+    made = await kube.create(CONFIG_MAPS, config_map("dated", namespace))
+    created = datetime.fromisoformat(made["metadata"]["creationTimestamp"])
+    known = kube.server_time
+    assert known is not None
+    assert timedelta(seconds=-1) <= known - created < timedelta(seconds=30)
 
 
 async def test_apply_creates_changes_and_takes_away_what_it_owned(kube: Kube, namespace: str) -> None:

@@ -113,6 +113,22 @@ async def test_an_expired_trial_suspends_the_tenant_and_an_upgrade_resumes_it(
         await switched(world, **before)
 
 
+async def test_a_plan_may_keep_a_suspended_tenant_running_but_not_one_whose_customer_left(
+    world: World, eventually: Any
+) -> None:
+    installed = await customer(world, defaultPlan={"onSuspend": "KeepRunning"})
+    await world.post(f"/control/installations/{installed.id}/trial/end", {"reason": "trial_expired"})
+    await world.condition(installed, "Ready", "False", "TrialEnded")
+    assert (await access(world, installed))["state"] == "Refused"
+    assert await replicas(world, installed) == 1
+    await world.post(f"/control/installations/{installed.id}/uninstall", {})
+
+    async def stopped() -> bool:
+        return await replicas(world, installed) == 0
+
+    await eventually(stopped)
+
+
 async def test_a_trial_that_starts_again_resumes_the_tenant(world: World, eventually: Any) -> None:
     installed = await customer(world)
     await world.post(f"/control/installations/{installed.id}/trial/end", {"reason": "trial_expired"})

@@ -7,11 +7,13 @@ from enum import Enum
 
 import talkdesk_client as talkdesk
 from talkdesk_crds.conditions import Reason
-from talkdesk_kube import Forbidden, Invalid, KubeError
+from talkdesk_kube import Forbidden, Invalid, KubeError, ServerError
 
 #: In a tenant's first seconds its RoleBinding and its labels may not have reached every API server yet.
 YOUNG_SECONDS = 30.0
 _FORBIDDEN = 403
+#: How the API server's 500 begins where a server-side apply has a field of the wrong type.
+_MISTYPED = "failed to create typed patch object"
 
 
 class Kind(Enum):
@@ -46,9 +48,14 @@ def of_kube(error: KubeError, *, tenant_age: float | None = None) -> Failure:
     """A refused or failed request to the API server while applying; ``tenant_age`` in seconds."""
     young = tenant_age is None or tenant_age < YOUNG_SECONDS
     lagging = young and isinstance(error, Forbidden | Invalid)
-    if error.transient or lagging:
+    if (error.transient or lagging) and not _mistyped(error):
         return Failure(Kind.TRANSIENT, Reason.APPLY_RETRYING, str(error), error.retry_after)
     return Failure(Kind.PERMANENT, Reason.APPLY_FAILED, str(error), error.retry_after)
+
+
+def _mistyped(error: KubeError) -> bool:
+    """A field of the wrong type: the API server answers 500 to that in a server-side apply, for ever."""
+    return isinstance(error, ServerError) and _MISTYPED in error.status.message
 
 
 def of_reading(error: talkdesk.TalkdeskError) -> Failure:

@@ -93,8 +93,11 @@ class RevisionStore:
 
     async def prune(self, app_id: str, *, kept: Iterable[str | None], tenants: Iterable[str]) -> list[str]:
         """Delete the revisions that neither ``kept`` nor any of ``tenants`` names. Raises KubeError."""
+        kept, stored_ones = set(kept), self.of(app_id)
+        if all(one.name in kept for one in stored_ones):
+            return []
         named = [name for tenant in tenants for name in self.named(tenant)]
-        gone = revision.prunable(self.of(app_id), kept=kept, named=named)
+        gone = revision.prunable(stored_ones, kept=kept, named=named)
         for name in gone:
             stored = self._caches.revisions.get(self._release.namespace, name)
             if stored is not None:

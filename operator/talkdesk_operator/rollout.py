@@ -104,8 +104,8 @@ def rollout(members: Sequence[Member], *, target: str, policy: Rollout, past: Pa
     given = orders(members, target=target, max_unavailable=policy.max_unavailable)
     members = [replace(one, told=target) if one.tenant in given else one for one in members]
     latched = past.complete and past.progress is not None and past.progress.revision == target
-    done = [one for one in members if _done(one, target, latched=latched)]
-    complete = all(one in done for one in members if not one.paused)
+    done = {one.tenant for one in members if _done(one, target, latched=latched)}
+    complete = all(one.paused or one.tenant in done for one in members)
     before = past.progress
     moved = before is None or before.revision != target or before.updated != len(done)
     progressed_at = time(now) if moved or before is None else before.progressed_at or time(now)

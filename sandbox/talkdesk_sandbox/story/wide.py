@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from talkdesk_crds.names import ACCOUNT_LABEL, label_value
+from talkdesk_crds.names import ACCOUNT_LABEL, APP_LABEL, label_value
 from talkdesk_crds.template import TEMPLATE_KINDS
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.story.eventful import ROUNDS, EventfulStory
@@ -54,6 +54,8 @@ class WideStory(EventfulStory):
             ("what is changed is mended", self.mended),
             ("what is deleted is made again", self.made_again),
             ("what leaves the template is deleted", self.pruned),
+            ("revisions that nobody needs are deleted", self.revisions_pruned),
+            ("a deleted revision is made again", self.revision_made_again),
         ]
         told, others = super().events()[:2], super().events()[2:]
         return [*told, *meddled, *others]
@@ -137,6 +139,32 @@ class WideStory(EventfulStory):
 
         await all_gone(self._kube, places, within=self.patience)
         return await self._see(check)
+
+    async def revisions_pruned(self) -> str:
+        """Of all that the app was, only the revision is left that its tenant has."""
+
+        async def check() -> str:
+            app = await self._kube.get(kinds.APPS, self.app, namespace=self._own)
+            wanted: str = app["status"]["rollout"]["revision"]
+            found = await self._kube.list(
+                kinds.CONTROLLER_REVISIONS,
+                namespace=self._own,
+                labels=f"{APP_LABEL}={label_value(self.app_id)}",
+            )
+            left = {item["metadata"]["name"] for item in found.items}
+            if left != {wanted}:
+                raise NotYet(f"revisions {', '.join(sorted(left))} are there, {wanted} is wanted")
+            return wanted
+
+        return await self._see(check)
+
+    async def revision_made_again(self) -> str:
+        """The revision that the tenant has is deleted, several times."""
+        app = await self._kube.get(kinds.APPS, self.app, namespace=self._own)
+        place = Place(kinds.CONTROLLER_REVISIONS, app["status"]["rollout"]["revision"], self._own)
+        for _ in range(ROUNDS):
+            await delete_and_see_made_again(self._kube, [place], within=self.prompt)
+        return f"{ROUNDS} times"
 
     def _wide(self, *names: str) -> list[Place]:
         """The objects of wide.yaml of these kinds."""

@@ -213,11 +213,13 @@ class Kube:
         force: bool = True,
         subresource: str | None = None,
         field_validation: FieldValidation | None = None,
+        dry_run: bool = False,
     ) -> Obj:
         """Server-side apply of ``obj``, which names its apiVersion, kind, name and namespace.
 
         Creates what is not there. With ``force=False`` raises Conflict, its causes naming the fields that
-        another manager owns.
+        another manager owns. A dry run goes through admission and validation, and stores nothing; it raises
+        what the real request would.
         """
         request = requests.apply(
             obj,
@@ -225,6 +227,7 @@ class Kube:
             force=force,
             subresource=subresource,
             field_validation=field_validation,
+            dry_run=dry_run,
         )
         return await self._do(request)
 

@@ -107,6 +107,11 @@ class Forbidden(KubeError):
         return any(cause.reason == "NamespaceTerminating" for cause in self.status.causes)
 
     @property
+    def quota_exceeded(self) -> bool:
+        """Whether a ResourceQuota refuses it. Only the message tells."""
+        return "exceeded quota: " in self.status.message
+
+    @property
     def transient(self) -> bool:
         """Only a terminating namespace goes away by itself."""
         return self.namespace_terminating

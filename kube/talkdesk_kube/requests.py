@@ -148,12 +148,20 @@ def apply(
     force: bool = True,
     subresource: str | None = None,
     field_validation: FieldValidation | None = None,
+    dry_run: bool = False,
 ) -> Request:
-    """Server-side apply; the object itself says where it belongs."""
+    """Server-side apply; the object itself says where it belongs. A dry run stores nothing."""
     resource = resource_of(obj)
     metadata = obj["metadata"]
     path = resource.path(namespace=metadata.get("namespace"), name=metadata["name"], subresource=subresource)
-    query = _query({"fieldManager": field_manager, "force": force, "fieldValidation": field_validation})
+    query = _query(
+        {
+            "fieldManager": field_manager,
+            "force": force,
+            "fieldValidation": field_validation,
+            "dryRun": "All" if dry_run else None,
+        }
+    )
     return Request("patch", resource, path, query, APPLY_PATCH, encode(obj))
 
 

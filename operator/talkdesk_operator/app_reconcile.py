@@ -13,7 +13,7 @@ from talkdesk_kube import KubeError, NotFound, Unreadable, parse, resources
 from talkdesk_operator.conditions import Verdict, conditions, false, true, unknown
 from talkdesk_operator.publish import patch_of
 from talkdesk_operator.queue import Outcome
-from talkdesk_operator.tenant.review import problems_of
+from talkdesk_operator.tenant.review import review
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.endings import Endings
     from talkdesk_operator.keys import AppKey
+    from talkdesk_operator.tenant.review import Review
 
 _log = structlog.get_logger(__name__)
 
@@ -35,16 +36,16 @@ _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 30.0
 
 
-def judge(app: TalkdeskApp, same_id: Sequence[TalkdeskApp]) -> Verdict:
+def judge(app: TalkdeskApp, same_id: Sequence[TalkdeskApp], review: Review) -> Verdict:
     """Whether ``app`` is used; ``same_id`` are all with its app id, oldest first. Pure."""
     first = same_id[0] if same_id else app
     if first.metadata.name != app.metadata.name:
         message = f"spec.appId: TalkdeskApp {first.metadata.name} is older, has the same appId and is used"
         return false(Reason.DUPLICATE_APP_ID, message)
-    problems = problems_of(app)
-    if problems:
-        return false(Reason.TEMPLATE_INVALID, "; ".join(str(problem) for problem in problems))
-    return true(Reason.APP_ACCEPTED)
+    if review.problems:
+        return false(Reason.TEMPLATE_INVALID, "; ".join(str(problem) for problem in review.problems))
+    # Nobody can be given such a plan, and everybody else is served.
+    return true(Reason.APP_ACCEPTED, "; ".join(str(misfit) for misfit in review.misfits))
 
 
 def steady(brakes: Mapping[str, Brake]) -> Verdict:
@@ -83,12 +84,14 @@ class AppReconciler:
         self._namespace = namespace
         self._endings = endings
         self._clock = clock
+        self._reviewed: dict[str, tuple[object, Review]] = {}
 
     async def reconcile(self, key: AppKey) -> Outcome:
         """Judge one TalkdeskApp, take its roll-out a step further, and say both in its status."""
         stored = self._caches.apps.view.get(self._namespace, key.name)
         try:
             if stored is None:
+                self._reviewed.pop(key.name, None)
                 await self._gone(key)
                 return Outcome()
             try:
@@ -104,7 +107,7 @@ class AppReconciler:
 
     async def _known(self, stored: Obj, app: TalkdeskApp) -> Outcome:
         verdicts = {
-            ACCEPTED: judge(app, self._directory.apps(app.spec.app_id)),
+            ACCEPTED: judge(app, self._directory.apps(app.spec.app_id), self._review(app)),
             STEADY: steady(self._endings.brakes(app)),
         }
         new, after = app.status, None
@@ -152,6 +155,14 @@ class AppReconciler:
             base.conditions, verdicts, wanted=APP_CONDITIONS, generation=generation, now=self._clock()
         )
         return base.model_copy(update={"observed_generation": generation, "conditions": found})
+
+    def _review(self, app: TalkdeskApp) -> Review:
+        """As last found: every plan is rendered for it, and passes are many."""
+        about = (app.metadata.uid, app.metadata.generation)
+        known = self._reviewed.get(app.metadata.name)
+        if known is None or known[0] != about:
+            known = self._reviewed[app.metadata.name] = (about, review(app))
+        return known[1]
 
     async def _store(self, stored: Obj, old: TalkdeskAppStatus, new: TalkdeskAppStatus) -> None:
         patch = patch_of(old.to_json(), new.to_json())

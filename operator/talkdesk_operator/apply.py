@@ -33,6 +33,7 @@ from talkdesk_operator.failures import Failure, Kind
 from talkdesk_operator.gate import WORKLOADS, Verdict, judge
 from talkdesk_operator.inventory import Inventory, ObjectId, Record, object_id
 from talkdesk_operator.owned import FIELD_MANAGER, digest_of
+from talkdesk_operator.rehearsal import changed, rehearse
 from talkdesk_operator.round import Applied, Round, wanted_ids
 from talkdesk_operator.sources import SourceMissing, Sources
 from talkdesk_operator.specials import Specials
@@ -83,15 +84,22 @@ class Applier:
         Failures are returned, never raised.
         """
         applied = Applied()
-        before = self.inventory_of(tenant)
+        before = known = self.inventory_of(tenant)
         wanted = wanted_ids(desired, before)
         try:
-            known = before.superset(wanted, facts, revision)
+            if (news := changed(known, desired.children)) and known.complete and self._stands(tenant):
+                known = await self._rehearse(tenant, desired, news, known, applied, again=again)
+                if applied.failures:
+                    await self._store(tenant, before, known)
+                    return applied
+            known = known.superset(wanted, facts, revision)
             found = replicas.to_remember(
                 desired.children, known.records, self._cached, suspended=desired.suspended
             )
             current = await self._store(tenant, before, known.remembering(found))
             after = await self._apply_all(tenant, desired, before, current, applied, again=again)
+            if not applied.failures and applied.waiting is None:
+                after = replace(after, complete=True)
         except KubeError as error:
             applied.failures.append(failures.of_kube(error, tenant_age=self._age(tenant)))
             return applied
@@ -135,6 +143,33 @@ class Applier:
             stored = await self._kube.apply(inventory.config_map(after, tenant), field_manager=FIELD_MANAGER)
             self._caches.children["ConfigMap"].remember(compact(stored))
         return after
+
+    async def _rehearse(
+        self,
+        tenant: Tenant,
+        desired: Desired,
+        news: list[Obj],
+        known: Inventory,
+        applied: Applied,
+        *,
+        again: bool,
+    ) -> Inventory:
+        """What is against ``news`` goes into ``applied.failures``.
+
+        Namespace and binding come first and for good: the rest hangs on them, and they on no plan.
+        """
+        own = {}
+        for item in (desired.namespace, desired.binding):
+            own[object_id(item)] = await self._one(tenant, item, known, applied, again=again)
+        if applied.written:
+            await self._let_in(tenant, desired.children[0])
+        applied.failures += await rehearse(self._kube, news)
+        return replace(known, records={**known.records, **own})
+
+    def _stands(self, tenant: Tenant) -> bool:
+        """Its namespace is there, and not on its way out."""
+        live = self._caches.namespaces.get("", tenant.name)
+        return live is not None and not live["metadata"].get("deletionTimestamp")
 
     async def _apply_all(
         self,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 import talkdesk_client as talkdesk
 from talkdesk_crds.conditions import Reason
 from talkdesk_kube import Forbidden, Invalid, KubeError, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: In a tenant's first seconds its RoleBinding and its labels may not have reached every API server yet.
 YOUNG_SECONDS = 30.0
@@ -48,6 +52,8 @@ def of_kube(error: KubeError, *, tenant_age: float | None = None) -> Failure:
     """A refused or failed request to the API server while applying; ``tenant_age`` in seconds."""
     young = tenant_age is None or tenant_age < YOUNG_SECONDS
     lagging = young and isinstance(error, Forbidden | Invalid)
+    # What is applied was found to fit: a raised quota counts only once its controller has seen it.
+    lagging = lagging or (isinstance(error, Forbidden) and error.quota_exceeded)
     if (error.transient or lagging) and not _mistyped(error):
         return Failure(Kind.TRANSIENT, Reason.APPLY_RETRYING, str(error), error.retry_after)
     return Failure(Kind.PERMANENT, Reason.APPLY_FAILED, str(error), error.retry_after)
@@ -67,6 +73,26 @@ def of_reading(error: talkdesk.TalkdeskError) -> Failure:
     if isinstance(error, talkdesk.Forbidden):
         return Failure(Kind.REFUSED, Reason.ACCESS_BLOCKED, str(error), error.retry_after)
     return of_talkdesk(error)
+
+
+def of_rehearsal(error: KubeError, item: Mapping[str, Any]) -> Failure | None:
+    """What the dry run of a change to ``item`` says against it; None where nothing does.
+
+    A quota's refusal says nothing: the change itself may raise the quota.
+    """
+    if isinstance(error, Forbidden) and error.quota_exceeded:
+        return None
+    if error.transient and not _mistyped(error):
+        return Failure(Kind.TRANSIENT, Reason.APPLY_RETRYING, str(error), error.retry_after)
+    status = error.status
+    said = [f"{one.field}: {one.message}" if one.message else one.field for one in status.causes if one.field]
+    message = "; ".join(dict.fromkeys(said)) or status.message
+    return Failure(
+        Kind.PERMANENT,
+        Reason.CHANGE_REFUSED,
+        f"{item['kind']} {item['metadata']['name']} cannot be changed: {message}",
+        error.retry_after,
+    )
 
 
 def of_talkdesk(error: talkdesk.TalkdeskError) -> Failure:

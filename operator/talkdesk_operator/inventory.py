@@ -26,6 +26,7 @@ _OBJECTS = "objects.json"
 _FACTS = "facts.json"
 _SEEDED = "seeded"
 _REVISION = "revision"
+_COMPLETE = "complete"
 
 #: ``Record.use`` of a Secret that was generated, and of a Job that loads sample data.
 GENERATED = "generated"
@@ -61,6 +62,8 @@ class Inventory:
     seeded: bool | None = None
     #: The revision it was, or is about to be, made from.
     revision: str | None = None
+    #: Everything was applied once, at some time: the tenant is one that a change may break.
+    complete: bool = False
 
     def superset(
         self, wanted: Mapping[ObjectId, str | None], facts: Facts, revision: str | None
@@ -77,7 +80,7 @@ class Inventory:
     def emptied(self) -> Inventory:
         """For a namespace that is not the one it speaks of: of what was in that nothing is left."""
         kept = {name: Record(use=record.use) for name, record in self.records.items()}
-        return replace(self, records=kept, seeded=None)
+        return replace(self, records=kept, seeded=None, complete=False)
 
     def prunable(self, wanted: Iterable[ObjectId]) -> dict[ObjectId, Record]:
         """What was applied once, is wanted no more, and may be deleted."""
@@ -126,7 +129,13 @@ def parse(data: Mapping[str, str] | None) -> Inventory:
     except (KeyError, ValidationError):
         facts = None
     seeded = {"true": True, "false": False}.get(data.get(_SEEDED, ""))
-    return Inventory(records=records, facts=facts, seeded=seeded, revision=revision_of(data))
+    return Inventory(
+        records=records,
+        facts=facts,
+        seeded=seeded,
+        revision=revision_of(data),
+        complete=data.get(_COMPLETE) == "true",
+    )
 
 
 def revision_of(data: Mapping[str, str] | None) -> str | None:
@@ -148,6 +157,8 @@ def config_map(inventory: Inventory, tenant: Tenant) -> dict[str, Any]:
         data[_SEEDED] = str(inventory.seeded).lower()
     if inventory.revision is not None:
         data[_REVISION] = inventory.revision
+    if inventory.complete:
+        data[_COMPLETE] = "true"
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

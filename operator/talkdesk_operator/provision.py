@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from talkdesk_crds import conditions as types
-from talkdesk_crds.blueprint import for_version
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.confirm import Readiness, is_pending
 from talkdesk_operator.gate import Verdict
 from talkdesk_operator.render import RenderError
 from talkdesk_operator.tenant import desired, making
+from talkdesk_operator.tenant.fit import misfits
 from talkdesk_operator.tenant.review import problems_of
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_crds.blueprint import ServiceRef
+    from talkdesk_crds.blueprint import Blueprint
     from talkdesk_operator.apply import Applier
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.memory import Memory
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.probe import Prober
-    from talkdesk_operator.revision import Choice
+    from talkdesk_operator.revision import Choice, Revision
     from talkdesk_operator.round import Applied
-    from talkdesk_operator.tenant import Desired, Facts, Tenant
+    from talkdesk_operator.tenant import Desired, Facts, Making, Tenant
+    from talkdesk_operator.tenant.fit import Misfit
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +44,28 @@ class Wanted:
     choice: Choice
     #: A person asked that nothing be written to it.
     paused: bool = False
+    #: The revision the tenant was last made from.
+    kept: Revision | None = None
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What came of it.
+
+    ``asked`` is what the tenant should be, where that could not be made, and ``made`` what it is made as:
+    that, or as it was before; None where nothing was made. ``revision`` is the one it has completely.
+    """
+
+    verdict: Verdict
+    made: Making | None = None
+    asked: Making | None = None
+    applied: Applied | None = None
+    revision: str | None = None
+
+    @property
+    def wanted(self) -> Making | None:
+        """What the tenant should be."""
+        return self.asked or self.made
 
 
 class Provisioner:
@@ -61,69 +84,111 @@ class Provisioner:
         """What the inventory says the tenant was last made from."""
         return self._applier.inventory_of(tenant).facts
 
-    async def provision(
-        self, wanted: Wanted, agenda: Agenda, *, again: bool
-    ) -> tuple[Verdict, Applied | None]:
+    async def provision(self, wanted: Wanted, agenda: Agenda, *, again: bool) -> Provisioned:
         """Apply what should exist; how that went, or what the watch shows of it.
+
+        What cannot be as a whole is not begun: the tenant is then kept as it was last made.
 
         :param again: also what no watch shows (Secrets): at a resync.
         """
-        suspended = wanted.suspended
         if wanted.facts is None:
             message = "account and plan have not been read from Talkdesk yet"
-            return Verdict(Readiness.NOT_YET, suspended or Reason.AWAITING_ACCOUNT, message), None
+            reason = wanted.suspended or Reason.AWAITING_ACCOUNT
+            return Provisioned(Verdict(Readiness.NOT_YET, reason, message))
         chosen = wanted.choice.revision
         if chosen is None or chosen.blueprint is None:
-            return self._without(wanted), None
-        made = making(
+            return Provisioned(self._without(wanted))
+        asked = self._making(wanted, wanted.facts, chosen.blueprint)
+        done = await self._make(asked, wanted, chosen.name, agenda, again=again)
+        if done.made is not None:
+            return done
+        stored, kept = self.facts(wanted.tenant), wanted.kept
+        if (
+            stored is None
+            or stored.installation_id != wanted.facts.installation_id
+            or kept is None
+            or kept.blueprint is None
+            or (stored, kept.name) == (wanted.facts, chosen.name)
+        ):
+            return replace(done, asked=asked)
+        before = self._making(wanted, stored, kept.blueprint)
+        still = await self._make(before, wanted, kept.name, agenda, again=again)
+        return replace(done, asked=asked, made=still.made, applied=still.applied, revision=still.revision)
+
+    def _making(self, wanted: Wanted, facts: Facts, blueprint: Blueprint) -> Making:
+        return making(
             wanted.tenant,
             wanted.app,
-            chosen.blueprint,
-            wanted.facts,
-            suspended=suspended is not None,
-            abandoned=suspended is Reason.UNINSTALLED,
+            blueprint,
+            facts,
+            suspended=wanted.suspended is not None,
+            abandoned=wanted.suspended is Reason.UNINSTALLED,
         )
+
+    async def _make(
+        self, made: Making, wanted: Wanted, revision: str, agenda: Agenda, *, again: bool
+    ) -> Provisioned:
+        """Apply ``made``, unless something is against it as a whole (``Provisioned.made`` is then None)."""
         try:
             objects = desired(made)
         except RenderError as error:
-            return Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)), None
+            return Provisioned(Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)))
         if wanted.paused:
-            return self._paused(wanted, objects), None
+            return Provisioned(self._paused(wanted, objects), made=made)
+        if found := self._misfits(made, objects):
+            message = f"{made.plan_label} does not fit: {'; '.join(map(str, found))}"
+            return Provisioned(Verdict(Readiness.FAILED, Reason.PLAN_DOES_NOT_FIT, message))
         applied = await self._applier.apply(
-            wanted.tenant,
+            made.tenant,
             objects,
-            wanted.facts,
-            revision=chosen.name,
+            made.facts,
+            revision=revision,
             again=again,
             prune=bool(made.blueprint.template),
         )
-        return self._judged(wanted, objects, applied, agenda), applied
-
-    def _judged(self, wanted: Wanted, objects: Desired, applied: Applied, agenda: Agenda) -> Verdict:
         if applied.written or applied.pruned:
             _log.info(
-                "tenant changed", tenant=wanted.tenant.name, written=applied.written, pruned=applied.pruned
+                "tenant changed", tenant=made.tenant.name, written=applied.written, pruned=applied.pruned
             )
             self._metrics.wrote(applied=len(applied.written), pruned=len(applied.pruned))
         failure = applied.failure
         if failure is not None:
-            _log.warning("tenant not complete", tenant=wanted.tenant.name, error=failure.message)
+            _log.warning("tenant not complete", tenant=made.tenant.name, error=failure.message)
             agenda.fail(failure.retry_after)
             readiness = Readiness.FAILED if failure.permanent else Readiness.NOT_YET
-            return Verdict(readiness, failure.reason, failure.message)
+            verdict = Verdict(readiness, failure.reason, failure.message)
+            begun = failure.reason is not Reason.CHANGE_REFUSED
+            return Provisioned(verdict, made=made if begun else None, applied=applied)
         if wanted.suspended is not None:
-            return Verdict(Readiness.NOT_YET, wanted.suspended)
-        return applied.waiting or self._gate(wanted, objects)
+            verdict = Verdict(Readiness.NOT_YET, wanted.suspended)
+        else:
+            verdict = applied.waiting or self._gate(wanted, objects)
+        whole = revision if applied.waiting is None else None
+        return Provisioned(verdict, made=made, applied=applied, revision=whole)
+
+    def _misfits(self, made: Making, objects: Desired) -> tuple[Misfit, ...]:
+        inventory = self._applier.inventory_of(made.tenant)
+        counted = list(objects.everything())
+        if objects.sample is not None and not inventory.seeded and not objects.suspended:
+            counted.append(objects.sample.obj)
+        jobs = [item["metadata"]["name"] for item in counted if item["kind"] == "Job"]
+        live = {name: self._caches.children["Job"].get(made.tenant.name, name) for name in jobs}
+        finished = frozenset(
+            name
+            for name, job in live.items()
+            if job is not None and job["workload"]["readiness"] == Readiness.USABLE.value
+        )
+        return misfits(counted, made.plan, finished=finished)
 
     def _gate(self, wanted: Wanted, objects: Desired) -> Verdict:
         if wanted.app.spec.approval.gate == "NamespaceReady":
             return Verdict(Readiness.USABLE, Reason.NAMESPACE_READY)
         return self._applier.judge(wanted.tenant, objects.children)
 
-    async def probe(self, wanted: Wanted, notes: Notes, verdict: Verdict, agenda: Agenda) -> Verdict:
-        """``verdict``, with the probe's say where one is asked for and something hangs on it."""
-        app = wanted.app
-        if app.spec.approval.probe is None or verdict.reason is not Reason.WORKLOAD_READY:
+    async def probe(self, wanted: Wanted, done: Provisioned, notes: Notes, agenda: Agenda) -> Verdict:
+        """The verdict, with the probe's say where one is asked for and something hangs on it."""
+        verdict, made, app = done.verdict, done.made, wanted.app
+        if app.spec.approval.probe is None or verdict.reason is not Reason.WORKLOAD_READY or made is None:
             self._memory.probe(wanted.tenant.name).passed = False
             return verdict
         reading = notes.reading
@@ -134,7 +199,7 @@ class Provisioner:
         about = (notes.installation.metadata.uid, reading.moment if reading is not None and owed else None)
         if memory.about != about:
             memory.about, memory.passed, memory.failing_since = about, False, None
-        service = self._service(wanted)
+        service = made.blueprint.service
         wait = await self._prober.ask(wanted.tenant, app.spec.approval.probe, service, memory)
         if wait is None:
             return verdict
@@ -161,13 +226,6 @@ class Provisioner:
         found = self._applier.judge(wanted.tenant, objects)
         said = f"{message}; {found.message}" if found.message else message
         return Verdict(found.readiness, Reason.REVISION_MISSING, said)
-
-    def _service(self, wanted: Wanted) -> ServiceRef:
-        """The Service that users reach, as the tenant's own revision has it."""
-        chosen = wanted.choice.revision
-        if chosen is None or chosen.blueprint is None or wanted.facts is None:
-            return wanted.app.spec.service
-        return for_version(chosen.blueprint, wanted.facts.app_version).service
 
     def _paused(self, wanted: Wanted, objects: Desired) -> Verdict:
         """What would be written; as usable as it is where that is nothing."""

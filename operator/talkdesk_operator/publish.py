@@ -17,7 +17,6 @@ from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
-from talkdesk_operator.tenant.making import NO_PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from talkdesk_kube.events import EventRecorder
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.observe import Observer
-    from talkdesk_operator.tenant import Facts, Tenant
+    from talkdesk_operator.tenant import Making, Tenant
 
 #: Not worth an Event: they say that nothing is known, or only sum the others up.
 _SILENT = frozenset({Reason.NOT_CHECKED, Reason.WAITING_FOR_ACCESS, Reason.WAITING_FOR_USERS})
@@ -41,7 +40,8 @@ class Home:
 
     tenant: Tenant
     host: str
-    facts: Facts | None
+    #: What the tenant is made as; None while it is not known.
+    made: Making | None = None
     #: The revision that this pass applied completely, None where it did not come so far.
     revision: str | None = None
 
@@ -92,16 +92,26 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
     )
 
 
-def _at_home(notes: Notes, home: Home | None) -> dict[str, str | None]:
-    """Tenant, host, plan and revision; kept as they were where a pass ended before it knew."""
+def _at_home(notes: Notes, home: Home | None) -> dict[str, Any]:
+    """Where it lives and what it is made as; kept as it was where a pass ended before it knew."""
     old = notes.installation.status
     if home is None:
         if notes.role in (Role.SUPERSEDED, Role.AWAITED):
             return {}
-        return {"tenant": old.tenant, "host": old.host, "plan": old.plan, "revision": old.revision}
-    plan = (home.facts.plan or NO_PLAN) if home.facts is not None else old.plan
+        return {"tenant": old.tenant, "host": old.host, "revision": old.revision, **_made_as(old)}
+    known = _made_as(old)
+    if home.made is not None:
+        known = {
+            "plan": home.made.plan_name,
+            "app_version": home.made.facts.app_version,
+            "sign_in": home.made.blueprint.sign_in,
+        }
     revision = home.revision or old.revision
-    return {"tenant": home.tenant.name, "host": home.host, "plan": plan, "revision": revision}
+    return {"tenant": home.tenant.name, "host": home.host, "revision": revision, **known}
+
+
+def _made_as(old: TalkdeskInstallationStatus) -> dict[str, Any]:
+    return {"plan": old.plan, "app_version": old.app_version, "sign_in": old.sign_in}
 
 
 def _overruled(notes: Notes) -> Verdict | None:

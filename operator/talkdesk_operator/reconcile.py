@@ -20,6 +20,7 @@ from talkdesk_operator.incumbent import Role, holding
 from talkdesk_operator.keys import UNPLACED, AppKey
 from talkdesk_operator.notes import Agenda
 from talkdesk_operator.paused import is_paused
+from talkdesk_operator.plan_known import plan_known
 from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
 from talkdesk_operator.queue import Outcome
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.keys import Key, TenantKey
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.observe import Observer
-    from talkdesk_operator.provision import Provisioner
+    from talkdesk_operator.provision import Provisioned, Provisioner
     from talkdesk_operator.publish import Publisher
     from talkdesk_operator.revision_store import RevisionStore
     from talkdesk_operator.rotator import Rotator
@@ -164,10 +165,11 @@ class TenantReconciler:
             suspended=suspended,
             choice=steps.revisions.choice(app, tenant, at_rest=suspended is not None),
             paused=holder is not None and is_paused(holder.installation),
+            kept=steps.revisions.kept(app, tenant),
         )
         if holder is not None:
             host = tenant.host(app.spec.base_domain)
-            homes[holder.name] = Home(tenant=tenant, host=host, facts=wanted.facts)
+            homes[holder.name] = Home(tenant=tenant, host=host)
         kept = await steps.keeper.keep(tenant, app, everyone, agenda)
         for gone in kept.gone:
             note = "deleted with its credentials: its retention is over"
@@ -175,9 +177,12 @@ class TenantReconciler:
         everyone[:] = [one for one in everyone if one not in kept.gone]
         verdict: Verdict = Verdict(Readiness.NOT_YET, Reason.UNINSTALLED, "there is no tenant any more")
         if kept.tenant:
-            verdict, revision = await self._work(wanted, holder, agenda)
+            verdict, done = await self._work(wanted, holder, agenda)
             if holder is not None:
-                homes[holder.name] = replace(homes[holder.name], revision=revision)
+                made = done.made or done.wanted
+                homes[holder.name] = replace(homes[holder.name], made=made, revision=done.revision)
+                if done.wanted is not None:
+                    holder.verdicts[types.PLAN_KNOWN] = plan_known(done.wanted)
         for notes in everyone:
             await self._conclude(notes, notes is holder, wanted, verdict, agenda)
             said = notes.verdicts.get(types.CONFIRMED)
@@ -251,16 +256,17 @@ class TenantReconciler:
             )
         )
 
-    async def _work(self, wanted: Wanted, holder: Notes | None, agenda: Agenda) -> tuple[Verdict, str | None]:
-        """Tenant and users, side by side; the revision that the tenant now has completely."""
+    async def _work(
+        self, wanted: Wanted, holder: Notes | None, agenda: Agenda
+    ) -> tuple[Verdict, Provisioned]:
+        """Tenant and users, side by side."""
         again = holder is not None and holder.fresh is not None and holder.fresh.whole
-        verdicts: list[tuple[Verdict, str | None]] = []
+        results: list[Provisioned] = []
 
         async def provision() -> None:
-            verdict, applied = await self._steps.provisioner.provision(wanted, agenda, again=again)
-            whole = applied is not None and applied.failure is None and applied.waiting is None
-            chosen = wanted.choice.revision
-            verdicts.append((verdict, chosen.name if chosen is not None and whole else None))
+            done = await self._steps.provisioner.provision(wanted, agenda, again=again)
+            results.append(done)
+            applied = done.applied
             if holder is not None and applied is not None and applied.created_namespace:
                 note = f"tenant {wanted.tenant.name} created"
                 self._steps.publisher.tell(holder, "Normal", "TenantCreated", note, action="Provision")
@@ -273,9 +279,8 @@ class TenantReconciler:
 
         await _together(provision(), self._list(wanted.app, holder, agenda))
         if holder is None:
-            return verdicts[0]
-        verdict, revision = verdicts[0]
-        return await self._steps.provisioner.probe(wanted, holder, verdict, agenda), revision
+            return results[0].verdict, results[0]
+        return await self._steps.provisioner.probe(wanted, results[0], holder, agenda), results[0]
 
     async def _list(self, app: TalkdeskApp, holder: Notes | None, agenda: Agenda) -> None:
         """The users: at each whole reading, for each new moment, while removals wait, and for lost slices."""

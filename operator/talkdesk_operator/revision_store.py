@@ -63,6 +63,11 @@ class RevisionStore:
             at_rest=at_rest,
         )
 
+    def kept(self, app: TalkdeskApp, tenant: Tenant) -> Revision | None:
+        """What ``tenant`` was last made from, if it is still there."""
+        _, name = self.named(tenant.name)
+        return self.find(app.spec.app_id, name) if name is not None else None
+
     async def ensure(self, app: TalkdeskApp) -> str:
         """Make sure that the revision ``app`` asks for is stored, usable; its name. Raises KubeError."""
         release, name = self._release, revision.revision_name(app)

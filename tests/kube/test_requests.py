@@ -18,6 +18,12 @@ def test_apply_is_a_patch_to_where_the_object_says_it_belongs() -> None:
     assert json.loads(request.data or b"") == obj
 
 
+def test_a_dry_run_says_so_and_nothing_else_does() -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+    assert "dryRun=All" in requests.apply(obj, field_manager="m", dry_run=True).query
+    assert "dryRun" not in requests.apply(obj, field_manager="m").query
+
+
 def test_apply_refuses_a_kind_it_does_not_know_and_an_object_without_its_namespace() -> None:
     with pytest.raises(UnknownKind):
         requests.apply({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "a"}}, field_manager="m")

@@ -136,7 +136,12 @@ class World:
         return await self.kube.apply(declared, field_manager="test")
 
     async def install(
-        self, *, users: int = 2, account: str | None = None, people: list[str] | None = None
+        self,
+        *,
+        users: int = 2,
+        account: str | None = None,
+        people: list[str] | None = None,
+        plan: str = PLAN,
     ) -> Installed:
         """A customer installs the app (a new one, unless ``account`` is given)."""
         if account is None:
@@ -150,7 +155,7 @@ class World:
             {
                 "app_id": self.app_id,
                 "account_id": account,
-                "plan": PLAN,
+                "plan": plan,
                 "users": people,
                 "created_by": people[0],
             },

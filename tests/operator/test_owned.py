@@ -158,6 +158,14 @@ def test_a_workload_is_ready_only_in_its_present_generation(
     assert workload_state(obj)["readiness"] == readiness.value
 
 
+def test_a_deployment_is_not_ready_while_pods_of_before_the_change_may_still_answer() -> None:
+    changing = deployment(2, 2, 2, 2)
+    changing["status"]["replicas"] = 3
+    state = workload_state(changing)
+    assert state["readiness"] == Readiness.NOT_YET.value
+    assert state["message"].startswith("1 replicas of before")
+
+
 def test_a_tenant_is_usable_once_all_its_workloads_are() -> None:
     good = {"workload": workload_state(deployment(1, 1, 2, 2))}
     late = {"workload": workload_state(deployment(1, 1, 2, 1))}

@@ -17,7 +17,7 @@ from talkdesk_operator.render import RenderError
 from talkdesk_operator.subscribed import plan_name
 from talkdesk_operator.tenant import AccountFacts, Facts, Making, Release, desired, making
 from talkdesk_operator.tenant.fit import misfits
-from talkdesk_operator.tenant.review import problems_of
+from talkdesk_operator.tenant.review import problems_of, review
 
 RELEASE = Release("talkdesk-system", "td", "td-operator", "talkdesk-system-td-tenant")
 KEY = TenantKey("app", "eu", "account")
@@ -412,6 +412,8 @@ def test_a_plan_that_its_own_template_does_not_fit_is_told_before_anybody_buys_i
     template = [pods("Deployment", container(), replicas="${plan.numbers.replicas}")]
     plans = {"Gold": {"numbers": {"replicas": 5}, "quota": {"pods": "4"}}}
     default = {"numbers": {"replicas": 1}, "quota": {"pods": "4"}}
-    assert [str(one) for one in problems_of(app(template=template, plans=plans, defaultPlan=default))] == [
-        "spec.plans['Gold'].quota: spec.template does not fit: pods: 5 needed, 4 allowed"
-    ]
+    found = review(app(template=template, plans=plans, defaultPlan=default))
+    assert found.problems == ()
+    (misfit,) = found.misfits
+    assert misfit.path == "spec.plans['Gold'].quota"
+    assert misfit.message.startswith("spec.template does not fit: pods: 5 needed, 4 allowed;")

@@ -76,5 +76,5 @@ def desired(made: Making) -> Desired:
         generated=tuple(part for part in parts if isinstance(part, Generated)),
         copied=tuple(part for part in parts if isinstance(part, Copied)),
         sample=next((part for part in parts if isinstance(part, Once)), None),
-        suspended=made.suspended,
+        suspended=made.stopped,
     )

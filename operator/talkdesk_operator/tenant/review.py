@@ -6,6 +6,7 @@ show first when a customer has bought just that one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talkdesk_operator.keys import TenantKey
@@ -27,13 +28,36 @@ if TYPE_CHECKING:
 _SOMETHING = "0"
 
 
-def problems_of(app: TalkdeskApp) -> tuple[Problem, ...]:
-    """What no tenant, or none of some plan or app version, could be made from; each problem once."""
-    found: dict[tuple[str, str], Problem] = {}
+@dataclass(frozen=True)
+class Review:
+    """What was found, each once.
+
+    :ivar problems: what no tenant, or none of some plan or app version, can be made from.
+    :ivar misfits: plans whose own quota is too small for what their tenants are made of.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    misfits: tuple[Problem, ...] = ()
+
+
+def review(app: TalkdeskApp) -> Review:
+    """Look at every app version with every plan."""
+    problems: dict[Problem, None] = {}
+    unfit: dict[Problem, None] = {}
     for made in _makings(app):
-        for problem in _problems(made):
-            found.setdefault((problem.path, problem.message), problem)
-    return tuple(found.values())
+        try:
+            objects = desired(made)
+        except RenderError as error:
+            problems |= dict.fromkeys(error.problems)
+            continue
+        problems |= dict.fromkeys(_without_service(made, objects))
+        unfit |= dict.fromkeys(_unfit(made, objects))
+    return Review(tuple(problems), tuple(unfit))
+
+
+def problems_of(app: TalkdeskApp) -> tuple[Problem, ...]:
+    """See :class:`Review`."""
+    return review(app).problems
 
 
 def _makings(app: TalkdeskApp) -> Iterator[Making]:
@@ -55,16 +79,11 @@ def _makings(app: TalkdeskApp) -> Iterator[Making]:
             yield making(tenant, app, app.spec, facts)
 
 
-def _problems(made: Making) -> Iterator[Problem]:
-    try:
-        objects = desired(made)
-    except RenderError as error:
-        yield from error.problems
-        return
-    yield from _without_service(made, objects)
+def _unfit(made: Making, objects: Desired) -> Iterator[Problem]:
     where = f"spec.plans[{made.facts.plan!r}].quota" if made.plan_known else "spec.defaultPlan.quota"
-    for misfit in misfits(objects.children, made.plan):
-        yield Problem(where, f"{made.template_path} does not fit: {misfit}")
+    sample = [objects.sample.obj] if objects.sample is not None else []
+    for misfit in misfits([*objects.everything(), *sample], made.plan):
+        yield Problem(where, f"{made.template_path} does not fit: {misfit}; nobody can be given this plan")
 
 
 def _without_service(made: Making, objects: Desired) -> Iterator[Problem]:

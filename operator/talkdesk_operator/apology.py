@@ -26,6 +26,8 @@ CAUSES: Mapping[Reason, str] = {
     Reason.PROBE_FAILING: _NOT_STARTED,
     Reason.TEMPLATE_INVALID: _OUR_MISTAKE,
     Reason.APPLY_FAILED: _OUR_MISTAKE,
+    Reason.PLAN_DOES_NOT_FIT: "the plan does not have room for what the app needs",
+    Reason.CHANGE_REFUSED: "what the app keeps for your account cannot be changed over to it",
     Reason.AWAITING_ACCOUNT: _NOT_READ,
     Reason.LIST_FAILED: "the list of licensed users could not be read from Talkdesk",
     Reason.SUSPENDED: "the app is switched off for your account at present",

@@ -216,6 +216,7 @@ async def test_after_a_rejected_update_the_old_plan_comes_back(
             return await quota(world, installed) == "4"
 
         await eventually(back)
+        await read_again(world, installed, eventually)
         assert (await world.installation(installed))["status"]["plan"] == FREE
         assert len(await world.approvals(installed)) == 1
 
@@ -225,7 +226,8 @@ async def test_a_downgrade_that_does_not_fit_is_shown_and_rejected_and_nothing_o
 ) -> None:
     few, many = {"numbers": {"replicas": 1}}, {"numbers": {"replicas": 6}}
     template = [worker("${plan.numbers.replicas}"), settings("plan ${plan.name}")]
-    await declared(world, plans=plans({**few, "quota": {"pods": "0"}}, many), template=template)
+    small = {**few, "quota": {"pods": "0"}}
+    await declared(world, plans=plans(small, many), defaultPlan=few, template=template)
     installed = await world.install(plan=PAID)
     await world.approved(installed)
     await world.condition(installed, "Ready", "True")
@@ -255,7 +257,7 @@ async def test_a_downgrade_that_does_not_fit_is_shown_and_rejected_and_nothing_o
     await world.condition(installed, "Ready", "True")
     stored = await world.installation(installed)
     assert stored["status"]["answers"][-1]["answer"] == "reject"
-    assert stored["status"]["answers"][-1]["reason"] == found["message"]
+    assert "the plan does not have room" in stored["status"]["answers"][-1]["reason"]
     assert stored["status"]["plan"] == PAID
     assert await quota(world, installed) == "9"
 
@@ -265,7 +267,7 @@ async def test_a_change_that_the_api_server_would_refuse_is_shown_and_nothing_of
 ) -> None:
     small, large = {"values": {"size": "1Gi"}}, {"values": {"size": "5Gi"}}
     template = [claim("${plan.values.size}"), settings("plan ${plan.name}"), worker(1)]
-    await declared(world, plans=plans(small, large), template=template)
+    await declared(world, plans=plans(small, large), defaultPlan=small, template=template)
     installed = await world.install(plan=PAID)
     await world.approved(installed)
     await world.condition(installed, "Ready", "True")
@@ -291,7 +293,7 @@ async def test_a_change_that_the_api_server_would_refuse_is_shown_and_nothing_of
     await world.condition(installed, "Ready", "True")
     stored = await world.installation(installed)
     assert stored["status"]["answers"][-1]["answer"] == "reject"
-    assert "PersistentVolumeClaim data" in stored["status"]["answers"][-1]["reason"]
+    assert "cannot be changed over" in stored["status"]["answers"][-1]["reason"]
     after = await uids(world, installed, resources.PERSISTENT_VOLUME_CLAIMS, resources.DEPLOYMENTS)
     assert after == before
 

@@ -101,6 +101,7 @@ async def declared(world: World) -> None:
     await world.declare(
         template=[deployment, service, claim],
         plans=PLANS,
+        defaultPlan=PLANS[FREE],
         approval={"gate": "WorkloadReady", "probe": {"path": "/healthz"}, "patienceSeconds": 3600},
     )
     answer = await world.control.patch(f"/control/apps/{world.app_id}", json={"plans": AT_TALKDESK})

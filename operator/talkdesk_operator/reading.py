@@ -102,24 +102,23 @@ async def read(
     at: datetime,
     whole: bool,
 ) -> Reading:
-    """Read the installation and, if ``whole``, account, plan and trial beside it. Raises TalkdeskError.
+    """Read the installation and, if ``whole``, account, plan and trial after it. Raises TalkdeskError.
 
+    In this order, so that they are never older than the state: a plan from before an update that the state
+    shows already would be approved without having been applied. Newer ones are read again with their state.
     ``now`` is monotonic, ``at`` the same moment by the wall clock.
     """
+    found = await client.installation(ref)
     subscription: Subscription | None = None
     account, trial = None, None
     if whole:
         async with asyncio.TaskGroup() as group:
-            installation_task = group.create_task(_caught(client.installation(ref)))
             account_task = group.create_task(_caught(client.account(ref)))
             subscription_task = group.create_task(_caught(client.subscription(ref)))
             trial_task = group.create_task(_caught(client.trial(ref)))
-        found = _raised(installation_task.result())
         account = _account(_optional(account_task.result()))
         subscription = _optional(subscription_task.result())
         trial = _trial(_optional(trial_task.result()))
-    else:
-        found = await client.installation(ref)
     state = found.state
     shown = state.state if state is not None else NO_STATE
     updated_at = state.updated_at if state is not None else None

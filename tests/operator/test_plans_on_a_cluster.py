@@ -322,6 +322,7 @@ async def test_nothing_is_rehearsed_for_a_new_tenant_or_where_nothing_changes(
 
     await subscribed(world, installed, PAID)
     await world.approved(installed, 3)
+    assert await quota(world, installed) == "9"
     rehearsed = sorted(what for what, dry in sent(world, tenant, since) if dry)
     assert rehearsed == ["patch configmaps", "patch resourcequotas"]
 

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     WAITING_FOR_USERS = "WaitingForUsers"
     WAITING_FOR_ACCESS = "WaitingForAccess"
     WAITING_FOR_PERSON = "WaitingForPerson"
+    WAITING_FOR_EVENT = "WaitingForEvent"
     WAITING_FOR_TALKDESK = "WaitingForTalkdesk"
     ANSWER_FAILED = "AnswerFailed"
     ENDED_BY_TALKDESK = "EndedByTalkdesk"

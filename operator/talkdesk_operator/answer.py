@@ -33,6 +33,7 @@ from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
+from talkdesk_operator.subscribed import answered_events, asking_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,11 @@ _log = structlog.get_logger(__name__)
 
 #: How much of a cause the annotation keeps.
 _CAUSE_LIMIT = 512
+
+
+#: What Talkdesk's API shows as pending before its event is here is not approved for so long: only the event
+#: says for certain which plan is asked for. Should it be lost, the API has to do.
+_EVENT_PATIENCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,24 @@ class Answerer:
                 updated_at=reading.updated_at,
                 deadline=answer_deadline(reading.updated_at),
             ),
+            unannounced_until=self._unannounced_until(notes, reading),
         )
+
+    def _asking(self, notes: Notes, reading: Reading) -> str | None:
+        """The event of what is pending, as far as can be told."""
+        asking = asking_events(notes.installation.spec.talkdesk)
+        before = answered_events(notes.given, reading.moment)
+        return next((one for one in asking if one not in before), None)
+
+    def _unannounced_until(self, notes: Notes, reading: Reading) -> datetime | None:
+        """Until when the event of what is pending is waited for; None where it is here."""
+        asking = asking_events(notes.installation.spec.talkdesk)
+        memory = notes.memory
+        if not asking or not answered_events(notes.given, reading.moment).issuperset(asking):
+            memory.unannounced = None
+        elif memory.unannounced is None or memory.unannounced[0] != reading.moment:
+            memory.unannounced = (reading.moment, self._desk.clock() + _EVENT_PATIENCE)
+        return memory.unannounced[1] if memory.unannounced is not None else None
 
     async def _current(self, notes: Notes, reading: Reading) -> Reading:
         """A reading of this very pass: what is answered must be what Talkdesk waits for now."""
@@ -210,6 +233,7 @@ class Answerer:
             cause=say.cause[:_CAUSE_LIMIT] if say.cause is not None else None,
             result_state=result.state if result is not None else None,
             result_updated_at=result.updated_at if result is not None else None,
+            event=self._asking(notes, reading),
         )
         notes.given = remember(notes.given, given)
         metadata = notes.installation.metadata

@@ -63,6 +63,8 @@ class Given:
     result_updated_at: str | None = None
     #: Why it was rejected, in our words; ``reason`` has the customer's.
     cause: str | None = None
+    #: The newest event known then that asked for an answer.
+    event: str | None = None
 
     def covers(self, moment: Moment) -> bool:
         """True where ``moment`` is what was answered, or what the answer itself led to."""
@@ -111,6 +113,8 @@ class Situation:
     apology: str = ""
     #: None where the operator answers by itself.
     person: Person | None = None
+    #: What is asked for is known from Talkdesk's API alone; its event is given until then to arrive.
+    unannounced_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,9 @@ def _by_usability(situation: Situation, now: datetime) -> Decision:
     """Approve what is usable; wait for it; reject it once patience ends, unless a person has approved it."""
     usable = situation.readiness is Readiness.USABLE
     if usable and situation.users_listed:
+        if situation.unannounced_until is not None and now < situation.unannounced_until:
+            message = "the event that says what is asked for has not arrived yet"
+            return Wait(Reason.WAITING_FOR_EVENT, message, until=situation.unannounced_until)
         return Say("approve")
     reason = Reason.WAITING_FOR_USERS if usable else Reason.WAITING_FOR_TENANT
     detail = "the users have not been listed yet" if usable else situation.detail

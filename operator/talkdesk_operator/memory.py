@@ -15,6 +15,7 @@ from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_operator.reading import Reading
@@ -37,6 +38,8 @@ class InstallationMemory:
     missing: int = 0
     #: When the next routine reading has its turn.
     turn: float | None = None
+    #: A pending (state, updated_at) whose event has not arrived, and until when that is waited for.
+    unannounced: tuple[tuple[str, str | None], datetime] | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None
     keys: KeyMemory = field(default_factory=KeyMemory)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, TypeVar
 from talkdesk_client import Forbidden, NotFound, TalkdeskError
 from talkdesk_crds.meta import stamp_time
 from talkdesk_operator.resync import resync_token
-from talkdesk_operator.subscribed import plan_name
+from talkdesk_operator.subscribed import answered_events, plan_name
 from talkdesk_operator.tenant.facts import AccountFacts, Facts, TrialFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
     from datetime import datetime
 
     from talkdesk_client import Account, InstallationRef, Subscription, TalkdeskClient, Trial
     from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.confirm import Given
     from talkdesk_operator.keys import TenantKey
 
 T = TypeVar("T")
@@ -73,8 +74,9 @@ class Reading:
             details_read_at=other.details_read_at,
         )
 
-    def facts(self, key: TenantKey, installation: TalkdeskInstallation) -> Facts:
-        """What the tenant is made from."""
+    def facts(self, key: TenantKey, installation: TalkdeskInstallation, given: Sequence[Given] = ()) -> Facts:
+        """What the tenant is made from; ``given`` are the answers so far."""
+        answered = answered_events(given, self.moment)
         name, version = installation.spec.talkdesk.account_name, installation.spec.talkdesk.app_version
         account = self.account or AccountFacts()
         if account.name is None and name is not None:
@@ -85,7 +87,7 @@ class Reading:
             account_id=key.account_id,
             installation_id=installation.spec.installation_id,
             account=account,
-            plan=plan_name(installation.spec.talkdesk, state=self.state, shown=self.plan),
+            plan=plan_name(installation.spec.talkdesk, state=self.state, shown=self.plan, answered=answered),
             subscription_type=self.subscription_type,
             app_version=version.id if version is not None else None,
             trial=self.trial,

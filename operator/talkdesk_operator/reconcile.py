@@ -311,10 +311,12 @@ def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts 
     if holder is None or holder.role is not Role.INCUMBENT:
         return stored
     if holder.reading is not None and holder.reading.account is not None and not holder.reading.outdated:
-        return holder.reading.facts(key, holder.installation)
+        return holder.reading.facts(key, holder.installation, holder.given)
     if stored is not None and stored.installation_id == holder.installation.spec.installation_id:
         return stored
-    return holder.reading.facts(key, holder.installation) if holder.reading is not None else None
+    return (
+        holder.reading.facts(key, holder.installation, holder.given) if holder.reading is not None else None
+    )
 
 
 def _suspended(holder: Notes | None) -> Reason | None:

@@ -7,10 +7,29 @@ from typing import TYPE_CHECKING
 from talkdesk_operator.confirm import is_pending
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from talkdesk_crds.installation import FromTalkdesk
+    from talkdesk_operator.confirm import Given, Moment
+
+#: An uninstallation asks as well, and is answered whatever the plan.
+_ASKING = frozenset({"app.installed", "app.updated"})
 
 
-def plan_name(said: FromTalkdesk, *, state: str, shown: str | None) -> str | None:
+def answered_events(given: Iterable[Given], moment: Moment) -> frozenset[str]:
+    """The events that asked for what was answered before ``moment``: they say nothing about it."""
+    return frozenset(one.event for one in given if one.event is not None and not one.covers(moment))
+
+
+def asking_events(said: FromTalkdesk) -> list[str]:
+    """The newest events that ask for an answer, newest first; several where they are of one time."""
+    asking = [one for one in said.recent if one.type in _ASKING]
+    return [one.event for one in asking if one.at == asking[0].at]
+
+
+def plan_name(
+    said: FromTalkdesk, *, state: str, shown: str | None, answered: frozenset[str] = frozenset()
+) -> str | None:
     """The plan's name, None where there is no subscription.
 
     While an update waits for its answer Talkdesk may show the old plan or the new one, which is not
@@ -19,12 +38,15 @@ def plan_name(said: FromTalkdesk, *, state: str, shown: str | None) -> str | Non
 
     :param state: Talkdesk's state, read together with ``shown``.
     :param shown: the name of the subscription as read.
+    :param answered: see :func:`answered_events`.
     """
     asked, updated, installed = said.subscription, said.updated, said.installed
     if asked is None or updated is None or not is_pending(state):
         return shown
-    if asked.order() != updated.order():
+    if asked.event in answered:
+        return shown  # another update waits by now, whose event is on its way
+    if asked.order() != updated.order() and updated.event not in answered:
         return shown  # the newest update is about users alone
-    if installed is not None and installed.order() > updated.order():
+    if installed is not None and installed.order() > asked.order():
         return shown  # said about an earlier installation
     return asked.name

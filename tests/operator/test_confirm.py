@@ -52,6 +52,15 @@ def test_a_usable_tenant_with_listed_users_is_approved() -> None:
     assert decide(INSTALLING, NOW) == Say("approve")
 
 
+def test_what_no_event_has_told_of_is_approved_only_after_a_while() -> None:
+    soon = NOW + timedelta(seconds=5)
+    unannounced = replace(INSTALLING, state="updating", unannounced_until=soon)
+    waiting = decide(unannounced, NOW)
+    assert isinstance(waiting, Wait)
+    assert (waiting.reason, waiting.until) == (Reason.WAITING_FOR_EVENT, soon)
+    assert decide(unannounced, soon) == Say("approve")
+
+
 def test_what_is_not_usable_waits_until_patience_ends_and_is_then_rejected_with_the_reason() -> None:
     detail = "Deployment web: 0 of 1"
     unready = replace(INSTALLING, readiness=Readiness.NOT_YET, detail=detail, apology="sorry")

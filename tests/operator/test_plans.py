@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.blueprint import Plan
-from talkdesk_crds.installation import FromTalkdesk, Installed, Subscription, Updated
+from talkdesk_crds.installation import FromTalkdesk, Installed, RecentEvent, Subscription, Updated
+from talkdesk_operator.confirm import Given
 from talkdesk_operator.keys import TenantKey
 from talkdesk_operator.render import RenderError
-from talkdesk_operator.subscribed import plan_name
+from talkdesk_operator.subscribed import answered_events, asking_events, plan_name
 from talkdesk_operator.tenant import AccountFacts, Facts, Making, Release, desired, making
 from talkdesk_operator.tenant.fit import misfits
 from talkdesk_operator.tenant.review import problems_of, review
@@ -114,6 +115,39 @@ def test_an_update_of_before_the_installation_says_nothing_about_it() -> None:
 
 def test_without_an_update_the_plan_is_what_talkdesk_shows() -> None:
     assert plan_name(said(updated=None, asked=None), state="updating", shown="Old") == "Old"
+
+
+def answer(event: str | None, updated_at: str) -> Given:
+    return Given("updating", updated_at, "approve", at=T3, event=event)
+
+
+def test_the_plan_of_an_update_that_was_answered_says_nothing_about_the_next_one() -> None:
+    told = said(updated=T2, asked=T2)
+    spent = answered_events([answer(f"u{T2}", "a")], ("updating", "b"))
+    assert plan_name(told, state="updating", shown="Newer", answered=spent) == "Newer"
+    same = answered_events([answer(f"u{T2}", "a")], ("updating", "a"))
+    assert plan_name(told, state="updating", shown="Old", answered=same) == "New"
+
+
+def test_of_two_updates_of_one_second_the_one_that_was_not_answered_counts() -> None:
+    told = said(updated=T2, asked=T2).model_copy(update={"updated": Updated(at=T2, rank=20, event="z")})
+    spent = answered_events([answer("z", "a")], ("updating", "b"))
+    assert plan_name(told, state="updating", shown="Old", answered=spent) == "New"
+    assert plan_name(told, state="updating", shown="Old") == "Old"
+
+
+def test_the_events_that_ask_are_the_newest_installed_and_updated_ones() -> None:
+    def event(at: str, kind: str, name: str) -> RecentEvent:
+        return RecentEvent(at=at, rank=0, event=name, type=kind)
+
+    recent = [
+        event(T3, "app.trial_started", "t"),
+        event(T2, "app.updated", "b"),
+        event(T2, "app.updated", "a"),
+        event(T1, "app.installed", "i"),
+    ]
+    assert asking_events(FromTalkdesk(recent=recent)) == ["b", "a"]
+    assert asking_events(FromTalkdesk()) == []
 
 
 # What the template gets

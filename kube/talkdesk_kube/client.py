@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import time
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from talkdesk_kube.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from types import TracebackType
 
     from talkdesk_kube.requests import FieldValidation, Propagation, Request
@@ -124,30 +125,42 @@ class Kube:
         return await self._do(requests.get(resource, name, namespace=namespace, subresource=subresource))
 
     async def list(
-        self, resource: Resource, *, namespace: str | None = None, labels: str = "", fields: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> Listing:
         """All objects that the selectors choose, read in pages of 500, as of one moment.
 
         Each item carries apiVersion and kind, which the server leaves out in lists of built-in kinds.
+
+        :param metadata_only: the server leaves out all the rest, as the content of Secrets.
         """
+        chosen = functools.partial(
+            requests.list_page,
+            resource,
+            namespace=namespace,
+            labels=labels,
+            fields=fields,
+            metadata_only=metadata_only,
+        )
         try:
-            return await self._list(resource, namespace=namespace, labels=labels, fields=fields, limit=PAGE)
+            return await self._list(chosen, limit=PAGE)
         except Gone:
             # The continue token expired between two pages: once more, in one piece (client-go does the same).
-            return await self._list(resource, namespace=namespace, labels=labels, fields=fields, limit=None)
+            return await self._list(chosen, limit=None)
 
-    async def _list(
-        self, resource: Resource, *, namespace: str | None, labels: str, fields: str, limit: int | None
-    ) -> Listing:
+    async def _list(self, chosen: Callable[..., Request], *, limit: int | None) -> Listing:
         items: list[Obj] = []
         token = ""
         while True:
-            request = requests.list_page(
-                resource, namespace=namespace, labels=labels, fields=fields, limit=limit, token=token
-            )
+            request = chosen(limit=limit, token=token)
             page = await self._do(request)
             items.extend(
-                {"apiVersion": resource.api_version, "kind": resource.kind, **item}
+                {"apiVersion": request.resource.api_version, "kind": request.resource.kind, **item}
                 for item in page.get("items") or ()
             )
             metadata = page.get("metadata") or {}
@@ -329,7 +342,7 @@ class Kube:
 
     async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """Once; raises KubeError for an answer that is no success."""
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        headers = {"Accept": request.accept, "User-Agent": self._user_agent}
         if request.data is not None:
             headers["Content-Type"] = request.content_type
         authorization = await self._connection.authorization()

@@ -17,6 +17,7 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 JSON = "application/json"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
@@ -40,6 +41,7 @@ class Request:
     query: str = ""
     content_type: str = JSON
     data: bytes | None = field(default=None, repr=False)
+    accept: str = JSON
 
     @property
     def method(self) -> str:
@@ -76,10 +78,15 @@ def list_page(
     fields: str = "",
     limit: int | None = None,
     token: str = "",
+    metadata_only: bool = False,
 ) -> Request:
-    """One page of a list; ``token`` is the former page's ``metadata.continue``."""
+    """One page of a list; ``token`` is the former page's ``metadata.continue``.
+
+    :param metadata_only: the items are without anything else.
+    """
     query = _query({"labelSelector": labels, "fieldSelector": fields, "limit": limit, "continue": token})
-    return Request("list", resource, resource.path(namespace=namespace), query)
+    accept = METADATA_LIST if metadata_only else JSON
+    return Request("list", resource, resource.path(namespace=namespace), query, accept=accept)
 
 
 def watch(

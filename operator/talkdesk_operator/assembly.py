@@ -28,6 +28,8 @@ from talkdesk_operator.revocations import RevocationDesk
 from talkdesk_operator.rotator import Rotator
 from talkdesk_operator.slices import SliceStore
 from talkdesk_operator.sources import Sources
+from talkdesk_operator.sweep import Ages
+from talkdesk_operator.sweeper import Sweeper
 from talkdesk_operator.user_sync import UserSync
 
 if TYPE_CHECKING:
@@ -99,6 +101,24 @@ def apps(parts: Parts, *, told: Callable[[str], None]) -> AppReconciler:
         recorder=parts.recorder,
         namespace=parts.settings.namespace,
         endings=endings(parts),
+        clock=now,
+    )
+
+
+def sweeper(parts: Parts) -> Sweeper:
+    """What deletes credentials that nobody needs."""
+    settings = parts.settings
+    return Sweeper(
+        kube=parts.kube,
+        caches=parts.caches,
+        recorder=parts.recorder,
+        namespace=settings.namespace,
+        credentials_namespace=settings.credentials_namespace,
+        ages=Ages(
+            superseded=timedelta(seconds=settings.superseded_seconds),
+            unclaimed=timedelta(seconds=settings.unclaimed_seconds),
+        ),
+        every=settings.sweep_seconds,
         clock=now,
     )
 

@@ -1,4 +1,4 @@
-"""What the work queue's keys are: a tenant, or a TalkdeskApp."""
+"""What the work queue's keys are: a tenant, a TalkdeskApp, or all credentials together."""
 
 from __future__ import annotations
 
@@ -30,4 +30,12 @@ class AppKey:
         return f"app/{self.name}"
 
 
-Key = TenantKey | AppKey
+@dataclass(frozen=True, order=True)
+class SweepKey:
+    """The credentials' Secrets, all of them."""
+
+    def __str__(self) -> str:
+        return "sweep"
+
+
+Key = TenantKey | AppKey | SweepKey

@@ -16,7 +16,7 @@ from talkdesk_kube import Kube, Timeouts
 from talkdesk_kube.events import EventRecorder
 from talkdesk_kube.lease import Lease, LeaseLost, LeaseTimings
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
-from talkdesk_operator.assembly import Parts, apps, endings, tenants
+from talkdesk_operator.assembly import Parts, apps, endings, sweeper, tenants
 from talkdesk_operator.cache import Caches
 from talkdesk_operator.directory import Directory
 from talkdesk_operator.fleet import Fleet
@@ -93,7 +93,11 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         )
         waker = Waker(queue, caches, directory, memory, namespace=settings.namespace)
         workers = Workers(
-            queue, tenants=tenants(parts), apps=apps(parts, told=waker.tenant), settings=settings
+            queue,
+            tenants=tenants(parts),
+            apps=apps(parts, told=waker.tenant),
+            sweeper=sweeper(parts),
+            settings=settings,
         )
         waker.subscribe()
         loop = asyncio.get_running_loop()

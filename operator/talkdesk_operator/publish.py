@@ -204,7 +204,7 @@ class Publisher:
         action: str,
     ) -> None:
         """An Event about the installation."""
-        self._recorder.event(_reference(notes.installation), kind, reason, note, action)
+        self._recorder.event(reference(notes.installation), kind, reason, note, action)
 
     def _tell(self, installation: TalkdeskInstallation, now: list[Condition]) -> None:
         before = {condition.type: condition for condition in installation.status.conditions}
@@ -218,7 +218,7 @@ class Publisher:
             waiting = condition.type == types.CONFIRMED and condition.status != "True"
             good = condition.status == "True" or waiting or condition.reason in _EXPECTED
             self._recorder.event(
-                _reference(installation),
+                reference(installation),
                 "Normal" if good else "Warning",
                 condition.reason,
                 condition.message or f"{condition.type} is {condition.status}",
@@ -244,7 +244,8 @@ _EXPECTED = frozenset(
 )
 
 
-def _reference(installation: TalkdeskInstallation) -> dict[str, Any]:
+def reference(installation: TalkdeskInstallation) -> dict[str, Any]:
+    """What an Event about ``installation`` regards."""
     return {
         "apiVersion": installation.api_version,
         "kind": installation.kind,

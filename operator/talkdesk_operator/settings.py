@@ -37,6 +37,10 @@ class OperatorSettings(PodSettings):
     spreading_seconds: Seconds = 1800.0
     #: What was begun with the old credentials has so long to end before the new ones are acknowledged.
     acknowledge_seconds: Seconds = 60.0
+    #: Credentials that nobody needs are looked for this often, and deleted where they are at least so old.
+    sweep_seconds: Seconds = 3600.0
+    superseded_seconds: Seconds = 3600.0
+    unclaimed_seconds: Seconds = 2592000.0
     #: How long an applied revocation is kept; redeliveries of its event come within 15 minutes.
     revocation_seconds: Seconds = 86400.0
     #: How long passes in hand may take after SIGTERM; below the pod's grace period.

@@ -8,7 +8,7 @@ from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY
 from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
-from talkdesk_operator.keys import AppKey, TenantKey
+from talkdesk_operator.keys import AppKey, SweepKey, TenantKey
 from talkdesk_operator.revision import app_id_of, owner_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Waker:
 
     def everything(self) -> None:
         """Wake every key there is: the first look after the start."""
+        self._queue.add(SweepKey())
         for app in self._caches.apps.view.all():
             self._queue.add(AppKey(app["metadata"]["name"]))
         for installation in self._caches.installations.all():

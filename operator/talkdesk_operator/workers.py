@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from talkdesk_operator.keys import AppKey
+from talkdesk_operator.keys import AppKey, SweepKey
 
 if TYPE_CHECKING:
     from talkdesk_operator.app_reconcile import AppReconciler
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.queue import Outcome, WorkQueue
     from talkdesk_operator.reconcile import TenantReconciler
     from talkdesk_operator.settings import OperatorSettings
+    from talkdesk_operator.sweeper import Sweeper
 
 _log = structlog.get_logger(__name__)
 
@@ -28,11 +29,13 @@ class Workers:
         *,
         tenants: TenantReconciler,
         apps: AppReconciler,
+        sweeper: Sweeper,
         settings: OperatorSettings,
     ) -> None:
         self._queue = queue
         self._tenants = tenants
         self._apps = apps
+        self._sweeper = sweeper
         self._workers = settings.workers
         self._patience = settings.finish_seconds
         self._running: asyncio.Task[None] | None = None
@@ -61,4 +64,6 @@ class Workers:
         with structlog.contextvars.bound_contextvars(key=str(key)):
             if isinstance(key, AppKey):
                 return await self._apps.reconcile(key)
+            if isinstance(key, SweepKey):
+                return await self._sweeper.sweep()
             return await self._tenants.reconcile(key)

@@ -221,6 +221,20 @@ async def test_nothing_can_be_made_in_a_namespace_on_its_way_out(kube: Kube, nam
     await kube.merge_patch(CONFIG_MAPS, "a", {"metadata": {"finalizers": None}}, namespace=namespace)
 
 
+async def test_a_list_of_metadata_leaves_the_content_of_secrets_with_the_server(
+    kube: Kube, namespace: str
+) -> None:
+    metadata = {"name": "kept", "labels": {"is": "secret"}}
+    content = {"stringData": {"key": "hunter2"}}
+    await kube.create(SECRETS, {"metadata": metadata, **content}, namespace=namespace)
+    listing = await kube.list(SECRETS, namespace=namespace, labels="is", metadata_only=True)
+    (item,) = listing.items
+    assert item["metadata"]["name"] == "kept"
+    assert item["metadata"]["uid"]
+    assert "data" not in item
+    assert listing.resource_version
+
+
 async def test_a_watch_shows_what_came_after_the_list(kube: Kube, namespace: str) -> None:
     listing = await kube.list(PODS, namespace=namespace)
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}

@@ -27,9 +27,14 @@ DEAD = "http://127.0.0.1:9/events"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
-    """New credentials have three seconds to spread."""
+    """New credentials have three seconds to spread, and old ones go soon."""
     async with open_world() as made:
-        await made.start(TALKDESK_SPREADING_SECONDS="3")
+        await made.start(
+            TALKDESK_SPREADING_SECONDS="3",
+            TALKDESK_SWEEP_SECONDS="0.5",
+            TALKDESK_SUPERSEDED_SECONDS="1",
+            TALKDESK_UNCLAIMED_SECONDS="3",
+        )
         yield made
 
 
@@ -224,6 +229,72 @@ async def test_one_customers_list_of_addresses_is_told_apart_and_others_go_on(
     status = (await world.installation(blocked))["status"]
     assert status["access"]["state"] == "Allowed"
     assert "credentials" not in status.get("deadlines", {})
+
+
+async def secrets_of(world: World, installation: str) -> set[str]:
+    found = await world.kube.list(
+        resources.SECRETS,
+        namespace=world.release.credentials_namespace,
+        labels=f"talkdesk-operator.io/installation={installation}",
+    )
+    return {one["metadata"]["name"] for one in found.items}
+
+
+async def test_superseded_credentials_are_deleted_with_an_event_and_those_in_use_are_not(
+    world: World, eventually: Any
+) -> None:
+    await world.declare()
+    installed, other = await served(world), await served(world)
+    (old,) = await secrets_of(world, installed.id)
+    untouched = await secrets_of(world, other.id)
+    await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": False})
+
+    async def replaced() -> bool:
+        return len(left := await secrets_of(world, installed.id)) == 1 and old not in left
+
+    await eventually(replaced)
+    stored = await world.installation(installed)
+    assert await secrets_of(world, installed.id) == {stored["status"]["credentials"]}
+    assert await secrets_of(world, other.id) == untouched
+
+    async def told() -> bool:
+        fields = f"regarding.name={installed.name},reason=CredentialsDeleted"
+        found = await world.kube.list(resources.EVENTS, namespace=world.release.namespace, fields=fields)
+        return any(old in one["note"] and "superseded" in one["note"] for one in found.items)
+
+    await eventually(told)
+    await resynced(world, installed, "with-the-new", eventually)
+
+
+async def test_credentials_that_nobody_claims_are_deleted_after_a_while(
+    world: World, eventually: Any
+) -> None:
+    """Their event was stored as far as the Secret, and never further."""
+    await world.declare()
+    labels = {
+        "talkdesk-operator.io/app": world.app_id,
+        "talkdesk-operator.io/account": "nobody",
+        "talkdesk-operator.io/installation": "never-seen",
+    }
+    stray = {"metadata": {"name": "td-stray", "labels": labels}, "data": {}}
+    foreign = {"metadata": {"name": "td-foreign", "labels": {**labels, "talkdesk-operator.io/app": "other"}}}
+    namespace = world.release.credentials_namespace
+    for one in (stray, foreign):
+        await world.kube.create(resources.SECRETS, one, namespace=namespace)
+
+    async def gone() -> bool:
+        return await secrets_of(world, "never-seen") == {"td-foreign"}
+
+    assert await secrets_of(world, "never-seen") == {"td-stray", "td-foreign"}
+    await eventually(gone)
+    await world.kube.delete(resources.SECRETS, "td-foreign", namespace=namespace)
+
+    async def told() -> bool:
+        fields = f"regarding.name={world.app},reason=CredentialsDeleted"
+        found = await world.kube.list(resources.EVENTS, namespace=world.release.namespace, fields=fields)
+        return any("td-stray" in one["note"] for one in found.items)
+
+    await eventually(told)
 
 
 @contextlib.asynccontextmanager

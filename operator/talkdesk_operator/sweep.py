@@ -1,0 +1,96 @@
+"""Credentials that nobody needs any more. Pure.
+
+*Superseded*: the installation's newest set is in use, Talkdesk knows it, and this is another. *Unclaimed*:
+no installation and no tenant is there for it. Where anything is in doubt a Secret stays, for Talkdesk never
+sends a key twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from talkdesk_crds import names
+from talkdesk_operator.rotation import owes_acknowledgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime, timedelta
+
+    from talkdesk_crds.installation import TalkdeskInstallation
+
+#: App, account and installation, as labels have them.
+Owner = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A Secret with credentials, without its content."""
+
+    name: str
+    uid: str
+    owner: Owner
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Superfluous:
+    """One to delete; ``installation`` is whose it was, None where there is none any more."""
+
+    secret: Kept
+    why: Literal["superseded", "unclaimed"]
+    installation: TalkdeskInstallation | None = None
+
+
+@dataclass(frozen=True)
+class Ages:
+    """How old a Secret must be: a younger one may belong to an event that is being stored at this moment."""
+
+    superseded: timedelta
+    unclaimed: timedelta
+
+
+def owner_of(installation: TalkdeskInstallation) -> Owner:
+    """The labels of the installation's Secrets."""
+    spec = installation.spec
+    app, account, own = (
+        names.label_value(one) for one in (spec.app_id, spec.account_id, spec.installation_id)
+    )
+    return (app, account, own)
+
+
+def superfluous(
+    secrets: Iterable[Kept],
+    installations: Iterable[TalkdeskInstallation],
+    *,
+    apps: AbstractSet[str],
+    tenants: AbstractSet[tuple[str, str]],
+    ages: Ages,
+    now: datetime,
+) -> list[Superfluous]:
+    """What to delete.
+
+    :param apps: labels of the apps that are declared here: the namespace may be shared with another release.
+    :param tenants: labels (app, account) of the tenants there are: their retention deletes what is theirs.
+    """
+    everything = list(secrets)
+    there = {one.name for one in everything}
+    owners = {owner_of(one): one for one in installations}
+    found: list[Superfluous] = []
+    for secret in everything:
+        installation, age = owners.get(secret.owner), now - secret.created
+        app, account, _ = secret.owner
+        if installation is not None:
+            if age >= ages.superseded and _superseded(secret.name, installation, there):
+                found.append(Superfluous(secret, "superseded", installation))
+        elif app in apps and (app, account) not in tenants and age >= ages.unclaimed:
+            found.append(Superfluous(secret, "unclaimed"))
+    return found
+
+
+def _superseded(name: str, installation: TalkdeskInstallation, there: AbstractSet[str]) -> bool:
+    register, in_use = installation.spec.talkdesk.credentials, installation.status.credentials
+    if register is None or register.secret not in there or name in (register.secret, in_use):
+        return False
+    return in_use == register.secret and not owes_acknowledgement(installation)

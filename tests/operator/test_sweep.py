@@ -1,0 +1,87 @@
+"""Which credentials nobody needs any more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_kube import parse
+from talkdesk_operator.sweep import Ages, Kept, owner_of, superfluous
+
+SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+AGES = Ages(superseded=timedelta(hours=1), unclaimed=timedelta(days=30))
+ACKNOWLEDGED = {"credentials": "new", "acknowledged": "new"}
+
+
+def installation(status: dict[str, Any], *, register: str | None = "new") -> TalkdeskInstallation:
+    obj = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text(encoding="utf-8"))
+    said = obj["spec"]["talkdesk"]
+    said["installed"] = {"at": "2026-01-05T10:00:00.000000Z", "rank": 10, "event": "e-1"}
+    said.pop("credentials", None)
+    if register is not None:
+        at = "2026-02-01T10:00:00.000000Z"
+        said["credentials"] = {"at": at, "rank": 50, "event": "e-2", "secret": register}
+    obj["status"] = status
+    return parse(TalkdeskInstallation, obj)
+
+
+def secret(name: str, *, age: timedelta = timedelta(days=40), **owner: str) -> Kept:
+    app, account, own = owner_of(installation({}))
+    whose = (owner.get("app", app), owner.get("account", account), owner.get("own", own))
+    return Kept(name, f"uid-{name}", whose, NOW - age)
+
+
+def swept(secrets: list[Kept], *installations: TalkdeskInstallation, **more: Any) -> dict[str, str]:
+    app, account, _ = owner_of(installation({}))
+    given: dict[str, Any] = {"apps": {app}, "tenants": {(app, account)}, "ages": AGES, "now": NOW} | more
+    return {one.secret.name: one.why for one in superfluous(secrets, installations, **given)}
+
+
+def test_a_set_goes_once_the_newest_is_in_use_and_acknowledged() -> None:
+    both = [secret("old"), secret("new")]
+    assert swept(both, installation(ACKNOWLEDGED)) == {"old": "superseded"}
+    assert swept(both, installation({"credentials": "old"})) == {}
+    assert swept(both, installation({"credentials": "new"})) == {}
+    assert swept(both, installation({})) == {}
+
+
+def test_a_young_one_stays_for_its_event_may_be_on_its_way() -> None:
+    coming = secret("coming", age=timedelta(minutes=59))
+    assert swept([coming, secret("new")], installation(ACKNOWLEDGED)) == {}
+    assert swept([coming], apps={coming.owner[0]}, tenants=set()) == {}
+
+
+def test_nothing_goes_where_the_newest_set_is_missing_or_unknown() -> None:
+    assert swept([secret("old")], installation(ACKNOWLEDGED)) == {}
+    assert swept([secret("old")], installation({"credentials": "old"}, register=None)) == {}
+
+
+def test_what_no_installation_and_no_tenant_claims_goes_after_a_long_time() -> None:
+    lost = secret("lost", own="somebody-else")
+    assert swept([lost]) == {}  # its account has a tenant, whose retention decides
+    assert swept([lost], tenants=set()) == {"lost": "unclaimed"}
+    young = secret("young", own="somebody-else", age=timedelta(days=29))
+    assert swept([young], tenants=set()) == {}
+
+
+def test_what_belongs_to_an_app_that_is_not_declared_here_is_not_ours_to_delete() -> None:
+    assert swept([secret("foreign", app="other")], tenants=set()) == {}
+
+
+@pytest.mark.parametrize("status", [{}, {"credentials": "old"}, {"credentials": "new"}, ACKNOWLEDGED])
+@given(ages=st.lists(st.integers(0, 100), min_size=4, max_size=4), present=st.sets(st.sampled_from("abc")))
+def test_the_newest_and_the_one_in_use_are_never_deleted(
+    status: dict[str, Any], ages: list[int], present: set[str]
+) -> None:
+    all_names = ["new", "old", *sorted(present)]
+    secrets = [secret(name, age=timedelta(days=age)) for name, age in zip(all_names, ages, strict=False)]
+    gone = swept(secrets, installation(status), tenants=set())
+    assert not {"new", status.get("credentials")} & set(gone)

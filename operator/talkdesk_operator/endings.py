@@ -8,6 +8,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Impending
 from talkdesk_crds.meta import parse_time, time
 from talkdesk_operator.brake import Member, brake, ends_at, released_until
+from talkdesk_operator.cache import app_index
 from talkdesk_operator.conditions import false
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ class Endings:
     def brakes(self, app: TalkdeskApp) -> dict[str, Brake]:
         """The brake of each region of ``app``, by the stored status of its installations."""
         members: dict[str, list[Member]] = {}
-        for one in self._caches.installations.all():
-            if one.spec.app_id == app.spec.app_id:
-                members.setdefault(one.spec.region or "", []).append(_member(one))
+        for one in self._caches.installations.by(app_index(app.spec.app_id)):
+            members.setdefault(one.spec.region or "", []).append(_member(one))
         return {region: self._brake(found, app) for region, found in members.items()}
 
     def comes(self, notes: Notes, app: TalkdeskApp | None, suspension: Suspension) -> float | None:
@@ -57,9 +57,8 @@ class Endings:
         spec = notes.installation.spec
         members = [
             _member(one)
-            for one in self._caches.installations.all()
-            if (one.spec.app_id, one.spec.region) == (spec.app_id, spec.region)
-            and one.metadata.name != notes.name
+            for one in self._caches.installations.by(app_index(spec.app_id))
+            if one.spec.region == spec.region and one.metadata.name != notes.name
         ]
         found = self._brake([*members, Member(notes.name, served=True, impending_since=since)], app)
         end = ends_at(since, found, policy=self._policy, released=released_until(app))

@@ -132,17 +132,18 @@ class Observer:
             return
         serving = role in (Role.INCUMBENT, Role.AWAITED) and not installation.spec.talkdesk.is_uninstalled
         unsettled = self._revocations.unsettled(installation) if serving else frozenset()
+        complete = facts_known and not _forgotten(installation)
         wait = due(
             installation,
             notes.memory,
             now=self._monotonic(),
             cadence=self._cadence,
-            incomplete=serving and not (facts_known and self._slices.current(installation).complete),
+            incomplete=serving and not (complete and self._slices.current(installation).complete),
             unsettled=bool(unsettled),
         )
         known = notes.memory.reading
         outdated = serving and known is not None and known.outdated
-        routine = self._routine(notes, facts_known=facts_known, unsettled=bool(unsettled))
+        routine = self._routine(notes, facts_known=complete, unsettled=bool(unsettled))
         trial = self._keyring.is_due(notes)
         if wait <= 0 and routine and not outdated and not trial:
             wait = self._turn(notes, app)
@@ -155,7 +156,7 @@ class Observer:
                 self._silent(notes)
                 return
         whole = serving and (
-            notes.ask or known is None or not facts_known or _news(notes, known) or self._resync(notes)
+            notes.ask or known is None or not complete or _news(notes, known) or self._resync(notes)
         )
         try:
             opened = await self._keyring.open(
@@ -328,6 +329,12 @@ class Observer:
         if uninstalled is None or uninstalled.at is None:
             return False
         return (self._clock() - parse_time(uninstalled.at)).total_seconds() > _REVOKED_AFTER_SECONDS
+
+
+def _forgotten(installation: TalkdeskInstallation) -> bool:
+    """The status does not say what only a reading can: somebody deleted it, or no reading has ended well."""
+    known = {one.type for one in installation.status.conditions if one.reason != Reason.NOT_CHECKED}
+    return not {types.CREDENTIALS_VALID, types.USERS_SYNCED} <= known
 
 
 def _news(notes: Notes, known: Reading) -> bool:

@@ -1,0 +1,195 @@
+"""A person's hands-off, drift that is repaired in time, and watches that die unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from aiohttp import web
+
+from talkdesk_kube import ReflectorTimings, Timeouts, resources
+from talkdesk_operator.settings import OperatorSettings
+from talkdesk_sandbox.interceptor import before_kubernetes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any
+
+    from talkdesk_sandbox.interceptor import Exchange
+
+    World = Any
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PAUSED = "talkdesk-operator.io/paused"
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+async def annotate(world: World, installed: Any, **annotations: str | None) -> None:
+    await world.kube.merge_patch(
+        resources.INSTALLATIONS,
+        installed.name,
+        {"metadata": {"annotations": {f"talkdesk-operator.io/{k}": v for k, v in annotations.items()}}},
+        namespace=world.release.namespace,
+    )
+
+
+async def ready(world: World) -> Any:
+    await world.declare()
+    installed = await world.install()
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    return installed
+
+
+def written(world: World, tenant: str, since: int) -> list[str]:
+    """What the operator wrote in the tenant, and of the tenant's namespace itself."""
+    user, found = world.release.user("operator"), []
+    for entry in world.plane.audit(since=since):
+        what = entry.get("objectRef") or {}
+        inside = what.get("namespace") == tenant or what.get("name") == tenant
+        if entry["user"]["username"] == user and entry["verb"] in WRITES and inside:
+            found.append(f"{entry['verb']} {what.get('resource')} {what.get('name')}")
+    return found
+
+
+async def spoil(world: World, tenant: str, text: str) -> None:
+    """Change fields that are the operator's, and one that is somebody else's."""
+    patch = {"metadata": {"annotations": {"someone": text}}, "spec": {"selector": {"app": text}}}
+    await world.kube.merge_patch(resources.SERVICES, "demo", patch, namespace=tenant, field_manager="someone")
+
+
+async def mended(world: World, tenant: str) -> bool:
+    service = await world.kube.get(resources.SERVICES, "demo", namespace=tenant)
+    return bool(service["spec"]["selector"] == {"app": "demo"})
+
+
+async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_their_access(
+    world: World, eventually: Any
+) -> None:
+    installed = await ready(world)
+    tenant = await world.tenant(installed)
+    await annotate(world, installed, paused="maintenance until Monday")
+
+    async def shown() -> bool:
+        stored = await world.installation(installed)
+        found = {one["type"]: one for one in stored["status"]["conditions"]}
+        return found["Ready"]["status"] == "True" and "paused" in found["Ready"]["message"]
+
+    await eventually(shown)
+    since = world.plane.audit_position()
+    await spoil(world, tenant, "wrong")
+    await world.kube.delete(resources.NETWORK_POLICIES, "tenant", namespace=tenant)
+    found = await world.condition(installed, "TenantReady", "False", "Paused")
+
+    async def both() -> bool:
+        found = await world.condition(installed, "TenantReady", "False", "Paused")
+        return "Service demo" in found["message"] and "NetworkPolicy tenant" in found["message"]
+
+    await eventually(both)
+    # A removal is a matter of security: it does not wait.
+    change = {"adding": [], "removing": [installed.users[1]]}
+    await world.post(f"/control/installations/{installed.id}/update", change)
+
+    async def removed() -> bool:
+        return set(await world.licensed(installed)) == {installed.users[0]}
+
+    await eventually(removed)
+    found = await world.condition(installed, "Confirmed", "False", "WaitingForTenant")
+    assert "paused" in found["message"]
+    assert written(world, tenant, since) == []
+    assert len(await world.approvals(installed)) == 1
+    await annotate(world, installed, paused=None)
+    await eventually(lambda: mended(world, tenant))
+    await world.approved(installed, 2)
+    await world.condition(installed, "Ready", "True")
+    await world.kube.get(resources.NETWORK_POLICIES, "tenant", namespace=tenant)
+
+
+async def test_nobody_is_rejected_because_a_tenant_is_paused(world: World) -> None:
+    await world.declare(approval={"gate": "NamespaceReady", "patienceSeconds": 1})
+    installed = await world.install()
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    tenant = await world.tenant(installed)
+    await annotate(world, installed, paused="true")
+    await spoil(world, tenant, "wrong")
+    await world.condition(installed, "TenantReady", "False", "Paused")
+    added = await world.person(installed.account, 9)
+    await world.post(f"/control/installations/{installed.id}/update", {"adding": [added], "removing": []})
+    await world.condition(installed, "Confirmed", "False", "WaitingForTenant")
+    # Somebody else's whole installation lies well beyond the second of patience.
+    another = await world.install()
+    await world.approved(another)
+    assert not await world.approvals(installed, "reject")
+    await annotate(world, installed, paused="false")
+    await world.approved(installed, 2)
+
+
+async def test_drift_is_repaired_within_two_seconds_and_what_is_foreign_stays(
+    world: World, eventually: Any
+) -> None:
+    installed = await ready(world)
+    tenant = await world.tenant(installed)
+    taken = []
+    for number in range(5):
+        began = time.monotonic()
+        await spoil(world, tenant, f"wrong-{number}")
+        await eventually(lambda: mended(world, tenant))
+        taken.append(time.monotonic() - began)
+    service = await world.kube.get(resources.SERVICES, "demo", namespace=tenant)
+    assert service["metadata"]["annotations"]["someone"] == "wrong-4"
+    managers = {one["manager"] for one in service["metadata"]["managedFields"]}
+    assert {"someone", "talkdesk-operator"} <= managers
+    # The median: what a busy machine adds to one of them says nothing about the operator.
+    assert sorted(taken)[2] < 2, taken
+
+
+async def relists(url: str) -> float:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        text = (await http.get(f"{url}/metrics")).text
+    lines = [one for one in text.splitlines() if one.startswith("talkdesk_kube_relists_total")]
+    return sum(float(one.rpartition(" ")[2]) for one in lines if 'cause="error"' in one)
+
+
+async def test_drift_behind_watches_that_died_unnoticed_is_found_by_listing_again(
+    open_world: Any, eventually: Any
+) -> None:
+    dead = asyncio.Event()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        await dead.wait()
+        yield b""
+
+    async def swallow(exchange: Exchange) -> web.StreamResponse:
+        """Watches open, and show nothing for ever: as behind a device that forgot the connection."""
+        if exchange.is_watch:
+            return web.Response(content_type="application/json", body=nothing())
+        return await exchange.forward()
+
+    async with open_world() as blind, before_kubernetes(blind.plane) as between:
+        between.rule = swallow
+        through = between.kubeconfig(blind.release.kubeconfig("operator"))
+        await blind.start(operators=0)
+        await blind.operator(TALKDESK_KUBECONFIG=str(through), TALKDESK_WATCH_SILENCE_SECONDS="2")
+        try:
+            await blind.operators[0].ready()
+            installed = await ready(blind)
+            tenant = await blind.tenant(installed)
+            before = await relists(blind.operators[0].url)
+            await spoil(blind, tenant, "unseen")
+            await eventually(lambda: mended(blind, tenant))
+            assert await relists(blind.operators[0].url) > before
+        finally:
+            dead.set()
+
+
+async def test_a_watch_that_died_unnoticed_is_given_up_in_time_to_list_again_within_90_seconds() -> None:
+    silence = OperatorSettings.model_fields["watch_silence_seconds"].default
+    assert silence == Timeouts().silence
+    # Bookmarks come every minute, at the latest three seconds after it.
+    assert silence > 60 + 3
+    assert silence + ReflectorTimings().first_backoff < 80

@@ -1,0 +1,186 @@
+"""What a person sees of an installation, and what is written down when access changes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from talkdesk_kube import resources
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    World = Any
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FIELDS = {"installation", "account", "app", "tenant", "from", "to", "reason", "cause", "at"}
+
+
+def audit(world: World, installed: Any, *, users: bool = False) -> list[dict[str, Any]]:
+    """The lines of the audit log about an installation."""
+    found = []
+    for line in world.logs().splitlines():
+        if '"talkdesk.audit"' not in line:
+            continue
+        entry = json.loads(line)
+        if entry["installation"] == installed.name and ("user" in entry) == users:
+            found.append(entry)
+    return found
+
+
+async def ready(world: World, **spec: Any) -> Any:
+    await world.declare(**spec)
+    installed = await world.install()
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    return installed
+
+
+async def suspend(world: World, installed: Any, *, on: bool) -> None:
+    await world.kube.merge_patch(
+        resources.INSTALLATIONS,
+        installed.name,
+        {"spec": {"suspend": on}},
+        namespace=world.release.namespace,
+        field_manager="alice-with-kubectl",
+    )
+
+
+async def access(world: World, installed: Any) -> dict[str, Any]:
+    return dict((await world.installation(installed))["status"]["access"])
+
+
+async def test_each_change_of_access_is_one_line_that_says_who_when_and_why(
+    world: World, eventually: Any
+) -> None:
+    installed = await ready(world)
+    event = (await world.installation(installed))["spec"]["talkdesk"]["installed"]["event"]
+    await suspend(world, installed, on=True)
+
+    async def is_so(state: str, reason: str) -> bool:
+        return await access(world, installed) == {"state": state, "reason": reason}
+
+    await eventually(lambda: is_so("Refused", "Suspended"))
+    await suspend(world, installed, on=False)
+    await eventually(lambda: is_so("Allowed", "InstallationReady"))
+    uninstalled = (await world.post(f"/control/installations/{installed.id}/uninstall", {}))["event_id"]
+    await eventually(lambda: is_so("Refused", "Uninstalled"))
+    await world.condition(installed, "Confirmed", "True", "UninstallApproved")
+
+    lines = audit(world, installed)
+    assert all(set(line) >= FIELDS for line in lines)
+    told = [(one["from"], one["to"], one["reason"]) for one in lines if one["from"] != "None"]
+    assert told[-4:] == [
+        ("Refused", "Allowed", "InstallationReady"),
+        ("Allowed", "Refused", "Suspended"),
+        ("Refused", "Allowed", "InstallationReady"),
+        ("Allowed", "Refused", "Uninstalled"),
+    ] or told[-3:] == [
+        ("Allowed", "Refused", "Suspended"),
+        ("Refused", "Allowed", "InstallationReady"),
+        ("Allowed", "Refused", "Uninstalled"),
+    ]
+    granted = next(one for one in lines if one["to"] == "Allowed")
+    assert granted["cause"]["kind"] == "answer"
+    assert granted["cause"]["event"] == event
+    by_person = [one["cause"] for one in lines if one["cause"]["kind"] == "person"]
+    assert [one["manager"] for one in by_person] == ["alice-with-kubectl"] * 2
+    assert lines[-1]["cause"] == {"kind": "event", "event": uninstalled}
+    tenant = await world.tenant(installed)
+    assert {one["tenant"] for one in lines if one["from"] != "None"} == {tenant}
+    assert {one["account"] for one in lines} == {installed.account}
+
+
+async def test_each_users_access_is_told_with_the_event_that_took_it_and_nothing_but_ids(
+    world: World, eventually: Any
+) -> None:
+    installed = await ready(world)
+    assert {one["user"] for one in audit(world, installed, users=True)} == set(installed.users)
+    out, stays = installed.users[1], installed.users[0]
+    await world.post(f"/control/installations/{installed.id}/logout", {"user_id": stays})
+    change = {"adding": [], "removing": [out]}
+    event = (await world.post(f"/control/installations/{installed.id}/update", change))["event_id"]
+    await world.approved(installed, 2)
+
+    async def told() -> bool:
+        lines = [(one["user"], one["reason"]) for one in audit(world, installed, users=True)]
+        return (out, "Removed") in lines and (stays, "SignedOut") in lines
+
+    await eventually(told)
+    (removed,) = [one for one in audit(world, installed, users=True) if one["reason"] == "Removed"]
+    assert removed["cause"] == {"kind": "event", "event": event}
+    assert (removed["from"], removed["to"]) == ("Licensed", "None")
+    assert "@" not in json.dumps(audit(world, installed, users=True))
+
+
+async def test_a_restart_writes_no_line(world: World, eventually: Any) -> None:
+    installed = await ready(world)
+    before = audit(world, installed), audit(world, installed, users=True)
+    starts = world.operators[0].starts
+    world.operators[0].kill()
+
+    async def looked() -> bool:
+        if world.operators[0].starts == starts:
+            return False
+        await world.operators[0].ready()
+        return bool(await world.passes() > 0)
+
+    await eventually(looked)
+    await world.install()
+    assert (audit(world, installed), audit(world, installed, users=True)) == before
+
+
+async def test_a_status_deleted_by_hand_is_rebuilt_and_nothing_is_answered_again(
+    world: World, eventually: Any
+) -> None:
+    installed = await ready(world)
+    before = (await world.installation(installed))["status"]
+    world.plane.kubectl(
+        *("-n", world.release.namespace, "patch", "tdi", installed.name, "--subresource=status"),
+        *("--type=json", "-p", '[{"op": "remove", "path": "/status"}]'),
+        *("--as=restorer", "--as-group=talkdesk-operator:restore", "--as-group=system:masters"),
+    )
+
+    def facts(status: dict[str, Any]) -> dict[str, Any]:
+        kept = {
+            name: value
+            for name, value in status.items()
+            if name not in ("users", "conditions", "observedGeneration")
+        }
+        conditions = {(one["type"], one["status"]) for one in status["conditions"]}
+        return {**kept, "count": status["users"]["count"], "conditions": conditions}
+
+    async def rebuilt() -> bool:
+        return facts((await world.installation(installed))["status"]) == facts(before)
+
+    try:
+        await eventually(rebuilt)
+    except AssertionError:
+        raise AssertionError(
+            (facts((await world.installation(installed))["status"]), facts(before))
+        ) from None
+    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
+    answers = [
+        one
+        for one in page["entries"]
+        if one["kind"] == "api" and one["method"] == "POST" and one.get("installation_id") == installed.id
+    ]
+    assert len(answers) == 1
+
+
+async def test_kubectl_get_tells_account_plan_users_ready_and_reason(world: World) -> None:
+    installed = await ready(world)
+    header, row = world.plane.kubectl(
+        "-n", world.release.namespace, "get", "tdi", installed.name
+    ).splitlines()
+    assert header.split()[:7] == ["NAME", "ACCOUNT", "PLAN", "USERS", "ACCESS", "READY", "REASON"]
+    name = (await world.installation(installed))["spec"]["talkdesk"]["accountName"]["name"]
+    columns = [cell for cell in row.split("   ") if cell.strip()]
+    told = [cell.strip() for cell in columns][1:7]
+    assert told == [name, "Free trial", "2", "Allowed", "True", "InstallationReady"]
+    stored = await world.installation(installed)
+    assert [one["type"] for one in stored["spec"]["talkdesk"]["recent"]][-1:] != []
+    assert [one["answer"] for one in stored["status"]["answers"]] == ["approve"]

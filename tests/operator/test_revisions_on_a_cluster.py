@@ -121,7 +121,10 @@ async def test_what_the_api_server_refuses_stops_at_the_first_tenant_and_one_at_
     assert broken != resting.name
 
     async def said() -> bool:
-        return f"waiting for {broken} (Appl" in (await rolled(world, eventually, "RolloutStalled"))["said"]
+        return (
+            f"waiting for {broken} (ChangeRefused"
+            in (await rolled(world, eventually, "RolloutStalled"))["said"]
+        )
 
     await eventually(said)
     assert {(await status(world, one))["revision"] for one in everyone} == {good}

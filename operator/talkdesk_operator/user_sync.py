@@ -78,9 +78,14 @@ class UserSync:
         )
         generation = await self._slices.write(installation, merged)
         read = {"kind": "list", "state": reading.state, "updatedAt": reading.updated_at}
-        for line in audit.users_changed(
-            installation, before, merged, cause=lambda _: read, now=self._clock()
-        ):
+        events = {
+            user: one.spec.cause for one in self._revocations.of(installation) for user in one.spec.users
+        }
+
+        def cause(user: str) -> dict[str, str | None]:
+            return {"kind": "event", "event": events[user]} if user in out and user in events else read
+
+        for line in audit.users_changed(installation, before, merged, cause=cause, now=self._clock()):
             audit.say("user access changed", line)
         if settling:
             await self._revocations.settle(installation, settling)

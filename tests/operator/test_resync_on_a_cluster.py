@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,10 +74,11 @@ async def unless_switched_off(world: World, installed: Any, healed: Any) -> None
     await world.approved(another)
     await world.condition(another, "Ready", "True")
     assert not await healed()
+    token = {"talkdesk-operator.io/resync": secrets.token_hex(4)}
     await world.kube.merge_patch(
         resources.INSTALLATIONS,
         installed.name,
-        {"metadata": {"annotations": {"talkdesk-operator.io/resync": "by-hand"}}},
+        {"metadata": {"annotations": token}},
         namespace=world.release.namespace,
     )
 
@@ -125,6 +127,31 @@ async def test_an_uninstall_whose_event_was_lost_is_answered_after_access_ended(
         return bool(deployment["spec"]["replicas"] == 0)
 
     await eventually(stopped)
+
+
+async def test_a_trial_whose_events_were_lost_is_followed_all_the_same(brisk: World, eventually: Any) -> None:
+    await brisk.declare()
+    installed = await brisk.install()
+    await brisk.approved(installed)
+    await brisk.condition(installed, "Ready", "True")
+    until = "2099-01-05T10:00:00Z"
+    path = f"/control/installations/{installed.id}/trial"
+    await lost(brisk, f"{path}/extend", {"expires_at": until})
+
+    async def extended() -> bool:
+        stored = await brisk.installation(installed)
+        return bool(stored["status"]["deadlines"].get("trial") == until)
+
+    await unless_switched_off(brisk, installed, extended)
+    await eventually(extended)
+    await lost(brisk, f"{path}/end", {"reason": "trial_expired"})
+
+    async def ended() -> bool:
+        stored = await brisk.installation(installed)
+        return bool(stored["status"]["access"] == {"state": "Refused", "reason": "TrialEnded"})
+
+    await unless_switched_off(brisk, installed, ended)
+    await eventually(ended)
 
 
 async def test_secrets_changed_by_hand_come_back_at_the_next_resync(brisk: World, eventually: Any) -> None:

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_kube import ReflectorTimings, Timeouts
 from talkdesk_operator import not_found
 from talkdesk_operator.app_reconcile import steady
 from talkdesk_operator.brake import Brake, BrakePolicy, Member, brake, ends_at, released_until
 from talkdesk_operator.memory import Cadence, InstallationMemory, due
 from talkdesk_operator.pace import Pace
+from talkdesk_operator.settings import OperatorSettings
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 POLICY = BrakePolicy(hold=timedelta(seconds=120), window=timedelta(hours=12))
@@ -205,3 +207,11 @@ def test_a_404_is_believed_when_it_has_been_said_for_a_while() -> None:
     ]  # fmt: skip
     not_found.known(memory)
     assert not not_found.believed(memory, 61.0, cadence)
+
+
+def test_a_watch_that_died_unnoticed_is_given_up_in_time_to_list_again_within_90_seconds() -> None:
+    silence = OperatorSettings.model_fields["watch_silence_seconds"].default
+    assert silence == Timeouts().silence
+    # Bookmarks come every minute, at the latest three seconds after it.
+    assert silence > 60 + 3
+    assert silence + ReflectorTimings().first_backoff < 80

@@ -86,6 +86,7 @@ class World:
             "TALKDESK_LEASE_RENEW_SECONDS": "1.5",
             "TALKDESK_LEASE_RETRY_SECONDS": "0.2",
             "TALKDESK_PENDING_RESYNC_SECONDS": "1",
+            "TALKDESK_BRAKE_SECONDS": "1",
             "TALKDESK_ACKNOWLEDGE_SECONDS": "1",
             **more,
         }

@@ -40,7 +40,7 @@ def rule(case: Case) -> Judgement:
     message = (
         f"Talkdesk could not be asked with this installation's credentials since {since:%Y-%m-%dT%H:%M:%SZ}"
     )
-    return Judgement(Suspension(reason, message))
+    return Judgement(Suspension(reason, message, read=True))
 
 
 def refused_since(

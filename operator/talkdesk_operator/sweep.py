@@ -1,6 +1,7 @@
 """Credentials that nobody needs any more. Pure.
 
-*Superseded*: the installation's newest set is in use, Talkdesk knows it, and this is another. *Unclaimed*:
+*Superseded*: the installation's newest set is in use, Talkdesk knows it, and this is another that was there
+before it; one that came later may be the next, whose event is still being stored. *Unclaimed*:
 no installation and no tenant is there for it. Where anything is in doubt a Secret stays, for Talkdesk never
 sends a key twice.
 """
@@ -14,7 +15,7 @@ from talkdesk_crds import names
 from talkdesk_operator.rotation import owes_acknowledgement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
     from datetime import datetime, timedelta
 
@@ -75,22 +76,26 @@ def superfluous(
     :param tenants: labels (app, account) of the tenants there are: their retention deletes what is theirs.
     """
     everything = list(secrets)
-    there = {one.name for one in everything}
+    there = {one.name: one for one in everything}
     owners = {owner_of(one): one for one in installations}
     found: list[Superfluous] = []
     for secret in everything:
         installation, age = owners.get(secret.owner), now - secret.created
         app, account, _ = secret.owner
         if installation is not None:
-            if age >= ages.superseded and _superseded(secret.name, installation, there):
+            newest = _outdone_by(secret, installation, there)
+            if newest is None:
+                continue
+            if age >= (ages.superseded if secret.created <= newest.created else ages.unclaimed):
                 found.append(Superfluous(secret, "superseded", installation))
         elif app in apps and (app, account) not in tenants and age >= ages.unclaimed:
             found.append(Superfluous(secret, "unclaimed"))
     return found
 
 
-def _superseded(name: str, installation: TalkdeskInstallation, there: AbstractSet[str]) -> bool:
+def _outdone_by(secret: Kept, installation: TalkdeskInstallation, there: Mapping[str, Kept]) -> Kept | None:
+    """The newest set, where it is in use, known to Talkdesk, and another than ``secret``."""
     register, in_use = installation.spec.talkdesk.credentials, installation.status.credentials
-    if register is None or register.secret not in there or name in (register.secret, in_use):
-        return False
-    return in_use == register.secret and not owes_acknowledgement(installation)
+    if register is None or in_use != register.secret or owes_acknowledgement(installation):
+        return None
+    return there.get(register.secret) if secret.name != register.secret else None

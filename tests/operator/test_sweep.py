@@ -59,6 +59,13 @@ def test_a_young_one_stays_for_its_event_may_be_on_its_way() -> None:
     assert swept([coming], apps={coming.owner[0]}, tenants=set()) == {}
 
 
+def test_one_that_came_after_the_newest_known_is_no_old_one() -> None:
+    coming, known = secret("coming", age=timedelta(hours=2)), secret("new", age=timedelta(days=3))
+    assert swept([coming, known], installation(ACKNOWLEDGED)) == {}
+    late = secret("late", age=timedelta(days=30))
+    assert swept([late, secret("new")], installation(ACKNOWLEDGED)) == {"late": "superseded"}
+
+
 def test_nothing_goes_where_the_newest_set_is_missing_or_unknown() -> None:
     assert swept([secret("old")], installation(ACKNOWLEDGED)) == {}
     assert swept([secret("old")], installation({"credentials": "old"}, register=None)) == {}

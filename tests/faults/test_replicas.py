@@ -189,4 +189,7 @@ async def test_a_restart_with_two_hundred_installations_writes_only_the_lease(
         print(
             f"\n  200 installs in {took:.1f} s; restarted, approved a new one and repaired in {healed:.1f} s"
         )
-    assert not others, others[:10]
+    # The app's status counts its tenants: one more of them, and the damaged one unready for a moment.
+    counts = [where for _, where in others if where["resource"] == "talkdeskapps"]
+    assert len(counts) <= 4, counts
+    assert len(others) == len(counts), others[:10]

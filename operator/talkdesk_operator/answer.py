@@ -113,7 +113,7 @@ class Answerer:
             updated_at=reading.updated_at,
             uninstalled=notes.leaving,
             access_refused=access is not None and access.state == "Refused",
-            readiness=ready.readiness,
+            readiness=Readiness.USABLE if _rests(ready, reading) else ready.readiness,
             detail=ready.message or ready.reason.value,
             users_listed=listed,
             given=notes.given,
@@ -267,6 +267,14 @@ class Answerer:
                 agenda.look_in((decision.until - self._desk.clock()).total_seconds())
             if decision.reason is Reason.WAITING_FOR_ACCESS:
                 agenda.look_in(0.0)
+
+
+def _rests(ready: Verdict, reading: Reading) -> bool:
+    """The trial is over, and what the customer changes does not pay for anything.
+
+    The tenant stands still before and after it: what is asked for (other users) is done once they are listed.
+    """
+    return ready.reason is Reason.TRIAL_ENDED and reading.state == "updating"
 
 
 def waiting_since(notes: Notes, reading: Reading) -> datetime:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Talkdesk completes an uninstallation by itself after so long; then no answer is owed any more.
 ANSWERED_BY_TALKDESK = timedelta(days=7)
 
+#: So far Talkdesk's clock may be ahead of ours.
+_CLOCK_AHEAD = timedelta(days=7)
+
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -129,8 +132,9 @@ def own_start(installation: TalkdeskInstallation, now: datetime) -> datetime:
             if condition.type == types.READY and condition.status != "True"
         ),
     ]
-    # A time that is still to come is some clock's mistake; it must not keep anything for ever either.
-    return max((min(one, now) for one in _moments(told)), default=now)
+    # A time far in the future is some clock's mistake, and must not keep anything for ever. A near one is
+    # taken as it is: the present in its place would be another answer, and another write, each time.
+    return max((one if one <= now + _CLOCK_AHEAD else now for one in _moments(told)), default=now)
 
 
 def answered(installation: TalkdeskInstallation) -> bool:

@@ -43,12 +43,14 @@ class Supervised:
     """``talkdesk-operator <component>`` with ``environment``; its output goes to ``log``.
 
     An async context manager. ``port`` is where ``/readyz`` is answered; ``starts`` counts processes.
+    ``program`` is what takes the component's name, if not the product's own command.
     """
 
     component: str
     environment: Mapping[str, str]
     port: int
     log: Path
+    program: tuple[str, ...] = (sys.executable, "-m", "talkdesk_cli")
     starts: int = 0
     _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -91,7 +93,7 @@ class Supervised:
             with self.log.open("ab") as sink:
                 self.starts += 1
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "talkdesk_cli", self.component,
+                    *self.program, self.component,
                     env=environment, stdout=sink, stderr=sink, start_new_session=True,
                 )  # fmt: skip
             await self._process.wait()

@@ -136,6 +136,12 @@ def test_the_start_of_an_installations_own_retention_is_the_latest_of_what_tells
     assert own_start(ahead, NOW) == NOW, "a clock that is ahead keeps nothing for ever"
 
 
+def test_a_start_that_is_a_little_ahead_does_not_move_with_the_present() -> None:
+    ahead = installation(uninstalled=NOW + timedelta(hours=5))
+    starts = {own_start(ahead, NOW + timedelta(seconds=passed)) for passed in range(3)}
+    assert starts == {NOW + timedelta(hours=5)}
+
+
 roles = st.sampled_from([Role.INCUMBENT, Role.UNINSTALLED, Role.SUPERSEDED, Role.AWAITED])
 offsets = st.integers(-4000, 4000).map(lambda days: days * DAY)
 

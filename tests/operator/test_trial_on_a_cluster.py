@@ -113,6 +113,21 @@ async def test_an_expired_trial_suspends_the_tenant_and_an_upgrade_resumes_it(
         await switched(world, **before)
 
 
+async def test_other_users_are_approved_while_the_trial_is_over_and_nothing_runs_or_opens(
+    world: World,
+) -> None:
+    installed = await customer(world)
+    await world.post(f"/control/installations/{installed.id}/trial/end", {"reason": "trial_expired"})
+    await world.condition(installed, "Ready", "False", "TrialEnded")
+    added = await world.person(installed.account, 9)
+    await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})
+    await world.approved(installed, 2)
+    await world.condition(installed, "Confirmed", "True")
+    assert set(await world.licensed(installed)) == {*installed.users, added}
+    assert await access(world, installed) == {"state": "Refused", "reason": "TrialEnded"}
+    assert await replicas(world, installed) == 0
+
+
 async def test_a_plan_may_keep_a_suspended_tenant_running_but_not_one_whose_customer_left(
     world: World, eventually: Any
 ) -> None:

@@ -1,0 +1,61 @@
+"""The invariants are worth something: each of these bugs, planted in the operator, is found by them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from turmoil.arena import PRODUCT
+from turmoil.machine import play
+from turmoil.record import Record, moves_of
+from turmoil.violation import Invariant, Violation
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Ground = Any
+
+_LAUNCHER = Path(__file__).with_name("planted.py")
+#: Seconds in which a bug has to show; the product itself gets more.
+_SHOWN_WITHIN = 8.0
+
+#: By bug: moves that lead to it, and what it breaks.
+SCRIPTS: dict[str, tuple[str, Invariant]] = {
+    "approves_before_the_gate": ("install 0 0", Invariant.USABLE),
+    # Talkdesk lists whom an update removes until it is answered, and cannot be answered for a while.
+    "forgets_removals": (
+        "install 0 0\nlists_old_users 0 0\nanswers_fail 0 0\nremove_user 0 0\npoke 0 0\nsettle 0 0",
+        Invariant.STAYS_OUT,
+    ),
+    "approves_an_uninstall_first": (
+        "install 0 0\nallowed 0 0\nuninstall 0 0\nsettle 0 0",
+        Invariant.REFUSED_FIRST,
+    ),
+    "gives_every_installation_a_tenant": (
+        "install 0 0\nuninstall 0 0\nreinstall 0 0\nsettle 0 0",
+        Invariant.ONE_TENANT,
+    ),
+    "forgets_updates": ("install 0 0\nadd_user 0 0", Invariant.ANSWERED),
+    "writes_status_every_time": ("install 0 0", Invariant.QUIET),
+    "keeps_for_ever": ("install 0 0\nuninstall 0 0", Invariant.NO_ORPHAN),
+}
+
+
+@pytest.mark.parametrize("bug", SCRIPTS)
+def test_a_planted_bug_is_found_by_the_invariant_that_it_breaks(ground: Ground, bug: str) -> None:
+    moves, broken = SCRIPTS[bug]
+    ground.loop.run(ground.arena.run_operator((sys.executable, str(_LAUNCHER), bug)))
+    record = Record()
+    with pytest.raises(Violation) as found:
+        ground.loop.run(play(ground.arena, moves_of(moves), record, calm_within=_SHOWN_WITHIN))
+    print(f"{record.table()}\n{found.value}")
+    assert found.value.invariant is broken
+
+
+def test_without_a_bug_the_same_moves_break_nothing(ground: Ground) -> None:
+    ground.loop.run(ground.arena.run_operator(PRODUCT))
+    for bug in ("forgets_removals", "gives_every_installation_a_tenant"):
+        ground.loop.run(play(ground.arena, moves_of(SCRIPTS[bug][0]), Record()))

@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane unit unit-all test lint format crds lock kill-all rbac-all clean
+.PHONY: help install sandbox controlplane unit unit-all bench costs test lint format crds lock kill-all rbac-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,12 @@ test: controlplane ## every test
 
 kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)
 	@KILL=all $(PYTEST) tests/faults/test_kill.py
+
+costs: controlplane ## count what each step of a customer's life costs, into docs/costs.md
+	@COSTS=write $(PYTEST) -q tests/stateful/test_costs.py
+
+bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run them
+	@$(BIN)/python bench/install_share.py
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox

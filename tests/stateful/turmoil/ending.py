@@ -34,7 +34,7 @@ async def judge_ending(made: Round) -> None:
     made.judge.check()
     await _quiet(made)
     await _everybody_leaves(made)
-    await _becomes(made, Invariant.NO_ORPHAN, _orphans)
+    await _becomes(made, Invariant.NO_ORPHAN, orphans)
 
 
 async def calm(made: Round) -> None:
@@ -169,7 +169,7 @@ async def _everybody_leaves(made: Round) -> None:
         )
 
 
-async def _orphans(made: Round) -> list[str]:
+async def orphans(made: Round) -> list[str]:
     """What is left of customers who are gone."""
     kube, release = made.arena.kube, made.arena.release
     found = []
@@ -216,7 +216,7 @@ def writes(made: Round, since: int) -> list[str]:
 async def _quiet(made: Round) -> None:
     """Nothing is written any more; also not when every installation is looked at again."""
     arena = made.arena
-    await _silence(made, arena.plane.audit_position())
+    await silence(made, arena.plane.audit_position())
     position = arena.plane.audit_position()
     passes = await passes_of(made)
     objects = await made.objects()
@@ -233,13 +233,13 @@ async def _quiet(made: Round) -> None:
         return await passes_of(made) >= wanted
 
     await until(looked, within=made.calm_within)
-    await _silence(made, position)
+    await silence(made, position)
     if found := writes(made, position):
         changed = _differences(objects, await made.objects())
         raise Violation(Invariant.QUIET, f"{', '.join(found)}; {changed or 'nothing was changed by it'}")
 
 
-async def _silence(made: Round, position: int) -> None:
+async def silence(made: Round, position: int) -> None:
     """Wait until nothing has been written for a while. Raises Violation where that does not end."""
     seen, since, deadline = 0, time.monotonic(), time.monotonic() + made.calm_within
     while time.monotonic() - since < QUIET_SECONDS:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: How often each action is in the deck that an example plays.
 TIMES = 4
+_TRIES = 3
 _NUMBERS = st.integers(min_value=0, max_value=999)
 
 
@@ -88,10 +89,13 @@ class Turmoil(RuleBasedStateMachine):
 
 
 async def perform(made: Round, record: Record, move: Move) -> None:
-    """Do it and write it down; what has no effect on the one is tried once more on another."""
+    """Do it and write it down; what has no effect on the one is tried on another, and another."""
     began = time.monotonic()
     act = {**ACTIONS, **DIRECTED}[move.name]
-    effect = await act(made, move.a, move.b) or await act(made, move.a + 1, move.b + 1)
+    effect = None
+    for other in range(_TRIES):
+        if effect is None:
+            effect = await act(made, move.a + other, move.b + other)
     record.add(move, effect, time.monotonic() - began)
     if os.environ.get("TURMOIL_TELL"):
         print(record.table().splitlines()[-1], flush=True)

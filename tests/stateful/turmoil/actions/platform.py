@@ -52,6 +52,8 @@ async def _rotate(made: Round, a: int, *, compromise: bool) -> str | None:
 @action
 async def start_trial(made: Round, a: int, _b: int) -> str | None:
     """Talkdesk's staff give a customer a trial."""
+    if not any(is_live(one) and not _on_trial(one) for one in (await made.truth()).values()):
+        await customers.install(made, a, 1)
     said = await made.settled(a, fits=lambda one: one["state"] == "completed" and not _on_trial(one))
     if said is None:
         return None
@@ -202,6 +204,7 @@ _LOST: tuple[tuple[str, Action], ...] = (
     ("app.updated", customers.change_plan),
     ("app.trial_ended", end_trial),
     ("app.trial_extended", extend_trial),
+    ("app.credentials_rotated", rotate),
 )
 _PAIRS: tuple[tuple[tuple[str, Action], tuple[str, Action]], ...] = (
     (("user.logout", customers.logout), ("app.updated", customers.remove_user)),

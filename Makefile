@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane unit unit-all bench costs test lint format crds lock kill-all rbac-all clean
+.PHONY: help install sandbox controlplane unit unit-all bench costs turmoil test lint format crds lock kill-all rbac-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ kill-all: controlplane ## kill -9 before and after every write and call of an in
 
 costs: controlplane ## count what each step of a customer's life costs, into docs/costs.md
 	@COSTS=write $(PYTEST) -q tests/stateful/test_costs.py
+
+turmoil: controlplane ## customers, platform and faults at random, and the invariants that must hold
+	@TURMOIL=1 $(PYTEST) -s tests/stateful/test_turmoil.py
 
 bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run them
 	@$(BIN)/python bench/install_share.py

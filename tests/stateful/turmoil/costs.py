@@ -129,7 +129,7 @@ class _Meter:
 
 
 def writes(entries: Iterable[Mapping[str, Any]], users: Mapping[str, str]) -> Costs:
-    """``component: verb resource`` of an audit log; a server-side apply is a patch."""
+    """``component: verb resource`` of an audit log; a server-side apply is a patch, a dry run a rehearsal."""
     found: Costs = Counter()
     for entry in entries:
         target = entry.get("objectRef") or {}
@@ -139,7 +139,8 @@ def writes(entries: Iterable[Mapping[str, Any]], users: Mapping[str, str]) -> Co
         what = "/".join(part for part in (target.get("resource"), target.get("subresource")) if part)
         if what == "configmaps":
             what = "account record" if target.get("name") == "talkdesk-account" else "inventory"
-        found[f"{component}: {entry['verb']} {what}"] += 1
+        verb = "rehearse" if "dryRun=" in entry["requestURI"] else entry["verb"]
+        found[f"{component}: {verb} {what}"] += 1
     return found
 
 

@@ -144,7 +144,16 @@ async def test_a_status_deleted_by_hand_is_rebuilt_and_nothing_is_answered_again
     world: World, eventually: Any
 ) -> None:
     installed = await ready(world)
-    before = (await world.installation(installed))["status"]
+
+    async def told() -> Any:
+        """The trial begins with the approval: its event comes a little later."""
+        stored = await world.installation(installed)
+        status = stored["status"]
+        settled = status["observedGeneration"] == stored["metadata"]["generation"]
+        return status if settled and "trial" in status["deadlines"] else None
+
+    before = await eventually(told)
+    await world.condition(installed, "Ready", "True")
     world.plane.kubectl(
         *("-n", world.release.namespace, "patch", "tdi", installed.name, "--subresource=status"),
         *("--type=json", "-p", '[{"op": "remove", "path": "/status"}]'),

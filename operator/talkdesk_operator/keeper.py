@@ -95,7 +95,7 @@ class Keeper:
         now = retention.earliest(self._clock(), self._kube.server_time)
         wait = retention.until_next(found, now=now or self._clock())
         if wait is not None:
-            agenda.look_in(max(wait, _AGAIN))
+            agenda.decide_in(max(wait, _AGAIN))
         if paused or now is None or not retention.anything_due(found, now=now):
             return kept
         if not self._directory.readable(app.spec.app_id) or not await self._sure(tenant, everyone):

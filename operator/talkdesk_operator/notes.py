@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.queue import Outcome
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -118,19 +119,34 @@ class Notes:
 
 @dataclass
 class Agenda:
-    """When to look again, and whether anything failed."""
+    """When to look again, and whether anything failed; :meth:`outcome` sums it up for the queue."""
 
     waits: list[float] = field(default_factory=list)
     failed: bool = False
     retry_after: float | None = None
+    #: Seconds until the clock decides something, whatever fails until then.
+    deadlines: list[float] = field(default_factory=list)
 
     def look_in(self, seconds: float) -> None:
         """Look again in so many seconds at the latest; infinity asks for nothing."""
         if math.isfinite(seconds):
             self.waits.append(max(0.0, seconds))
 
+    def decide_in(self, seconds: float) -> None:
+        """Look again in so many seconds, for then the clock decides something: failures do not put it off."""
+        self.look_in(seconds)
+        if math.isfinite(seconds) and seconds > 0:
+            self.deadlines.append(seconds)
+
     def fail(self, retry_after: float | None = None) -> None:
         """Something failed that is worth repeating."""
         self.failed = True
         if retry_after is not None:
             self.retry_after = max(retry_after, self.retry_after or 0.0)
+
+    def outcome(self) -> Outcome:
+        """What the pass came to."""
+        deadline = min(self.deadlines, default=None)
+        if self.failed:
+            return Outcome(after=self.retry_after, failed=True, deadline=deadline)
+        return Outcome(after=min(self.waits, default=None))

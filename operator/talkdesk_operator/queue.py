@@ -29,6 +29,8 @@ class Outcome:
     after: float | None = None
     #: Counts as a failure: ``after`` is then the least delay, and the backoff grows.
     failed: bool = False
+    #: The clock decides something in so many seconds: no backoff puts the next look off beyond that.
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,11 @@ class WorkQueue(Generic[K]):
         if outcome.failed:
             self._failures[key] = self._failures.get(key, 0) + 1
             delay = max(self._backoff.delay(self._failures[key]), outcome.after or 0.0)
-            self.add_after(key, min(delay, self._backoff.first) if woken else delay)
+            if woken:
+                delay = min(delay, self._backoff.first)
+            if outcome.deadline is not None:
+                delay = min(delay, max(outcome.deadline, self._backoff.first))
+            self.add_after(key, delay)
             return
         self._failures.pop(key, None)
         if woken:

@@ -23,7 +23,6 @@ from talkdesk_operator.paused import is_paused
 from talkdesk_operator.plan_known import plan_known
 from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
-from talkdesk_operator.queue import Outcome
 from talkdesk_operator.region import Unplaced, place
 from talkdesk_operator.retention import answered
 from talkdesk_operator.standing import Case, Suspension, judge
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.observe import Observer
     from talkdesk_operator.provision import Provisioned, Provisioner
     from talkdesk_operator.publish import Publisher
+    from talkdesk_operator.queue import Outcome
     from talkdesk_operator.revision_store import RevisionStore
     from talkdesk_operator.rotator import Rotator
     from talkdesk_operator.slices import SliceStore
@@ -113,10 +113,7 @@ class TenantReconciler:
                 continue
             if changed and app is not None and (notes.impending or notes.installation.status.impending):
                 steps.wake(AppKey(app.metadata.name))  # whose condition says whether the brake holds
-        after = min(agenda.waits, default=None)
-        if agenda.failed:
-            return Outcome(after=agenda.retry_after, failed=True)
-        return Outcome(after=after)
+        return agenda.outcome()
 
     def _broken(self, error: Exception, agenda: Agenda) -> None:
         """A step ended early. Conflicts and absences are everyday business between concurrent writers."""
@@ -220,7 +217,7 @@ class TenantReconciler:
             judgement = judge(case)
             notes.suspension, notes.ask = judgement.suspension, judgement.ask
             if judgement.look_at is not None:
-                agenda.look_in((judgement.look_at - case.now).total_seconds())
+                agenda.decide_in((judgement.look_at - case.now).total_seconds())
             read = notes.suspension is not None and notes.suspension.read
             if read and not self._comes(notes, app, notes.suspension, agenda):
                 notes.suspension = None
@@ -234,7 +231,7 @@ class TenantReconciler:
             return False
         wait = self._steps.endings.comes(notes, app, suspension)
         if wait is not None:
-            agenda.look_in(wait)
+            agenda.decide_in(wait)
         return wait is None
 
     async def _read(

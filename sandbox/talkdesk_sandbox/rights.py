@@ -171,9 +171,11 @@ def asked(entry: Mapping[str, Any]) -> Right | None:
 
 
 def is_refused(entry: Mapping[str, Any]) -> bool:
-    """Whether RBAC or an admission policy refused the request."""
+    """Whether RBAC or an admission policy refused the request; a full quota takes nobody's right."""
     answer = entry.get("responseStatus") or {}
-    return answer.get("code") == 403 or "ValidatingAdmissionPolicy" in (answer.get("message") or "")
+    message = answer.get("message") or ""
+    by_quota = "exceeded quota" in message
+    return (answer.get("code") == 403 and not by_quota) or "ValidatingAdmissionPolicy" in message
 
 
 def missing(entry: Mapping[str, Any]) -> Right | None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.interceptor import before_webhook
 from talkdesk_sandbox.story.observe import NotYet, eventually
 
 if TYPE_CHECKING:
+    import pytest
+
     from talkdesk_sandbox.controlplane import ControlPlane
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -139,7 +138,6 @@ async def test_an_unchanged_installation_is_reconciled_without_any_write(
     assert {key[1] for key in writes(control_plane, since, user)} <= {"leases"}
 
 
-@pytest.mark.skipif("RESTART" not in os.environ, reason="its audit log outgrows one file: to be mended")
 async def test_a_restart_with_two_hundred_installations_writes_only_the_lease(
     products: Any, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
 ) -> None:

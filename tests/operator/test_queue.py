@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from talkdesk_operator.notes import Agenda
 from talkdesk_operator.queue import Backoff, Outcome, WorkQueue
 
 if TYPE_CHECKING:
@@ -110,6 +112,30 @@ async def test_failures_are_repeated_with_growing_delays_until_one_pass_succeeds
     run(queue, work)
     queue.add("a")
     await until(lambda: calls == 4 and queue.idle)
+
+
+async def test_what_the_clock_decides_is_not_put_off_by_failures(run: Any) -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first=0.001, most=3600, draw=lambda: 1.0))
+    calls = 0
+
+    async def work(_key: str) -> Outcome:
+        nonlocal calls
+        calls += 1
+        return Outcome(after=1800, failed=True, deadline=0.005) if calls < 3 else Outcome()
+
+    run(queue, work)
+    queue.add("a")
+    await until(lambda: calls == 3)
+
+
+def test_a_pass_that_failed_says_when_the_clock_decides_next() -> None:
+    agenda = Agenda()
+    agenda.look_in(1)
+    agenda.decide_in(7)
+    agenda.decide_in(math.inf)
+    assert agenda.outcome() == Outcome(after=1)
+    agenda.fail(retry_after=5)
+    assert agenda.outcome() == Outcome(after=5, failed=True, deadline=7)
 
 
 def test_backoff_doubles_up_to_its_limit_and_jitters_down_to_half() -> None:

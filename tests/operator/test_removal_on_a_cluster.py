@@ -46,7 +46,8 @@ async def test_removing_the_operator_first_leaves_nothing_that_cannot_be_deleted
             await world.approved(installed)
             await world.condition(installed, "Ready", "True")
             tenant = await world.tenant(installed)
-        async with await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig)) as kube:
+        administrator = KubeSettings(kubeconfig=control_plane.kubeconfig)
+        async with await Kube.connect(administrator, user_agent="test") as kube:
             release.uninstall()
             where = ("--namespace", name, f"--timeout={PROMPTLY:.0f}s")
             began = time.monotonic()

@@ -144,7 +144,8 @@ def apiserver(program: Path, files: Files, ports: Ports, *, service_cidr: str) -
         "--audit-log-format=json",
         # Written by the request itself, not in batches: tests count entries.
         "--audit-log-mode=blocking",
-        "--audit-log-maxsize=0",
+        # Megabytes; 0 would begin a new file at each 100 of them, and readers hold positions in this one.
+        "--audit-log-maxsize=1000000",
     ]
 
 

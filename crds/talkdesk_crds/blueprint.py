@@ -142,7 +142,9 @@ def _free_labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-def _once(label: str, key: Any) -> Any:
+def once(label: str, key: Any) -> Any:
+    """A validator: no two items of a list have the same ``key``, which people call ``label``."""
+
     def check(items: list[Any]) -> list[Any]:
         keys = [key(item) for item in items]
         if len(set(keys)) < len(keys):
@@ -184,7 +186,7 @@ class Blueprint(Model):
             description="app versions that differ, by Talkdesk's app_version_id",
             json_schema_extra=_map_by("appVersion"),
         ),
-        _once("appVersion", lambda item: item.app_version),
+        once("appVersion", lambda item: item.app_version),
     ] = Field(default_factory=list)
     sign_in: SignIn = Field(default_factory=SignIn)
     default_plan: Annotated[Plan, Field(description="for a plan that plans does not name, or for none")] = (
@@ -198,12 +200,12 @@ class Blueprint(Model):
     generated_secrets: Annotated[
         list[GeneratedSecret],
         Field(max_length=16, json_schema_extra=_map_by("name")),
-        _once("name", lambda item: item.name),
+        once("name", lambda item: item.name),
     ] = Field(default_factory=list)
     copies: Annotated[
         list[Copy],
         Field(max_length=32, json_schema_extra=_map_by("kind", "name")),
-        _once("kind and name", lambda item: (item.kind, item.name)),
+        once("kind and name", lambda item: (item.kind, item.name)),
     ] = Field(default_factory=list)
     image_pull_secrets: Annotated[
         list[DnsLabel],
@@ -212,7 +214,7 @@ class Blueprint(Model):
             description="Secrets of the operator's namespace, copied into each tenant for its pods' images",
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
-        _once("name", lambda item: item),
+        once("name", lambda item: item),
     ] = Field(default_factory=list)
     namespace_labels: Annotated[
         dict[

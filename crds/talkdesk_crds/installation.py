@@ -176,6 +176,20 @@ class TalkdeskInstallationSpec(Model):
         Field(description="Manual: installations and updates wait for a person's decision"),
     ] = "Automatic"
     decision: Decision | None = None
+    show_bar: Annotated[
+        Flag | None, Field(description="whether users see the Talkdesk bar; by default resellers do not")
+    ] = None
+    roles: (
+        Annotated[
+            dict[TalkdeskId, Annotated[str, Field(min_length=1, max_length=64)]],
+            Field(
+                max_length=1024,
+                description="the app's role by user id, over what the app's rules and Talkdesk say",
+            ),
+            MAP,
+        ]
+        | None
+    ) = None
 
 
 class Access(Model):

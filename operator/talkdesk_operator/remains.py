@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_kube import Kube, Obj, Resource
-    from talkdesk_operator.cache import Caches, View
+    from talkdesk_kube.view import View
+    from talkdesk_operator.cache import Caches
     from talkdesk_operator.credentials_search import Found
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.tenant import Tenant

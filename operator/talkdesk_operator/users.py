@@ -7,11 +7,10 @@ entry that stays keeps its own.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from talkdesk_crds.user_slice import LicensedUser
+from talkdesk_crds.user_slice import LicensedUser, bucket_of
 
 #: Users per slice on average; hashing spreads unevenly, and the kind allows 400 at most.
 AVERAGE_PER_SLICE = 200
@@ -105,11 +104,6 @@ def trustworthy(
     ``before`` and ``after`` are the (state, updated_at) of two readings of the installation around the list.
     """
     return before == after and before[0] in settled_states
-
-
-def bucket_of(user_id: str, buckets: int) -> int:
-    """The bucket that ``user_id`` belongs to among ``buckets`` (a power of two)."""
-    return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4], "big") % buckets
 
 
 def buckets_for(users: Iterable[str], *, current: int) -> int:

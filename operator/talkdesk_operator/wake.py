@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from talkdesk_kube import Obj
-    from talkdesk_operator.cache import Caches, View
+    from talkdesk_kube.view import View
+    from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.keys import Key
     from talkdesk_operator.memory import Memory

@@ -5,11 +5,12 @@ It says where Talkdesk's hosts are, what a tenant is made of, and when a tenant 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from talkdesk_crds.blueprint import Blueprint, once
+from talkdesk_crds.blueprint import BLUEPRINT_RULES, Blueprint, once
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
@@ -202,6 +203,13 @@ class Bar(Model):
     ] = Field(default_factory=dict)
 
 
+class RoleRule(Model):
+    """What users with one of Talkdesk's roles are in the app."""
+
+    talkdesk: Annotated[str, Field(min_length=1, max_length=128, description="the role's name at Talkdesk")]
+    app: Annotated[str, Field(min_length=1, max_length=64, description="the role in the app")]
+
+
 class UsersPolicy(Model):
     """Who of Talkdesk's users may enter, and as what."""
 
@@ -210,21 +218,34 @@ class UsersPolicy(Model):
         Field(description="what a user counts as whom Talkdesk lists with active: false"),
     ] = "Removed"
     roles: Annotated[
-        dict[
-            Annotated[str, Field(min_length=1, max_length=128)],
-            Annotated[str, Field(min_length=1, max_length=64)],
-        ],
+        list[RoleRule],
         Field(
             max_length=64,
-            description="the app's role by Talkdesk's; read by SCIM (scope scim) where any is named. Of "
-            "several the first in this map counts. Others are user, the installing admin is admin",
+            description="the app's role by Talkdesk's, read by SCIM (scope scim) where any is named; the first "
+            "that fits a user counts. Others are user; the installing admin is admin in any case",
+            json_schema_extra=ATOMIC_LIST,
         ),
-        MAP,
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=list)
+
+
+#: The label under ``baseDomain`` that a tenant's host has: the digest in its namespace's name.
+_TENANT_LABEL = "^[0-9a-f]{20}[.]"
 
 
 class TalkdeskAppSpec(Blueprint):
     """What the platform engineer declares."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            *BLUEPRINT_RULES,
+            cel(
+                "!has(self.launchHost) || !self.launchHost.endsWith('.' + self.baseDomain) || "
+                f"!self.launchHost.matches('{_TENANT_LABEL}')",
+                "this is a host that a tenant may have",
+                field=".launchHost",
+            ),
+        )
+    )
 
     app_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("appId"))]
     regions: Annotated[dict[RegionName, Region], Field(min_length=1, max_length=32), MAP]
@@ -260,6 +281,13 @@ class TalkdeskAppSpec(Blueprint):
     egress: Annotated[list[NetworkDestination], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = Field(
         default_factory=list
     )
+
+    @model_validator(mode="after")
+    def _launched_at_no_tenant(self) -> Self:
+        host = self.launch_host or ""
+        if host.endswith(f".{self.base_domain}") and re.match(_TENANT_LABEL, host):
+            raise ValueError("launchHost is a host that a tenant may have")
+        return self
 
 
 class RolloutProgress(Model):

@@ -158,24 +158,26 @@ def _map_by(*fields: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [*fields]}
 
 
+#: What CEL holds a blueprint to; whoever adds rules to it repeats these.
+BLUEPRINT_RULES = (
+    cel(
+        "!has(self.sampleData) || self.sampleData.kind == 'Job'",
+        "must be a Job",
+        field=".sampleData",
+    ),
+    cel(
+        "!has(self.namespaceLabels) || self.namespaceLabels.all(label, "
+        f"label.startsWith('{_FREE_LABELS}') || !label.matches(r'{_RESERVED_LABELS}'))",
+        "labels of talkdesk-operator.io, kubernetes.io and k8s.io are not the app's to set",
+        field=".namespaceLabels",
+    ),
+)
+
+
 class Blueprint(Model):
     """The fields of a TalkdeskApp's spec that a revision holds."""
 
-    model_config = ConfigDict(
-        json_schema_extra=validations(
-            cel(
-                "!has(self.sampleData) || self.sampleData.kind == 'Job'",
-                "must be a Job",
-                field=".sampleData",
-            ),
-            cel(
-                "!has(self.namespaceLabels) || self.namespaceLabels.all(label, "
-                f"label.startsWith('{_FREE_LABELS}') || !label.matches(r'{_RESERVED_LABELS}'))",
-                "labels of talkdesk-operator.io, kubernetes.io and k8s.io are not the app's to set",
-                field=".namespaceLabels",
-            ),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=validations(*BLUEPRINT_RULES))
 
     service: ServiceRef
     template: Annotated[list[TemplateObject], Field(max_length=64, json_schema_extra=ATOMIC_LIST)]

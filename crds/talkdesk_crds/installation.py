@@ -184,7 +184,7 @@ class TalkdeskInstallationSpec(Model):
             dict[TalkdeskId, Annotated[str, Field(min_length=1, max_length=64)]],
             Field(
                 max_length=1024,
-                description="the app's role by user id, over what the app's rules and Talkdesk say",
+                description="the app's role by user id, over the app's rules and over the installing admin's",
             ),
             MAP,
         ]
@@ -258,6 +258,14 @@ class TalkdeskInstallationStatus(Model):
     access: Access | None = None
     impending: Impending | None = None
     users: Users | None = None
+    user_rules: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="digest of the rules (the app's spec.users, spec.roles) that the users were last "
+            "brought under; absent: of the default ones",
+        ),
+    ] = None
     tenant: Annotated[DnsLabel | None, Field(description="the tenant's namespace")] = None
     host: Annotated[str, Field(max_length=253)] | None = None
     plan: Annotated[str, Field(max_length=256)] | None = None

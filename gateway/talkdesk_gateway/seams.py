@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from talkdesk_client.models import UserInfo
+    from collections.abc import Callable
+
+    from talkdesk_client import UserInfo
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.key_ring import Key
     from talkdesk_gateway.tenancy import Tenancy
@@ -28,13 +29,13 @@ class Directory(Protocol):
         Also one that is not provisioned yet: its ``host`` is "".
         """
 
-    def launch_host(self, host: str) -> TalkdeskApp | None:
-        """The app whose launch host is ``host`` (lower case, no port); of several the oldest."""
+    def app_at(self, launch_host: str) -> TalkdeskApp | None:
+        """The app whose launch host this is (lower case, no port); of several the oldest."""
 
-    async def changed(self, installation_name: str, seconds: float) -> bool:
-        """Wait until anything that a Tenancy of this name is made of has changed; False after ``seconds``.
+    def subscribe(self, name: str, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call ``changed`` soon after anything of the installation ``name`` changed; the result ends it.
 
-        Whatever changes after the call counts. The object need not exist yet.
+        ``name`` is the object's; it need not exist yet.
         """
 
 
@@ -66,7 +67,10 @@ class SignOut(Protocol):
     """Ends all sessions of a user in an installation."""
 
     async def sign_out(self, tenancy: Tenancy, user_id: str, cause: str) -> None:
-        """Create the TalkdeskRevocation; the same ``cause`` (≤ 256 characters) twice is one. Raises NotAskedError."""
+        """Create the TalkdeskRevocation. Raises NotAskedError.
+
+        The same ``cause`` (at most 256 characters) twice is one.
+        """
 
 
 class CodeRefusedError(Exception):
@@ -74,7 +78,7 @@ class CodeRefusedError(Exception):
 
 
 class TalkdeskUnavailableError(Exception):
-    """Talkdesk could not say who the user is, or cannot be asked; the message is for the log, never a secret."""
+    """Talkdesk could not say who the user is; the message is for the log, never a secret."""
 
 
 class Talkdesk(Protocol):
@@ -85,15 +89,3 @@ class Talkdesk(Protocol):
 
     async def identify(self, tenancy: Tenancy, *, code: str, redirect_uri: str) -> UserInfo:
         """Who is signed in. Raises CodeRefusedError and TalkdeskUnavailableError."""
-
-
-@dataclass(frozen=True)
-class Public:
-    """How browsers reach Envoy. ``port`` 0: the scheme's own."""
-
-    scheme: str = "https"
-    port: int = 0
-
-    def origin(self, host: str) -> str:
-        """``<scheme>://<host>[:<port>]``."""
-        return f"{self.scheme}://{host}:{self.port}" if self.port else f"{self.scheme}://{host}"

@@ -221,8 +221,8 @@ class UsersPolicy(Model):
         list[RoleRule],
         Field(
             max_length=64,
-            description="the app's role by Talkdesk's, read by SCIM (scope scim) where any is named; the first "
-            "that fits a user counts. Others are user; the installing admin is admin in any case",
+            description="the app's role by Talkdesk's, read by SCIM (scope scim) where any is named; the "
+            "first that fits a user counts. Others are user; the installing admin is admin in any case",
             json_schema_extra=ATOMIC_LIST,
         ),
     ] = Field(default_factory=list)

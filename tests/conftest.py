@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
     from talkdesk_sandbox.intercepted import Intercepted
-    from talkdesk_sandbox.release import Release
+    from talkdesk_sandbox.release import WITHOUT_PODS, Release
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
@@ -186,7 +186,7 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
     from talkdesk_sandbox.release import Release  # noqa: PLC0415 - unit tests do not pay for it
 
     installed = Release(control_plane, namespace)
-    installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    installed.install(WITHOUT_PODS)
     yield installed
     installed.uninstall()
     installed.forget()

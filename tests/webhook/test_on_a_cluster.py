@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
-    from talkdesk_sandbox.release import Release
+    from talkdesk_sandbox.release import WITHOUT_PODS, Release
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def webhook_release(control_plane: ControlPlane) -> Iterator[Release]:
     namespace = f"test-{secrets.token_hex(5)}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     release = Release(control_plane, namespace)
-    release.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    release.install(WITHOUT_PODS)
     yield release
     release.uninstall()
     for name in (namespace, release.credentials_namespace):

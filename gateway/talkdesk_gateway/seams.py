@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import SecretStr
+
     from talkdesk_client import UserInfo
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.key_ring import Key
@@ -84,8 +86,12 @@ class TalkdeskUnavailableError(Exception):
 class Talkdesk(Protocol):
     """Sign-on at Talkdesk, by the installation's own credentials."""
 
-    async def authorize_url(self, tenancy: Tenancy, *, redirect_uri: str, state: str, nonce: str) -> str:
-        """Where the browser goes. Raises TalkdeskUnavailableError."""
+    async def authorize_url(
+        self, tenancy: Tenancy, *, redirect_uri: str, state: str, nonce: str, verifier: SecretStr
+    ) -> str:
+        """Where the browser goes; ``verifier`` counts where PKCE is on. Raises TalkdeskUnavailableError."""
 
-    async def identify(self, tenancy: Tenancy, *, code: str, redirect_uri: str) -> UserInfo:
+    async def identify(
+        self, tenancy: Tenancy, *, code: SecretStr, redirect_uri: str, verifier: SecretStr
+    ) -> UserInfo:
         """Who is signed in. Raises CodeRefusedError and TalkdeskUnavailableError."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
     from talkdesk_sandbox.intercepted import Intercepted
-    from talkdesk_sandbox.release import WITHOUT_PODS, Release
+    from talkdesk_sandbox.release import Release
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
@@ -183,7 +183,7 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
 
     ``release.settings("operator")`` is the environment for running a process of it in the test.
     """
-    from talkdesk_sandbox.release import Release  # noqa: PLC0415 - unit tests do not pay for it
+    from talkdesk_sandbox.release import WITHOUT_PODS, Release  # noqa: PLC0415 - unit tests do not pay for it
 
     installed = Release(control_plane, namespace)
     installed.install(WITHOUT_PODS)

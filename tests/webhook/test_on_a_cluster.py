@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
-    from talkdesk_sandbox.release import WITHOUT_PODS, Release
+    from talkdesk_sandbox.release import Release
 
 
 @pytest.fixture(scope="module")
 def webhook_release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart without pods; one for this file, as each test has an installation of its own."""
-    from talkdesk_sandbox.release import Release  # noqa: PLC0415 - unit tests do not pay for it
+    from talkdesk_sandbox.release import WITHOUT_PODS, Release  # noqa: PLC0415 - unit tests do not pay for it
 
     namespace = f"test-{secrets.token_hex(5)}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})

@@ -15,6 +15,7 @@ from talkdesk_operator.brake import BrakePolicy
 from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
 from talkdesk_operator.endings import Endings
+from talkdesk_operator.gateway_keys import GatewayKeys
 from talkdesk_operator.keeper import Keeper
 from talkdesk_operator.keyring import Keyring
 from talkdesk_operator.memory import Cadence
@@ -119,6 +120,20 @@ def sweeper(parts: Parts) -> Sweeper:
             unclaimed=timedelta(seconds=settings.unclaimed_seconds),
         ),
         every=settings.sweep_seconds,
+        clock=now,
+    )
+
+
+def gateway_keys(parts: Parts) -> GatewayKeys:
+    """What makes and turns the gateway's keys."""
+    settings = parts.settings
+    return GatewayKeys(
+        kube=parts.kube,
+        caches=parts.caches,
+        namespace=settings.namespace,
+        release=settings.release,
+        session_every=timedelta(seconds=settings.session_key_seconds),
+        identity_every=timedelta(seconds=settings.identity_key_seconds),
         clock=now,
     )
 

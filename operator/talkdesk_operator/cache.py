@@ -13,7 +13,7 @@ from talkdesk_crds.user_slice import TalkdeskUserSlice
 from talkdesk_kube import Obj, resources
 from talkdesk_kube.reflector import Reflector
 from talkdesk_kube.view import Typed, View
-from talkdesk_operator.compact import compact, content_of
+from talkdesk_operator.compact import compact, content_of, identity_of
 
 if TYPE_CHECKING:
     from talkdesk_kube import Kube, Resource
@@ -74,6 +74,20 @@ class Caches:
             Reflector(kube, resources.CONTROLLER_REVISIONS, namespace=own, labels=children), index=_revision
         )
 
+        #: The gateway's keys, each watched by its name, which is all that RBAC grants; without their content.
+        self.keys = {
+            name: View(
+                Reflector(
+                    kube,
+                    resources.SECRETS,
+                    namespace=own,
+                    fields=f"metadata.name={name}",
+                    transform=identity_of,
+                )
+            )
+            for name in (names.session_keys_name(release.name), names.identity_keys_name(release.name))
+        }
+
         #: ConfigMaps that tenants may have copies of. Asked of the whole cluster, where watching is granted
         #: anyway; inventories are left out.
         self.sources = View(
@@ -89,7 +103,8 @@ class Caches:
     def views(self) -> tuple[View, ...]:
         """Every view."""
         ours = (self.installations.view, self.apps.view, self.slices.view, self.revocations.view)
-        return (*ours, self.namespaces, self.sources, self.revisions, *self.children.values())
+        others = (self.namespaces, self.sources, self.revisions)
+        return (*ours, *others, *self.keys.values(), *self.children.values())
 
     def live(self, resource: Resource) -> View | None:
         """The view of a tenant's kind; None where it is not watched."""

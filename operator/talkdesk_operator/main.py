@@ -16,7 +16,7 @@ from talkdesk_kube import Kube, Timeouts
 from talkdesk_kube.events import EventRecorder
 from talkdesk_kube.lease import Lease, LeaseLost, LeaseTimings
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
-from talkdesk_operator.assembly import Parts, apps, endings, sweeper, tenants
+from talkdesk_operator.assembly import Parts, apps, endings, gateway_keys, sweeper, tenants
 from talkdesk_operator.cache import Caches
 from talkdesk_operator.directory import Directory
 from talkdesk_operator.fleet import Fleet
@@ -58,6 +58,8 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         name=settings.release,
         service_account=settings.service_account or f"{settings.release}-operator",
         tenant_cluster_role=settings.tenant_cluster_role,
+        public_scheme=settings.public_scheme,
+        public_port=settings.public_port,
     )
     async with contextlib.AsyncExitStack() as stack:
         kube = await stack.enter_async_context(
@@ -97,6 +99,7 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             tenants=tenants(parts),
             apps=apps(parts, told=waker.tenant),
             sweeper=sweeper(parts),
+            keys=gateway_keys(parts),
             settings=settings,
         )
         waker.subscribe()

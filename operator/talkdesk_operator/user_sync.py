@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,7 +12,7 @@ import structlog
 from talkdesk_client import TalkdeskError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator import audit, failures
+from talkdesk_operator import audit, failures, talkdesk_roles
 from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.failures import Kind
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.revocations import RevocationDesk
     from talkdesk_operator.slices import SliceStore
+    from talkdesk_operator.talkdesk_roles import Told
+    from talkdesk_operator.user_rules import UserRules
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +57,7 @@ class UserSync:
     async def sync(self, notes: Notes, ref: InstallationRef, reading: Reading, agenda: Agenda) -> None:
         """List the users into the slices; Talkdesk's failures become verdicts. Raises KubeError."""
         try:
-            users = await self._client.users(ref)
+            users, told = await self._users(ref, notes.rules)
             settling = await self._settling(ref, reading)
         except TalkdeskError as error:
             failure = failures.of_talkdesk(error)
@@ -74,6 +78,8 @@ class UserSync:
             listed,
             held=out,
             admin=reading.admin,
+            rules=notes.rules,
+            roles=told.roles,
             new_epoch=new_epoch,
         )
         generation = await self._slices.write(installation, merged)
@@ -90,13 +96,27 @@ class UserSync:
         if settling:
             await self._revocations.settle(installation, settling)
         notes.users = generation.status
-        notes.listed = True
+        notes.listed, notes.user_rules = True, notes.rules.digest
         notes.memory.listed_for = reading.moment
         if unusable:
             message = f"{unusable} of {len(users)} users have no usable id"
             notes.verdicts[types.USERS_SYNCED] = false(Reason.USERS_UNUSABLE, message)
+        elif told.problem is not None:
+            # Everybody who is licensed may enter, so this is no less true than before.
+            notes.verdicts[types.USERS_SYNCED] = true(told.problem, f"{len(merged)} users; {told.message}")
+            if not told.roles.known:
+                agenda.fail(told.retry_after)
         else:
             notes.verdicts[types.USERS_SYNCED] = true(Reason.USERS_LISTED, f"{len(merged)} users")
+
+    async def _users(self, ref: InstallationRef, rules: UserRules) -> tuple[tuple[User, ...], Told]:
+        """The licensed users, and what is told of their roles. Raises TalkdeskError for the former alone."""
+        users, (scim, told) = await asyncio.gather(
+            self._client.users(ref), talkdesk_roles.ask(self._client, ref, rules)
+        )
+        if scim:
+            told = replace(told, roles=talkdesk_roles.by_user(users, scim, rules))
+        return users, told
 
     async def _settling(self, ref: InstallationRef, reading: Reading) -> frozenset[str]:
         """The removals that this list settles: a second reading after it has to equal the first."""

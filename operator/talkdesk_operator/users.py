@@ -7,10 +7,14 @@ entry that stays keeps its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from talkdesk_crds.user_slice import LicensedUser, bucket_of
+
+if TYPE_CHECKING:
+    from talkdesk_operator.user_rules import UserRules
 
 #: Users per slice on average; hashing spreads unevenly, and the kind allows 400 at most.
 AVERAGE_PER_SLICE = 200
@@ -40,6 +44,14 @@ class Revoked:
     users: frozenset[str]
     applied: bool
     settled: bool
+
+
+@dataclass(frozen=True)
+class TalkdeskRoles:
+    """The users' roles at Talkdesk, by user id. Where they are not ``known``, who has a role keeps it."""
+
+    by_user: Mapping[str, Collection[str]] = field(default_factory=dict)
+    known: bool = True
 
 
 def revoke(current: Users, revocations: Iterable[Revoked], *, new_epoch: NewEpoch) -> dict[str, LicensedUser]:
@@ -73,26 +85,33 @@ def merge(
     *,
     held: frozenset[str],
     admin: str | None,
+    rules: UserRules,
+    roles: TalkdeskRoles,
     new_epoch: NewEpoch,
 ) -> dict[str, LicensedUser]:
-    """``current`` brought to a complete list. Not listed, inactive and held users are out.
+    """``current`` brought to a complete list. Not listed and held users are out, and inactive ones by rule.
 
-    ``admin`` is the id of the installing admin, who alone gets role and flag ``admin``.
+    ``admin`` is the id of the installing admin, who alone gets the flag. Whatever else changes about a user
+    changes no epoch: nobody has to sign in again for a new name or role.
     """
     result = {}
     for user in listed:
-        if user.id in held or not user.active:
+        if user.id in held or not (user.active or rules.inactive):
             continue
         before = current.get(user.id)
         is_admin = user.id == admin
-        result[user.id] = LicensedUser(
+        role = rules.role(user.id, admin=is_admin, talkdesk=roles.by_user.get(user.id, ()))
+        if not roles.known and before is not None and not is_admin and user.id not in rules.assigned:
+            role = before.role
+        entry = LicensedUser(
             email=user.email,
             name=user.name,
-            active=True,
-            role="admin" if is_admin else "user",
+            active=user.active,
+            role=role,
             admin=is_admin,
             epoch=before.epoch if before is not None else new_epoch(),
         )
+        result[user.id] = entry if entry != before else before
     return result
 
 

@@ -8,7 +8,7 @@ from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY
 from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
-from talkdesk_operator.keys import AppKey, SweepKey, TenantKey
+from talkdesk_operator.keys import AppKey, KeysKey, SweepKey, TenantKey
 from talkdesk_operator.revision import app_id_of, owner_of
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Waker:
         self._on(caches.revocations.view, self._revocation)
         self._on(caches.namespaces, self._tenant_namespace)
         self._on(caches.sources, self._source)
+        for view in caches.keys.values():
+            self._on(view, lambda _: (KeysKey(),))
         # Our own writes count here: they are how a roll-out comes forward.
         self._on(caches.installations.view, self._app_of_installation, _progress, whoever=True)
         self._on(caches.children["ConfigMap"], self._app_of_inventory, _inventoried, whoever=True)
@@ -57,6 +59,7 @@ class Waker:
     def everything(self) -> None:
         """Wake every key there is: the first look after the start."""
         self._queue.add(SweepKey())
+        self._queue.add(KeysKey())
         for app in self._caches.apps.view.all():
             self._queue.add(AppKey(app["metadata"]["name"]))
         for installation in self._caches.installations.all():
@@ -131,7 +134,9 @@ class Waker:
 
     def _app(self, obj: Obj) -> set[Key]:
         app_id = str((obj.get("spec") or {}).get("appId"))
-        return {AppKey(obj["metadata"]["name"]), *self._directory.keys_of_app(app_id)}
+        rivals = self._directory.launched_at((obj.get("spec") or {}).get("launchHost"))
+        others = {AppKey(app.metadata.name) for app in rivals}
+        return {AppKey(obj["metadata"]["name"]), *others, *self._directory.keys_of_app(app_id)}
 
     def _slice(self, obj: Obj) -> set[Key]:
         return self._named(str((obj.get("spec") or {}).get("installation")))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from talkdesk_operator.keys import AppKey, SweepKey
+from talkdesk_operator.keys import AppKey, KeysKey, SweepKey
 
 if TYPE_CHECKING:
     from talkdesk_operator.app_reconcile import AppReconciler
+    from talkdesk_operator.gateway_keys import GatewayKeys
     from talkdesk_operator.keys import Key
     from talkdesk_operator.queue import Outcome, WorkQueue
     from talkdesk_operator.reconcile import TenantReconciler
@@ -30,12 +31,14 @@ class Workers:
         tenants: TenantReconciler,
         apps: AppReconciler,
         sweeper: Sweeper,
+        keys: GatewayKeys,
         settings: OperatorSettings,
     ) -> None:
         self._queue = queue
         self._tenants = tenants
         self._apps = apps
         self._sweeper = sweeper
+        self._keys = keys
         self._workers = settings.workers
         self._patience = settings.finish_seconds
         self._running: asyncio.Task[None] | None = None
@@ -66,4 +69,6 @@ class Workers:
                 return await self._apps.reconcile(key)
             if isinstance(key, SweepKey):
                 return await self._sweeper.sweep()
+            if isinstance(key, KeysKey):
+                return await self._keys.turn()
             return await self._tenants.reconcile(key)

@@ -132,6 +132,8 @@ class World:
         self.app = f"app-{self.app_id[:8]}"
         declared = demo_app(app_id=self.app_id, regions=self.stand_in.regions)
         declared["metadata"] |= {"name": self.app, "namespace": self.release.namespace}
+        # Two apps of a release do not share one.
+        declared["spec"]["launchHost"] = f"launch-{self.app_id[:8]}.demo.localhost"
         declared["spec"]["approval"] = {"gate": "NamespaceReady"}
         declared["spec"] |= spec
         return await self.kube.apply(declared, field_manager="test")

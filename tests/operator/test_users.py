@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from talkdesk_crds.user_slice import LicensedUser
 from talkdesk_operator import users
 from talkdesk_operator.confirm import SETTLED_STATES
-from talkdesk_operator.users import ListedUser, Revoked
+from talkdesk_operator.user_rules import UserRules
+from talkdesk_operator.users import ListedUser, Revoked, TalkdeskRoles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +43,19 @@ def merge(
     *,
     held: frozenset[str] = frozenset(),
     admin: str | None = None,
+    rules: UserRules | None = None,
+    roles: TalkdeskRoles | None = None,
     new_epoch: Callable[[], str] | None = None,
 ) -> dict[str, LicensedUser]:
-    return users.merge(current, listed, held=held, admin=admin, new_epoch=new_epoch or epochs())
+    return users.merge(
+        current,
+        listed,
+        held=held,
+        admin=admin,
+        rules=rules or UserRules(),
+        roles=roles or TalkdeskRoles(),
+        new_epoch=new_epoch or epochs(),
+    )
 
 
 def test_an_unchanged_entry_keeps_its_epoch_and_a_new_one_gets_a_fresh_one() -> None:

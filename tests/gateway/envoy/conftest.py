@@ -114,6 +114,15 @@ class Edge:
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 
+    @staticmethod
+    async def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+        """The first true value of ``condition``. Fails after ``within`` seconds."""
+        deadline = asyncio.get_running_loop().time() + within
+        while not (value := condition()):
+            assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {condition}"
+            await asyncio.sleep(0.002)
+        return value
+
     def to(self, upstream: str, **more: str) -> Handler:
         """A decision that allows, towards ``upstream``."""
 
@@ -203,12 +212,3 @@ def edge(shared_edge: Edge) -> Edge:
     for server in (shared_edge.decision, shared_edge.web, shared_edge.relay, shared_edge.app):
         server.forget()
     return shared_edge
-
-
-async def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
-    """The first true value of ``condition``. Fails after ``within`` seconds."""
-    deadline = asyncio.get_running_loop().time() + within
-    while not (value := condition()):
-        assert asyncio.get_running_loop().time() < deadline, f"not within {within} s: {condition}"
-        await asyncio.sleep(0.02)
-    return value

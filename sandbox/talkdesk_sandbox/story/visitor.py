@@ -1,0 +1,105 @@
+"""A user of Talkdesk with a browser of their own: cookies, redirects, and nothing else that a browser has.
+
+Names under ``.localhost`` are this machine, and Secure cookies are kept there without TLS, as browsers do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from talkdesk_sandbox.story.observe import NotYet
+
+_LOOPBACK = "127.0.0.1"
+_SECONDS = 15.0  # a callback may wait for an unknown user to be looked up
+#: What a browser says of a click on a link.
+_NAVIGATION = {
+    "Accept": "text/html",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-User": "?1",
+}
+
+
+class Loopback(httpx.AsyncBaseTransport):
+    """Sends what is meant for ``*.localhost`` to this machine; Host header and cookies keep the name."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx.AsyncBaseTransport."""
+        if request.url.host.endswith(".localhost"):
+            url = request.url.copy_with(host=_LOOPBACK)
+            request = httpx.Request(
+                request.method,
+                url,
+                headers=request.headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """See httpx.AsyncBaseTransport."""
+        await self._inner.aclose()
+
+
+def _jar() -> CookieJar:
+    return CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
+
+
+def browser() -> httpx.AsyncClient:
+    """A client with cookies of its own that follows redirects."""
+    return httpx.AsyncClient(
+        transport=Loopback(), cookies=_jar(), follow_redirects=True, timeout=_SECONDS, headers=_NAVIGATION
+    )
+
+
+@dataclass
+class Visitor:
+    """One user, signed in at Talkdesk since :meth:`sign_in`; ``close`` when done.
+
+    :ivar talkdesk: base URL of the account's identity host for browsers.
+    :ivar user: as the stand-in has it, with ``id`` and ``name``.
+    """
+
+    talkdesk: str
+    user: dict[str, Any]
+    http: httpx.AsyncClient = field(default_factory=browser)
+    at: str = ""
+
+    async def sign_in(self) -> None:
+        """At Talkdesk, as users are in the morning. Raises httpx.HTTPStatusError where it refuses."""
+        answer = await self.http.post(f"{self.talkdesk}/login", data={"user": self.user["id"]})
+        answer.raise_for_status()
+
+    async def enters(self, url: str, *, contains: str) -> str:
+        """One click on ``url``: redirects alone lead to the app, which greets this user.
+
+        Says what was seen; raises NotYet with what was seen instead.
+        """
+        answer = await self.http.get(url)
+        if answer.status_code != 200:
+            raise NotYet(f"{answer.url.host} answers {answer.status_code}")
+        for greeting in (f"Hello, {self.user['name'].split()[0]}", contains):
+            if greeting not in answer.text:
+                raise NotYet(f"the page at {answer.url.host} does not say {greeting!r}")
+        self.at = str(answer.url.copy_with(path="/", query=None))
+        return f"{self.user['name']} is greeted at {answer.url.host}, {len(answer.history)} redirects"
+
+    async def refused(self, url: str) -> str:
+        """A click on ``url`` ends at a page that is a refusal. Raises NotYet with what was seen instead."""
+        answer = await self.http.get(url)
+        if answer.status_code != 403:
+            raise NotYet(f"{answer.url.host} answers {answer.status_code}")
+        if not answer.text.strip():
+            raise NotYet(f"{answer.url.host} refuses without a page")
+        return f"{self.user['name']}: {answer.status_code}"
+
+    async def close(self) -> None:
+        """Close the browser."""
+        await self.http.aclose()

@@ -63,6 +63,15 @@ def envoy_config(
 
 
 @app.command()
+def gateway() -> None:
+    """Sign users in and decide on every request (settings: TALKDESK_* variables)."""
+    from talkdesk_gateway.main import run
+    from talkdesk_gateway.settings import GatewaySettings
+
+    asyncio.run(run(_settings(GatewaySettings)))
+
+
+@app.command()
 def sandbox(
     *,
     once: Annotated[bool, typer.Option("--once", help="Play the story, report, end.")] = False,

@@ -80,6 +80,11 @@ class WatchedDirectory:
         """The app whose launch host this is; of several the oldest."""
         return _oldest(self._caches.apps.by(by_launch_host(launch_host)))
 
+    def settled(self, name: str) -> bool:
+        """The slices that the installation's newest status speaks of are those that count."""
+        self._settled()
+        return (self._namespace, name) not in self._counting.waiting
+
     def installations(self) -> int:
         """How many there are."""
         return len(self._caches.installations.view.reflector.store)

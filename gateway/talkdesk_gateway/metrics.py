@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from talkdesk_gateway.verdict import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Metrics:
@@ -51,6 +56,19 @@ class Metrics:
             ["cause"],
             registry=self.registry,
         )
+
+    def watch(self, *, fresh: Callable[[], bool], installations: Callable[[], int]) -> None:
+        """Show, whenever metrics are read, what is known and whether it may be relied on."""
+        known = Gauge(
+            "talkdesk_gateway_installations", "Installations that the watches show.", registry=self.registry
+        )
+        known.set_function(installations)
+        relied = Gauge(
+            "talkdesk_gateway_fresh",
+            "1 while Kubernetes was heard of lately; at 0 nobody is let in.",
+            registry=self.registry,
+        )
+        relied.set_function(fresh)
 
     def decided(self, outcome: str) -> None:
         """Count a decision: ``passed``, or the refusal's value."""

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from talkdesk_client import ClientOptions, TalkdeskClient, http_client
 from talkdesk_gateway import jwks
+from talkdesk_gateway.bar import handler as bar_script
 from talkdesk_gateway.caches import Caches
 from talkdesk_gateway.decision import MOST_HEADER_BYTES, Decision
 from talkdesk_gateway.directory import WatchedDirectory
@@ -146,7 +147,9 @@ async def _serve(stack: AsyncExitStack, parts: Parts, keys: Keys, settings: Gate
     async def key_set(_: web.Request) -> web.Response:
         return jwks.answer(keys)
 
-    app = sign_in_app(parts, more=[web.get("/_td/jwks.json", key_set)])
+    app = sign_in_app(
+        parts, more=[web.get("/_td/jwks.json", key_set), web.get("/_td/bar.js", bar_script.handle)]
+    )
     runner = web.AppRunner(
         app,
         access_log=None,

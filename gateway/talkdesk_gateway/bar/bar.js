@@ -10,7 +10,7 @@
   const WINDOW = "talkdesk-sign-in"; // name of the window in which one signs in again
   const channel = typeof BroadcastChannel === "function" ? new BroadcastChannel(WINDOW) : null;
 
-  if (window.name === WINDOW && window.opener !== undefined) {
+  if (window.name === WINDOW) {
     // We are that window, and somebody is signed in: the page that waits goes on, and this one is not needed.
     window.name = "";
     if (channel) channel.postMessage("signed-in");
@@ -43,37 +43,41 @@
   const kept = []; // what has to stay in the document, directly under its root or its body
   const restyles = [];
 
+  let returns = 0;
+
   function keep() {
     const root = document.documentElement;
     if (!root) return;
     for (const node of kept) {
-      if (!node.isConnected) root.append(node);
+      if (node.isConnected || returns > 200) continue; // a page that takes it away every time wins
+      if (returns++ === 0) {
+        setTimeout(() => {
+          returns = 0;
+        }, 10000);
+      }
+      root.append(node);
     }
     for (const restyle of restyles) restyle();
   }
 
   function watch() {
-    const observer = new MutationObserver(keep);
-    observer.observe(document, { childList: true }); // a document that is written anew
-    let watched = null;
-    const rewatch = () => {
-      if (watched === document.documentElement || !document.documentElement) return;
-      watched = document.documentElement;
-      observer.observe(watched, { childList: true }); // its body exchanged
-      keep();
-    };
-    new MutationObserver(rewatch).observe(document, { childList: true });
-    rewatch();
-    // The body's own children: its innerHTML replaced. The body may be another one by then.
+    let root = null;
     let body = null;
-    const inner = new MutationObserver(keep);
-    const rebody = () => {
-      if (body === document.body || !document.body) return;
-      body = document.body;
-      inner.observe(body, { childList: true });
-    };
-    new MutationObserver(rebody).observe(document, { childList: true, subtree: true });
-    rebody();
+    const observer = new MutationObserver(check);
+    // Only direct children are watched: the document's, its root's and its body's, whichever these are by now.
+    function check() {
+      if (document.documentElement !== root) {
+        root = document.documentElement;
+        if (root) observer.observe(root, { childList: true });
+      }
+      if (document.body !== body) {
+        body = document.body;
+        if (body) observer.observe(body, { childList: true });
+      }
+      keep();
+    }
+    observer.observe(document, { childList: true });
+    check();
   }
 
   function place(height) {
@@ -84,8 +88,8 @@
       styled(
         document,
         `@media not print {
-          html { margin-top: ${height}px !important; scroll-padding-top: ${height}px;
-                 --talkdesk-bar-height: ${height}px; }
+          html { box-sizing: border-box !important; padding-top: ${height}px !important;
+                 scroll-padding-top: ${height}px; --talkdesk-bar-height: ${height}px; }
         }
         @media print { #${HOST} { display: none !important; } }
         #${HOST} { all: initial; position: fixed !important; inset: 0 0 auto 0 !important;

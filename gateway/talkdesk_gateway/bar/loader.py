@@ -18,14 +18,14 @@ _SETTINGS = "/*SETTINGS*/ null"
 
 
 def bar_script(tenancy: Tenancy, user: str | None) -> str:
-    """JavaScript for one tenant and the signed-in user's id (None: nobody is signed in).
+    """JavaScript for one tenant and the signed-in user's id.
 
-    Serve it as ``text/javascript; charset=utf-8`` with ``cache-control: private, no-cache``: it names a user.
-    Where the tenant shows no bar it still answers 401s of background requests.
+    Where the tenant shows no bar it still answers 401s of background requests. None, nobody is signed in:
+    the same, for the bar's attributes are no stranger's business.
     """
     bar = tenancy.app.spec.bar if tenancy.shows_bar else None
     settings: dict[str, Any] = {"user": user, "bar": None}
-    if bar is not None:
+    if bar is not None and user is not None:
         values = _values(tenancy, user)
         settings["bar"] = {
             "script": str(bar.script),
@@ -45,14 +45,14 @@ def _source() -> str:
     return source
 
 
-def _values(tenancy: Tenancy, user: str | None) -> dict[str, str]:
+def _values(tenancy: Tenancy, user: str) -> dict[str, str]:
     spec = tenancy.installation.spec
     name = spec.talkdesk.account_name
     return {
         "account.id": spec.account_id,
         "account.name": name.name if name is not None else "",
         "region": spec.region or "",
-        "user.id": user or "",
+        "user.id": user,
         "installation.id": spec.installation_id,
     }
 

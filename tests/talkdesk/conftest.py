@@ -108,8 +108,9 @@ class Partner:
         self.data = event["data"]
         self.id: str = self.data["installation_id"]
         self.root: str = event["_links"]["root"]["href"]
-        authorization = event.get("_links", {}).get("authorization", {}).get("href", "")
-        self.token_url = authorization.replace("/authorize", "/token")
+        region = self.root.split(".")[1]
+        self.identity = f"https://{self.data['account_name']}.id.{region}.talkdesk.localhost"
+        self.token_url = f"{self.identity}/oauth/token"
         self.url = f"{self.root}/apps/{event['app_id']}/installations/{self.id}"
 
     def assertion(self, *, header: dict[str, Any] | None = None, key: Any = None, **claims: Any) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from posixpath import normpath
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 #: Longer ones would not fit into a cookie.
 MAX_LENGTH: Final = 2048
@@ -31,6 +33,7 @@ def safe_to(to: str | None) -> str:
     return quoted if len(quoted) <= MAX_LENGTH else "/"
 
 
-def is_ours(path: str) -> bool:
-    """Whether ``path`` is one of the gateway's own, below ``/_td/``. Pure."""
-    return path == "/_td" or path.startswith(("/_td/", "/_td?", "/_td#"))
+def is_ours(to: str) -> bool:
+    """Whether ``to`` is one of the gateway's own paths, below ``/_td/``, however it is written. Pure."""
+    path = normpath(unquote(re.split(r"[?#]", to, maxsplit=1)[0]))
+    return path == "/_td" or path.startswith("/_td/")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -137,7 +138,9 @@ class Story:
 
     async def users_enter(self, *who: int) -> str:
         """They click the app's icon in Talkdesk and are in, as themselves, in their own account."""
-        return ", ".join([await self._enters(each) for each in who])
+        greeted = [await self._enters(each) for each in who]
+        host = urlsplit(self.visitors[who[0]].at).hostname
+        return f"{host} greets {', '.join(greeted)}"
 
     async def _enters(self, who: int) -> str:
         visitor = await self._visitor(who)

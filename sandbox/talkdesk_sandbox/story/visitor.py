@@ -6,8 +6,10 @@ Names under ``.localhost`` are this machine, and Secure cookies are kept there w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from email.message import Message
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.request import Request
 
 import httpx
 
@@ -24,38 +26,55 @@ _NAVIGATION = {
 }
 
 
+class _Answer:
+    """What the cookie jar wants of a response."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._headers = Message()
+        for name, value in response.headers.multi_items():
+            self._headers[name] = value
+
+    def info(self) -> Message:
+        return self._headers
+
+
 class Loopback(httpx.AsyncBaseTransport):
-    """Sends what is meant for ``*.localhost`` to this machine; Host header and cookies keep the name."""
+    """Sends what is meant for ``*.localhost`` to this machine, and keeps cookies as a browser does there.
+
+    httpx itself would hold Secure cookies back from plain http.
+    """
 
     def __init__(self) -> None:
         self._inner = httpx.AsyncHTTPTransport()
+        self._jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx.AsyncBaseTransport."""
-        if request.url.host.endswith(".localhost"):
-            url = request.url.copy_with(host=_LOOPBACK)
-            request = httpx.Request(
-                request.method,
-                url,
-                headers=request.headers,
-                stream=request.stream,
-                extensions=request.extensions,
+        asked = Request(str(request.url))  # noqa: S310 - only for the jar, never opened
+        self._jar.add_cookie_header(asked)
+        headers = httpx.Headers({**request.headers, "cookie": asked.get_header("Cookie", "")})
+        if not headers["cookie"]:
+            del headers["cookie"]
+        url = request.url
+        if url.host.endswith(".localhost"):
+            url = url.copy_with(host=_LOOPBACK)
+        response = await self._inner.handle_async_request(
+            httpx.Request(
+                request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
             )
-        return await self._inner.handle_async_request(request)
+        )
+        self._jar.extract_cookies(_Answer(response), asked)  # type: ignore[arg-type]  # all it asks for is info()
+        return response
 
     async def aclose(self) -> None:
         """See httpx.AsyncBaseTransport."""
         await self._inner.aclose()
 
 
-def _jar() -> CookieJar:
-    return CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
-
-
 def browser() -> httpx.AsyncClient:
     """A client with cookies of its own that follows redirects."""
     return httpx.AsyncClient(
-        transport=Loopback(), cookies=_jar(), follow_redirects=True, timeout=_SECONDS, headers=_NAVIGATION
+        transport=Loopback(), follow_redirects=True, timeout=_SECONDS, headers=_NAVIGATION
     )
 
 
@@ -65,12 +84,15 @@ class Visitor:
 
     :ivar talkdesk: base URL of the account's identity host for browsers.
     :ivar user: as the stand-in has it, with ``id`` and ``name``.
+    :ivar at: the app's front page, once they were there.
+    :ivar been: they were greeted at least once.
     """
 
     talkdesk: str
     user: dict[str, Any]
     http: httpx.AsyncClient = field(default_factory=browser)
     at: str = ""
+    been: bool = False
 
     async def sign_in(self) -> None:
         """At Talkdesk, as users are in the morning. Raises httpx.HTTPStatusError where it refuses."""
@@ -80,7 +102,8 @@ class Visitor:
     async def enters(self, url: str, *, contains: str) -> str:
         """One click on ``url``: redirects alone lead to the app, which greets this user.
 
-        Says what was seen; raises NotYet with what was seen instead.
+        The app's tour is there on the first visit and on no other. Says where the user is and how often the
+        browser was sent on; raises NotYet with what was seen instead.
         """
         answer = await self.http.get(url)
         if answer.status_code != 200:
@@ -88,8 +111,11 @@ class Visitor:
         for greeting in (f"Hello, {self.user['name'].split()[0]}", contains):
             if greeting not in answer.text:
                 raise NotYet(f"the page at {answer.url.host} does not say {greeting!r}")
+        if ('id="tour"' in answer.text) is self.been:
+            raise NotYet(f"the tour is {'shown again' if self.been else 'not shown'} to {self.user['name']}")
+        self.been = True
         self.at = str(answer.url.copy_with(path="/", query=None))
-        return f"{self.user['name']} is greeted at {answer.url.host}, {len(answer.history)} redirects"
+        return f"{self.user['name']} after {len(answer.history)} redirects"
 
     async def refused(self, url: str) -> str:
         """A click on ``url`` ends at a page that is a refusal. Raises NotYet with what was seen instead."""

@@ -209,7 +209,7 @@
 
   function banner() {
     const host = document.createElement("div");
-    const shadow = host.attachShadow({ mode: "closed" });
+    const shadow = host.attachShadow({ mode: "open" });
     styled(
       shadow,
       `:host { all: initial; position: fixed; z-index: 2147483647; inset: auto 0 1rem 0; display: flex;

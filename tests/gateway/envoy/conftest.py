@@ -212,3 +212,9 @@ def edge(shared_edge: Edge) -> Edge:
     for server in (shared_edge.decision, shared_edge.web, shared_edge.relay, shared_edge.app):
         server.forget()
     return shared_edge
+
+
+@pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """For tests that need one server more."""
+    return Server

@@ -34,8 +34,7 @@ class Watching:
         self.directory = WatchedDirectory(self.caches, namespace="td", fault=self.watches.fault)
 
     async def caught_up(self) -> None:
-        for _ in range(40):
-            await asyncio.sleep(0)
+        await self.server.taken()
 
     def epoch(self, user: str, host: str = HOST) -> str | None:
         tenancy = self.directory.by_host(host)

@@ -117,6 +117,7 @@ async def gateway(settings: GatewaySettings, *, registry: CollectorRegistry) -> 
             ),
             metrics=metrics,
             origin=settings.origin,
+            switch_path=settings.switch_path,
         )
         watching = asyncio.create_task(watches.run(), name="watches")
         stack.push_async_callback(_cancelled, watching)

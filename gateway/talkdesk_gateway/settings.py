@@ -25,6 +25,15 @@ class GatewaySettings(PodSettings):
     # A healthy watch may be silent for a minute.
     stale_seconds: Annotated[float, Field(ge=120, le=86400, allow_inf_nan=False)] = 300.0
     wait_seconds: Seconds = 10.0
+    switch_path: Annotated[
+        str,
+        Field(
+            pattern=r"^/[!-~]*$",
+            max_length=512,
+            description="path on an account's identity host where one signs in to Talkdesk as somebody else; "
+            "Talkdesk documents none",
+        ),
+    ] = "/login"
     drain_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 2.0
 
     def origin(self, host: str) -> str:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from talkdesk_gateway.signin.edge import Parts
 
-#: What ``web.AppRunner`` is given: a state and five sign-ins under way need longer lines than aiohttp's own.
-LINES: Final = {"max_line_size": 16384, "max_field_size": 16384}
 #: A form has nothing in it.
 _MAX_BODY: Final = 4096
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
+from talkdesk_gateway.answers import reference_of
 from talkdesk_gateway.cookies import ours
-from talkdesk_gateway.pages import STRICT, document, new_reference
+from talkdesk_gateway.pages import STRICT, document
 from talkdesk_gateway.signin.step import Go, Moment, Outcome
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ PARTS: Final = web.AppKey("parts", Parts)
 
 
 def moment_of(request: web.Request) -> Moment:
-    """Now, the keys as they are, and a reference for this request."""
-    parts = request.app[PARTS]
-    return Moment(
-        now=parts.clock(), keys=parts.keys.session_keys(), origin=parts.origin, reference=new_reference()
-    )
+    """Now, the keys as they are, and a reference for this request: Envoy's id of it, where it came so."""
+    parts, reference = request.app[PARTS], reference_of(request.headers.get("X-Request-Id"))
+    return Moment(now=parts.clock(), keys=parts.keys.session_keys(), origin=parts.origin, reference=reference)
 
 
 def only_host(request: web.Request) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 from dataclasses import dataclass, field
@@ -24,12 +25,13 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.key_ring import Key
 from talkdesk_crds.user_slice import LicensedUser
+from talkdesk_gateway.decision import MOST_HEADER_BYTES
 from talkdesk_gateway.metrics import Metrics
 from talkdesk_gateway.seams import CodeRefusedError, NotAskedError, TalkdeskUnavailableError
 from talkdesk_gateway.signin.edge import Parts
 from talkdesk_gateway.signin.step import Moment
 from talkdesk_gateway.tenancy import Tenancy
-from talkdesk_gateway.web import LINES, sign_in_app
+from talkdesk_gateway.web import sign_in_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -335,6 +337,22 @@ class World:
         }
         return Parts(**(values | changes))
 
+    @contextlib.asynccontextmanager
+    async def serving(self, parts: Parts) -> AsyncIterator[None]:
+        """A gateway of those parts, on a port of its own, while the block runs."""
+        # As main gives them: a state and five sign-ins under way make long lines.
+        lines = {"max_line_size": MOST_HEADER_BYTES, "max_field_size": MOST_HEADER_BYTES}
+        runner = web.AppRunner(sign_in_app(parts), access_log=None, **lines)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield
+        finally:
+            for browser in self.browsers:
+                await browser.http.aclose()
+            await runner.cleanup()
+
     def counted(self, step: str, outcome: str) -> float:
         """How often a step came to that."""
         labels = {"step": step, "outcome": outcome}
@@ -350,14 +368,5 @@ def world(objects: Any) -> World:
 @pytest_asyncio.fixture
 async def gateway(world: World) -> AsyncIterator[World]:
     """The world with a gateway that listens on loopback."""
-    runner = web.AppRunner(sign_in_app(world.parts()), access_log=None, **LINES)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    world.port = runner.addresses[0][1]
-    try:
+    async with world.serving(world.parts()):
         yield world
-    finally:
-        for browser in world.browsers:
-            await browser.http.aclose()
-        await runner.cleanup()

@@ -439,6 +439,25 @@ async def test_talkdesk_that_cannot_say_who_it_is_is_a_503_with_a_way_to_try_aga
     assert count("talkdesk_gateway_identify_seconds_count", {"outcome": "failed"}) == 1
 
 
+async def test_talkdesk_that_is_too_slow_is_a_503(world: Any) -> None:
+    async def never(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    world.talkdesk.identify = never
+    async with world.serving(world.parts(talkdesk_seconds=0.05)):
+        with structlog.testing.capture_logs() as logs:
+            answer = await world.browser().follow(world.launch_url())
+    assert answer.status_code == 503
+    assert [line["detail"] for line in logs] == ["no answer within 0.05 s"]
+
+
+async def test_a_page_quotes_envoys_id_of_the_request_where_there_is_one(gateway: Any) -> None:
+    given = "9d1f6c2e-4a3b-4c5d-8e7f-001122334455"
+    for sent, quoted in ((given, True), ("<script>", False)):
+        answer = await gateway.browser().get(gateway.url("/_td/enter?ticket=x"), X_Request_Id=sent)
+        assert (sent in answer.text) is quoted
+
+
 async def test_a_tenant_without_credentials_is_a_503(gateway: Any) -> None:
     gateway.put(users={"u1": "e1"}, credentials="none")
     answer = await gateway.browser().get(gateway.url("/_td/start"))

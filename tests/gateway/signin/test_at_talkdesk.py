@@ -236,7 +236,7 @@ async def test_whoever_is_signed_in_at_talkdesk_is_in_the_app_after_one_click(de
     (token,) = [entry for entry in entries if entry["kind"] == "token"]
     assert token["detail"]["grant_type"] == "authorization_code"
     assert token["detail"]["authentication"] == "private_key_jwt"
-    assert len([entry for entry in entries if entry["url"].endswith("/users/me")]) == 1
+    assert len([entry for entry in entries if (entry["url"] or "").endswith("/users/me")]) == 1
 
 
 async def test_whoever_is_not_signed_in_at_talkdesk_signs_in_there_first(desk: AtTalkdesk) -> None:

@@ -338,11 +338,11 @@ class World:
         return Parts(**(values | changes))
 
     @contextlib.asynccontextmanager
-    async def serving(self, parts: Parts) -> AsyncIterator[None]:
+    async def serving(self, parts: Parts, *more: web.AbstractRouteDef) -> AsyncIterator[None]:
         """A gateway of those parts, on a port of its own, while the block runs."""
         # As main gives them: a state and five sign-ins under way make long lines.
         lines = {"max_line_size": MOST_HEADER_BYTES, "max_field_size": MOST_HEADER_BYTES}
-        runner = web.AppRunner(sign_in_app(parts), access_log=None, **lines)
+        runner = web.AppRunner(sign_in_app(parts, more=more), access_log=None, **lines)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.port = runner.addresses[0][1]

@@ -22,9 +22,12 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.user_slice import LicensedUser
 from talkdesk_gateway import sessions
+from talkdesk_gateway.pages import document, refusal_page, steps
 from talkdesk_gateway.signin.talkdesk import TalkdeskSignOn
 from talkdesk_gateway.tenancy import Tenancy
+from talkdesk_gateway.verdict import Refusal, Refused
 from talkdesk_kube import NotFound, ServerError, Status
+from talkdesk_sandbox.chromium import chromium
 from talkdesk_sandbox.talkdesk.hosts import region_table
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
 from talkdesk_sandbox.talkdesk.server import serve
@@ -33,6 +36,8 @@ from talkdesk_sandbox.talkdesk.switches import Switches
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from playwright.async_api import Page
 
 HOST, LAUNCH = "acme.apps.localhost", "launch.localhost"
 
@@ -191,7 +196,7 @@ async def desk(request: Any, world: Any, tmp_path: Path) -> AsyncIterator[AtTalk
         client = await stack.enter_async_context(TalkdeskClient(http, options))
         made = AtTalkdesk(world, control)
         sign_on: Any = TalkdeskSignOn(made.secrets, client, namespace="credentials", pkce=pkce)
-        await stack.enter_async_context(world.serving(world.parts(talkdesk=sign_on)))
+        await stack.enter_async_context(world.serving(world.parts(talkdesk=sign_on), web.get("/x", _the_app)))
         url, events = await stack.enter_async_context(receiving())
         callback = f"{world.origin(LAUNCH)}/_td/callback"
         app = await made.ask(
@@ -209,6 +214,12 @@ async def desk(request: Any, world: Any, tmp_path: Path) -> AsyncIterator[AtTalk
         made.keep_secret()
         made.licensed(*made.users[:2])
         yield made
+
+
+async def _the_app(_: web.Request) -> web.Response:
+    return web.Response(
+        text="<!doctype html><title>the app</title><h1>the app</h1>", content_type="text/html"
+    )
 
 
 def declared(app_id: str) -> TalkdeskApp:
@@ -371,3 +382,106 @@ async def test_no_secret_of_the_sign_in_reaches_a_log(desk: AtTalkdesk) -> None:
     data = desk.event["data"]
     for secret in (*seen, data["client_secret"], data["private_key"]):
         assert secret not in str(logs)
+
+
+in_chromium = [
+    pytest.mark.processes,
+    pytest.mark.parametrize("desk", [False], indirect=True, ids=["plain"]),
+    # Playwright leaves the pipes of its driver to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def marked(test: Any) -> Any:
+    """A test in a real browser."""
+    for mark in in_chromium:
+        test = mark(test)
+    return test
+
+
+@contextlib.asynccontextmanager
+async def opened(**options: Any) -> AsyncIterator[tuple[Page, list[str]]]:
+    """A page of a fresh Chromium, and what its console complains of, but for statuses."""
+    async with chromium() as browser:
+        page = await (await browser.new_context(**options)).new_page()
+        complaints: list[str] = []
+        page.on("console", lambda said: "with a status of" in said.text or complaints.append(said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page, complaints
+
+
+@marked
+async def test_a_real_browser_is_in_the_app_after_one_click_and_out_again(desk: AtTalkdesk) -> None:
+    """Secure __Host- cookies on *.localhost; the form's Origin under the page's own referrer policy."""
+    ada = desk.users[0]
+    async with opened() as (page, complaints):
+        await page.goto(desk.launch_url(ada))
+        await page.get_by_role("button", name="Ada").click()
+        await page.wait_for_url("**/x")
+        assert await page.inner_text("h1") == "the app"
+        cookies = {cookie["name"]: cookie for cookie in await page.context.cookies(desk.world.origin(HOST))}
+        assert set(cookies) == {sessions.SESSION_COOKIE, sessions.USE_COOKIE}
+        assert all(cookie["secure"] and cookie["httpOnly"] for cookie in cookies.values())
+        # Signed in at Talkdesk by now: the next launch shows no page at all.
+        answer = await page.goto(desk.launch_url(ada))
+        assert answer is not None
+        assert page.url.endswith("/x")
+        await page.goto(f"{desk.world.origin(HOST)}/_td/sign-out")
+        await page.get_by_role("button", name="Sign out").click()
+        assert await page.inner_text("h1") == "You are signed out"
+        assert await page.context.cookies(desk.world.origin(HOST)) == []
+        assert [user for _, user, _ in desk.world.signed_out.made] == [ada]
+        assert complaints == []
+
+
+@marked
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_a_waiting_page_goes_on_by_itself_in_a_real_browser(desk: AtTalkdesk, scripts: bool) -> None:
+    tenancies, ada = desk.world.directory.tenancies, desk.users[0]
+    known = dict(tenancies)
+    tenancies.clear()
+    async with opened(java_script_enabled=scripts) as (page, complaints):
+        await page.goto(desk.launch_url(ada))
+        assert await page.inner_text("h1") == "Setting up your app"
+        await desk.world.directory.heard()
+        for tenancy in known.values():
+            desk.world.directory.put(tenancy)
+        await page.wait_for_url("**/login**")
+        assert complaints == []
+
+
+@marked
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_every_page_fits_its_window_and_breaks_none_of_its_own_rules(
+    desk: AtTalkdesk, width: int
+) -> None:
+    long_name = "Wolfeschlegelsteinhausenbergerdorff" * 3
+    reference = "9d1f6c2e-4a3b-4c5d-8e7f-001122334455"
+    app = desk.world.app
+    shown = {
+        why.value: refusal_page(Refused(why), reference=reference, app=app, retry="/") for why in Refusal
+    }
+    shown["another"] = steps.continue_as(
+        long_name, proceed="/", switch="/", retry="/", app=app, reference=reference
+    )
+    shown["sign-out"] = steps.sign_out(long_name, back="/", app=app)
+    at = {"page": shown["another"]}
+
+    async def show(_: web.Request) -> web.Response:
+        status, headers, html = document(at["page"])
+        return web.Response(status=status, headers=headers, body=html.encode())
+
+    async with (
+        desk.world.serving(desk.world.parts(), web.get("/shown", show)),
+        opened(viewport={"width": width, "height": 700}) as (page, complaints),
+    ):
+        for at["page"] in shown.values():
+            await page.goto(f"{desk.world.origin(HOST)}/shown")
+            assert await page.inner_text("h1") == at["page"].title
+            # A style that its policy refused would leave the page white and as wide as its words.
+            assert await page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") == (
+                "16px"
+            )
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, at["page"].title
+        assert complaints == []

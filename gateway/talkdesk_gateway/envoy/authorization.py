@@ -57,7 +57,11 @@ def authorization(settings: EnvoySettings) -> Json:
             },
             "path_prefix": "/decide",
             # A decision changes nothing: it may be asked for again when a replica goes away.
-            "retry_policy": {"retry_on": "reset,connect-failure", "num_retries": 2},
+            "retry_policy": {
+                "retry_on": "reset,connect-failure",
+                "num_retries": 2,
+                "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
+            },
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": [{"exact": name} for name in IDENTITY_HEADERS]},
                 "allowed_client_headers_on_success": {"patterns": [{"exact": "set-cookie"}]},

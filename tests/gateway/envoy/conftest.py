@@ -61,7 +61,7 @@ class Server:
 
     async def start(self, port: int = 0) -> None:
         """Listen on a loopback port."""
-        self._runner = web.ServerRunner(web.Server(self._serve, auto_decompress=False))
+        self._runner = web.ServerRunner(web.Server(self._serve, auto_decompress=False, max_field_size=131072))
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port or self.port)
         await site.start()
@@ -218,3 +218,9 @@ def edge(shared_edge: Edge) -> Edge:
 def server_class() -> type[Server]:
     """For tests that need one server more."""
     return Server
+
+
+@pytest.fixture(scope="session", name="edges")
+def _edges() -> Callable[..., Any]:
+    """For modules that need other settings."""
+    return edges

@@ -9,11 +9,11 @@ from talkdesk_crds import names
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.revocation import TalkdeskRevocation
-from talkdesk_crds.user_slice import TalkdeskUserSlice
 from talkdesk_kube import Obj, resources
 from talkdesk_kube.reflector import Reflector
 from talkdesk_kube.view import Typed, View
 from talkdesk_operator.compact import compact, content_of, identity_of
+from talkdesk_operator.slice_cache import SliceCache, packed
 
 if TYPE_CHECKING:
     from talkdesk_kube import Kube, Resource
@@ -49,8 +49,8 @@ class Caches:
             TalkdeskInstallation,
         )
         self.apps = Typed(View(Reflector(kube, resources.APPS, namespace=own), index=_app), TalkdeskApp)
-        self.slices = Typed(
-            View(Reflector(kube, resources.USER_SLICES, namespace=own), index=_slice_owner), TalkdeskUserSlice
+        self.slices = SliceCache(
+            View(Reflector(kube, resources.USER_SLICES, namespace=own, transform=packed), index=_slice_owner)
         )
         self.revocations = Typed(
             View(Reflector(kube, resources.REVOCATIONS, namespace=own), index=_revoked), TalkdeskRevocation

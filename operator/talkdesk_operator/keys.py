@@ -46,4 +46,14 @@ class KeysKey:
         return "keys"
 
 
+@dataclass(frozen=True, order=True)
+class RevokeKey:
+    """The revocations of one TalkdeskInstallation, by its name. It has a queue of its own: see Workers."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"revoke/{self.name}"
+
+
 Key = TenantKey | AppKey | SweepKey | KeysKey

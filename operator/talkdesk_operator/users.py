@@ -8,10 +8,11 @@ entry that stays keeps its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from talkdesk_crds.user_slice import LicensedUser, bucket_of
+from talkdesk_crds.user_slice import bucket_of
+from talkdesk_operator.entries import Entry
 
 if TYPE_CHECKING:
     from talkdesk_operator.user_rules import UserRules
@@ -21,11 +22,11 @@ AVERAGE_PER_SLICE = 200
 MOST_PER_SLICE = 400
 MOST_BUCKETS = 65536
 
-Users = Mapping[str, LicensedUser]
+Users = Mapping[str, Entry]
 NewEpoch = Callable[[], str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedUser:
     """A user as Talkdesk's list of an installation's users shows them."""
 
@@ -54,13 +55,13 @@ class TalkdeskRoles:
     known: bool = True
 
 
-def revoke(current: Users, revocations: Iterable[Revoked], *, new_epoch: NewEpoch) -> dict[str, LicensedUser]:
+def revoke(current: Users, revocations: Iterable[Revoked], *, new_epoch: NewEpoch) -> dict[str, Entry]:
     """``current`` without the users who were removed, and with fresh epochs for those who signed out."""
     items = list(revocations)
     out = held(items)
     signed_out = {user for item in items if not item.removes and not item.applied for user in item.users}
     return {
-        user: entry.model_copy(update={"epoch": new_epoch()}) if user in signed_out else entry
+        user: replace(entry, epoch=new_epoch()) if user in signed_out else entry
         for user, entry in current.items()
         if user not in out
     }
@@ -88,7 +89,7 @@ def merge(
     rules: UserRules,
     roles: TalkdeskRoles,
     new_epoch: NewEpoch,
-) -> dict[str, LicensedUser]:
+) -> dict[str, Entry]:
     """``current`` brought to a complete list. Not listed and held users are out, and inactive ones by rule.
 
     ``admin`` is the id of the installing admin, who alone gets the flag. Whatever else changes about a user
@@ -103,7 +104,7 @@ def merge(
         role = rules.role(user.id, admin=is_admin, talkdesk=roles.by_user.get(user.id, ()))
         if not roles.known and before is not None and not is_admin and user.id not in rules.assigned:
             role = before.role
-        entry = LicensedUser(
+        entry = Entry(
             email=user.email,
             name=user.name,
             active=user.active,
@@ -139,9 +140,9 @@ def buckets_for(users: Iterable[str], *, current: int) -> int:
     return count
 
 
-def split(users: Users, buckets: int) -> dict[int, dict[str, LicensedUser]]:
+def split(users: Users, buckets: int) -> dict[int, dict[str, Entry]]:
     """``users`` by bucket; every bucket is there, the empty ones too, so that a missing slice shows."""
-    result: dict[int, dict[str, LicensedUser]] = {bucket: {} for bucket in range(buckets)}
+    result: dict[int, dict[str, Entry]] = {bucket: {} for bucket in range(buckets)}
     for user, entry in sorted(users.items()):
         result[bucket_of(user, buckets)][user] = entry
     return result

@@ -8,7 +8,7 @@ from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY
 from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
-from talkdesk_operator.keys import AppKey, KeysKey, SweepKey, TenantKey
+from talkdesk_operator.keys import AppKey, KeysKey, RevokeKey, SweepKey, TenantKey
 from talkdesk_operator.revision import app_id_of, owner_of
 
 if TYPE_CHECKING:
@@ -29,9 +29,17 @@ class Waker:
     """Turns changes of anything watched into keys of the queue. Lives in the queue's loop."""
 
     def __init__(
-        self, queue: WorkQueue[Key], caches: Caches, directory: Directory, memory: Memory, *, namespace: str
+        self,
+        queue: WorkQueue[Key],
+        urgent: WorkQueue[RevokeKey],
+        caches: Caches,
+        directory: Directory,
+        memory: Memory,
+        *,
+        namespace: str,
     ) -> None:
         self._queue = queue
+        self._urgent = urgent
         self._caches = caches
         self._directory = directory
         self._memory = memory
@@ -142,7 +150,9 @@ class Waker:
         return self._named(str((obj.get("spec") or {}).get("installation")))
 
     def _revocation(self, obj: Obj) -> set[Key]:
-        return self._named(names.installation_name(str((obj.get("spec") or {}).get("installationId"))))
+        name = names.installation_name(str((obj.get("spec") or {}).get("installationId")))
+        self._urgent.add(RevokeKey(name))
+        return self._named(name)
 
     def _named(self, name: str) -> set[Key]:
         installation = self._caches.installations.get(self._namespace, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,19 @@ from talkdesk_operator.user_rules import UserRules
 from talkdesk_operator.users import ListedUser, TalkdeskRoles
 
 if TYPE_CHECKING:
-    from talkdesk_crds.user_slice import LicensedUser
+    from talkdesk_operator.entries import Entry
 
 RANKED = UserRules(roles=(("Administrator", "owner"), ("Supervisor", "lead")))
 
 
 def merged(
-    current: dict[str, LicensedUser],
+    current: dict[str, Entry],
     listed: list[ListedUser],
     rules: UserRules,
     *,
     roles: TalkdeskRoles | None = None,
     admin: str | None = None,
-) -> dict[str, LicensedUser]:
+) -> dict[str, Entry]:
     numbers = count()
     return users.merge(
         current,
@@ -87,9 +88,7 @@ def test_a_new_name_address_role_or_rule_changes_no_epoch() -> None:
     before = merged({}, [ListedUser("ada", "ada@a.example", "Ada")], RANKED)
     listed = [ListedUser("ada", "ada@b.example", "Ada Lovelace")]
     after = merged(before, listed, RANKED, roles=told(ada=("Supervisor",)))
-    assert after["ada"] == before["ada"].model_copy(
-        update={"email": "ada@b.example", "name": "Ada Lovelace", "role": "lead"}
-    )
+    assert after["ada"] == replace(before["ada"], email="ada@b.example", name="Ada Lovelace", role="lead")
 
 
 def test_an_entry_that_stays_is_the_same_object() -> None:

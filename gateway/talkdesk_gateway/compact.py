@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,16 +29,18 @@ class Entry(NamedTuple):
     active: bool
     admin: bool
 
-    def licensed(self) -> LicensedUser:
-        """The entry as its model."""
-        return LicensedUser.model_construct(
-            epoch=self.epoch,
-            role=self.role,
-            email=self.email,
-            name=self.name,
-            active=self.active,
-            admin=self.admin,
-        )
+
+@lru_cache(maxsize=4096)
+def licensed(entry: Entry) -> LicensedUser:
+    """The entry as its model; those of busy users are kept, for it is needed at each of their requests."""
+    return LicensedUser.model_construct(
+        epoch=entry.epoch,
+        role=entry.role,
+        email=entry.email,
+        name=entry.name,
+        active=entry.active,
+        admin=entry.admin,
+    )
 
 
 def installation(obj: Obj) -> Obj:

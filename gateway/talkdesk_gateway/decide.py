@@ -7,8 +7,7 @@ any further.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from talkdesk_gateway.sessions import over, renewal_due
 from talkdesk_gateway.verdict import Passed, Refusal, Refused, Verdict
@@ -24,8 +23,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _OWN: Final = frozenset({"same-origin", "none"})
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is read of a request. ``host`` is lower case and without port; ``path`` includes the query.
 
     ``origin``, ``fetch_site`` and ``fetch_mode`` are the headers' texts, None where they are missing. Of a

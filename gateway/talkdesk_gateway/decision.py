@@ -13,10 +13,10 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
-from talkdesk_gateway import bar, cookies
+from talkdesk_gateway import bar
 from talkdesk_gateway.answers import answer, reference_of
 from talkdesk_gateway.identity import NoIdentityKeyError
-from talkdesk_gateway.judge import facts_of
+from talkdesk_gateway.judge import cookies_of, facts_of
 from talkdesk_gateway.seal import NoKeysError
 from talkdesk_gateway.sessions import use_cookie
 from talkdesk_gateway.verdict import Passed, Refusal, Refused
@@ -101,7 +101,7 @@ class Decision:
         if tenancy.shows_bar and tenancy.app.spec.bar is not None:
             headers["x-td-bar"] = "1"
             headers["x-td-bar-csp"] = bar.csp_sources(tenancy.app.spec.bar, self._judge.origin(tenancy.host))
-        left = cookies.without_ours(request.headers.getall("Cookie", ()))
+        left = cookies_of(request.headers)[1]
         if left is None:
             headers["x-envoy-auth-headers-to-remove"] = "cookie"
         else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.user_slice import LicensedUser, bucket_of
+from talkdesk_gateway.compact import licensed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +39,7 @@ class Generation:
         """The user's entry, from the one bucket that may hold it; None where there is none."""
         part = self.parts.get(bucket_of(identifier, self.buckets))
         entry = part.get(identifier) if part is not None else None
-        return entry.licensed() if entry is not None else None
+        return licensed(entry) if entry is not None else None
 
 
 def generation(slices: Iterable[Obj], buckets: int) -> Generation:

@@ -7,7 +7,9 @@ percent-encoded UTF-8, so that no name can break a header, and bounded.
 from __future__ import annotations
 
 import json
+import weakref
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.key_ring import Key
     from talkdesk_gateway.seams import Keys
+    from talkdesk_gateway.tenancy import Tenancy
     from talkdesk_gateway.verdict import Passed
 
 #: How long a token is good, and for how long one is given out again, in seconds.
@@ -42,61 +45,74 @@ class Identity:
 
     :param origin: a host's origin as browsers write it; the token's issuer.
 
-    A token is given out again for half a minute: it says who somebody is, not that they may enter, which is
+    They are given out again for half a minute: they say who somebody is, not that they may enter, which is
     decided for each request.
     """
 
     def __init__(self, keys: Keys, *, origin: Callable[[str], str]) -> None:
         self._keys = keys
         self._origin = origin
-        self._signed: OrderedDict[tuple[str, ...], tuple[float, str]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str], _Made] = OrderedDict()
 
     def headers(self, passed: Passed, *, now: datetime) -> dict[str, str]:
         """``x-td-…`` for the tenant, all of them. Raises NoIdentityKeyError."""
+        keys, at = self._keys.identity_keys(), now.timestamp()
+        index = (passed.tenancy.host, passed.session.user)
+        known = self._made.get(index)
+        # A tenancy is of one moment: where it is the same one, so is everything that is told.
+        if known and known.keys is keys and known.of() is passed.tenancy and 0 <= at - known.at < REUSED:
+            return known.headers
+        made = self._make(passed, now, keys)
+        self._made[index] = _Made(made, at, keys, weakref.ref(passed.tenancy))
+        self._made.move_to_end(index)
+        if len(self._made) > _KEPT:
+            self._made.popitem(last=False)
+        return made
+
+    def _make(self, passed: Passed, now: datetime, keys: tuple[Key, ...]) -> dict[str, str]:
         tenancy, user = passed.tenancy, passed.user
         spec = tenancy.installation.spec
-        name = (user.name or "")[:NAME_LENGTH]
-        email, plan = user.email or "", tenancy.installation.status.plan or ""
         who = {
             "iss": self._origin(tenancy.host),
             "aud": spec.installation_id,
             "sub": passed.session.user,
-            "name": name,
-            "email": email,
+            "name": (user.name or "")[:NAME_LENGTH],
+            "email": user.email or "",
             "role": user.role,
-            "plan": plan,
+            "plan": tenancy.installation.status.plan or "",
             "account": spec.account_id,
         }
         return {
-            "x-td-installation": _plain(spec.installation_id),
-            "x-td-account": _plain(spec.account_id),
-            "x-td-user": _plain(passed.session.user),
-            "x-td-name": _plain(name),
-            "x-td-email": _plain(email),
-            "x-td-role": _plain(user.role),
-            "x-td-plan": _plain(plan),
-            "x-td-identity": self._token(who, now),
+            "x-td-installation": _plain(who["aud"]),
+            "x-td-account": _plain(who["account"]),
+            "x-td-user": _plain(who["sub"]),
+            "x-td-name": _plain(who["name"]),
+            "x-td-email": _plain(who["email"]),
+            "x-td-role": _plain(who["role"]),
+            "x-td-plan": _plain(who["plan"]),
+            "x-td-identity": _signed(who, now, keys),
         }
 
-    def _token(self, who: dict[str, str], now: datetime) -> str:
-        key = active(self._keys.identity_keys(), now)
-        if key is None:
-            raise NoIdentityKeyError("there is no identity key; the operator makes them")
-        at, index = now.timestamp(), (key.id, *who.values())
-        known = self._signed.get(index)
-        if known is not None and 0 <= at - known[0] < REUSED:
-            return known[1]
-        issued = int(at)
-        claims: dict[str, Any] = {**who, "iat": issued, "exp": issued + LIFE}
-        token = jwt.encode({"alg": "ES256", "kid": key.id, "typ": "JWT"}, claims, _private(key))
-        self._signed[index] = (at, token)
-        self._signed.move_to_end(index)
-        while len(self._signed) > _KEPT:
-            self._signed.popitem(last=False)
-        return token
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Headers that were made at a moment, with what they were made from."""
+
+    headers: dict[str, str]
+    at: float
+    keys: tuple[Key, ...]
+    of: weakref.ref[Tenancy]
 
 
-@lru_cache(maxsize=8192)
+def _signed(who: dict[str, str], now: datetime, keys: tuple[Key, ...]) -> str:
+    key = active(keys, now)
+    if key is None:
+        raise NoIdentityKeyError("there is no identity key; the operator makes them")
+    issued = int(now.timestamp())
+    claims: dict[str, Any] = {**who, "iat": issued, "exp": issued + LIFE}
+    return jwt.encode({"alg": "ES256", "kid": key.id, "typ": "JWT"}, claims, _private(key))
+
+
 def _plain(text: str) -> str:
     return quote(text, safe="@", errors="replace")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from talkdesk_gateway import cookies, sessions
@@ -16,7 +17,7 @@ from talkdesk_gateway.decide import Facts, decide
 from talkdesk_gateway.verdict import Refusal, Refused, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: How many sessions, and for how long (seconds): their seals end on time, give or take this.
 _KEPT: Final = 4096
 _KEPT_SECONDS: Final = 30.0
+#: Cookie headers up to this length are remembered as they were read, for a browser sends the same again.
+_SHORT: Final = 4096
 
 
 def facts_of(method: str, path: str, headers: Headers, *, upgrade: bool = False) -> Facts:
@@ -54,6 +57,19 @@ def _text(headers: Headers, name: str) -> str | None:
     return first if len(several) == 1 else ", ".join(several)
 
 
+def cookies_of(headers: Headers) -> tuple[dict[str, str], str | None]:
+    """Our cookies, and the ``Cookie`` header for the tenant. Pure."""
+    several = tuple(headers.getall("Cookie", ()))
+    if sum(map(len, several)) <= _SHORT:
+        return _parsed(several)
+    return cookies.ours(several), cookies.without_ours(several)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(several: tuple[str, ...]) -> tuple[dict[str, str], str | None]:
+    return cookies.ours(several), cookies.without_ours(several)
+
+
 @dataclass
 class Judge:
     """Decides by what is watched at the very moment.
@@ -70,7 +86,7 @@ class Judge:
 
     def verdict(self, facts: Facts, headers: Headers) -> tuple[Verdict, Session | None]:
         """What becomes of the request, and whose session it came with."""
-        session = self.session(facts.host, headers.getall("Cookie", ()))
+        session = self.session(facts.host, cookies_of(headers)[0])
         return self.again(facts, session), session
 
     def again(self, facts: Facts, session: Session | None) -> Verdict:
@@ -87,9 +103,8 @@ class Judge:
             return Refused(Refusal.UNAVAILABLE, found.tenancy, "there are no session keys")
         return found
 
-    def session(self, host: str, headers: Sequence[str]) -> Session | None:
-        """The session that the cookies prove at ``host``."""
-        ours = cookies.ours(headers)
+    def session(self, host: str, ours: Mapping[str, str]) -> Session | None:
+        """The session that our cookies prove at ``host``."""
         sealed = ours.get(sessions.SESSION_COOKIE)
         if sealed is None:
             return None

@@ -31,12 +31,17 @@ class Watches:
 
     def fault(self) -> str | None:
         """Why what they show should not be relied on, in one line; None where it may be."""
+        # Asked at every request: the good case first.
+        for one in self.reflectors:
+            if not (one.synced.is_set() and one.fresh_within(self.stale)):
+                return self._fault()
+        return None
+
+    def _fault(self) -> str:
         if waiting := {str(one.resource) for one in self.reflectors if not one.synced.is_set()}:
             return f"not read completely yet: {', '.join(sorted(waiting))}"
         silent = {str(one.resource) for one in self.reflectors if not one.fresh_within(self.stale)}
-        if silent:
-            return f"no word from Kubernetes for {self.stale:.0f} s: {', '.join(sorted(silent))}"
-        return None
+        return f"no word from Kubernetes for {self.stale:.0f} s: {', '.join(sorted(silent))}"
 
 
 @dataclass

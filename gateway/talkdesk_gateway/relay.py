@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from talkdesk_gateway import cookies
 from talkdesk_gateway.answers import answer, reference_of
 from talkdesk_gateway.decision import note_refusal
 from talkdesk_gateway.heads import (
@@ -28,7 +27,7 @@ from talkdesk_gateway.heads import (
     response_head,
 )
 from talkdesk_gateway.identity import NoIdentityKeyError
-from talkdesk_gateway.judge import facts_of
+from talkdesk_gateway.judge import cookies_of, facts_of
 from talkdesk_gateway.seal import NoKeysError
 from talkdesk_gateway.sessions import use_cookie
 from talkdesk_gateway.splice import Splice, end
@@ -195,7 +194,7 @@ class Relay:
         passed, request, now = opening.passed, opening.request, self._judge.clock()
         host = self._judge.origin(passed.tenancy.host).partition("://")[2]
         ours = self._identity.headers(passed, now=now)
-        left = cookies.without_ours(request.headers.getall("Cookie", []))
+        left = cookies_of(request.headers)[1]
         tenant[1].write(for_tenant(request, host=host, ours=ours, cookie=left))
         async with asyncio.timeout(HANDSHAKE_SECONDS):
             answered = response_head(await tenant[0].readuntil(b"\r\n\r\n"))

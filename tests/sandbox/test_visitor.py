@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from talkdesk_sandbox.story.observe import NotYet
+from talkdesk_sandbox.story.observe import NotObserved, NotYet
 from talkdesk_sandbox.story.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def test_one_click_leads_through_talkdesk_into_the_app_and_the_session_sta
     assert told == "Ada Lovelace after 3 redirects"
     assert world.seen == [f"launch.app.localhost:{world.port}"]
     assert ada.at == world.url("t1.app")
-    with pytest.raises(NotYet, match="the tour is shown again to Ada"):
+    with pytest.raises(NotObserved, match="the tour is shown again to Ada"):
         await ada.enters(ada.at, contains="acme")
     world.tour = ""
     await ada.enters(ada.at, contains="acme")
@@ -90,7 +90,7 @@ async def test_a_first_visit_without_the_tour_is_not_what_it_should_be(world: Wo
     world.tour = ""
     ada = Visitor(world.url("acme.id", "").rstrip("/"), ADA)
     await ada.sign_in()
-    with pytest.raises(NotYet, match="the tour is not shown to Ada"):
+    with pytest.raises(NotObserved, match="the tour is not shown to Ada"):
         await ada.enters(world.url("launch.app", "/launch"), contains="acme")
     await ada.close()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 USER = web.RequestKey("user", User)
 _STATIC = Path(__file__).parent / "static"
 #: Anybody in the cluster may ask for these: they tell nothing of a user.
-_OPEN = ("/healthz", "/about", "/static/")
+_OPEN = ("/healthz", "/about", "/static/", "/favicon.ico")
 
 
 class Demo:
@@ -84,6 +84,10 @@ class Demo:
             }
         )
 
+    async def icon(self, _request: web.Request) -> web.FileResponse:
+        """Browsers ask for it where a page names none."""
+        return web.FileResponse(_STATIC / "icon.svg")
+
     async def health(self, _request: web.Request) -> web.Response:
         """200 until SIGTERM, then 503."""
         return web.Response(
@@ -137,6 +141,7 @@ class Demo:
         app.router.add_get("/feed", self._live.feed)
         app.router.add_get("/download", self._live.download)
         app.router.add_post("/upload", self._live.upload)
+        app.router.add_get("/favicon.ico", self.icon)
         app.router.add_get("/healthz", self.health)
         app.router.add_static("/static/", _STATIC)
         return app

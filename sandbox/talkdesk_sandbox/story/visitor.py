@@ -13,7 +13,7 @@ from urllib.request import Request
 
 import httpx
 
-from talkdesk_sandbox.story.observe import NotYet
+from talkdesk_sandbox.story.observe import NotObserved, NotYet
 
 _LOOPBACK = "127.0.0.1"
 _SECONDS = 15.0  # a callback may wait for an unknown user to be looked up
@@ -103,7 +103,7 @@ class Visitor:
         """One click on ``url``: redirects alone lead to the app, which greets this user.
 
         The app's tour is there on the first visit and on no other. Says where the user is and how often the
-        browser was sent on; raises NotYet with what was seen instead.
+        browser was sent on; raises NotYet with what was seen instead, NotObserved for the tour.
         """
         answer = await self.http.get(url)
         if answer.status_code != 200:
@@ -112,7 +112,9 @@ class Visitor:
             if greeting not in answer.text:
                 raise NotYet(f"the page at {answer.url.host} does not say {greeting!r}")
         if ('id="tour"' in answer.text) is self.been:
-            raise NotYet(f"the tour is {'shown again' if self.been else 'not shown'} to {self.user['name']}")
+            # Looking once more would see something else.
+            how = "shown again" if self.been else "not shown"
+            raise NotObserved(f"the tour is {how} to {self.user['name']}")
         self.been = True
         self.at = str(answer.url.copy_with(path="/", query=None))
         return f"{self.user['name']} after {len(answer.history)} redirects"

@@ -73,6 +73,8 @@ class EnvoyProcess:
             path.write_text(json.dumps(config))
         command = [str(program()), "-c", str(path), "--disable-hot-restart", "--log-level", level]
         command += ["--concurrency", str(workers), "--file-flush-interval-msec", "50"]
+        # As the chart has it: from the beginning of a drain on, every answer asks its connection to end.
+        command += ["--drain-strategy", "immediate"]
         with (folder / "envoy.log").open("wb") as log, (folder / "access.log").open("wb") as output:
             process = subprocess.Popen(
                 command,

@@ -61,7 +61,7 @@ class Server:
 
     async def start(self, port: int = 0) -> None:
         """Listen on a loopback port."""
-        self._runner = web.ServerRunner(web.Server(self._serve, auto_decompress=False, max_field_size=131072))
+        self._runner = web.ServerRunner(web.Server(self._serve, auto_decompress=False, max_field_size=131072), shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port or self.port)
         await site.start()

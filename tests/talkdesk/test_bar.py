@@ -44,7 +44,8 @@ HOSTILE = {
     },
     "its own root": {"css": "html { padding: 0 !important; overflow: hidden !important; height: 100% }"},
     "covered later by the highest index": {
-        "body": '<div style="position:fixed;inset:0;z-index:2147483647;background:#fff"></div>'
+        "script": "onload=()=>{const over=document.createElement('div');over.style.cssText="
+        "'position:fixed;inset:0;z-index:2147483647;background:#fff';document.documentElement.append(over)}"
     },
     "a scrolled page": {"body": '<div style="height:5000px"></div>', "script": "scrollTo(0, 3000)"},
     "the body replaced": {"script": "onload=()=>{document.body.replaceWith(document.createElement('body'))}"},

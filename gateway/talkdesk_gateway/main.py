@@ -14,9 +14,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from talkdesk_client import ClientOptions, TalkdeskClient, http_client
 from talkdesk_gateway import jwks
+from talkdesk_gateway.asking import MOST_HEADER_BYTES, AskingServer
 from talkdesk_gateway.bar import handler as bar_script
 from talkdesk_gateway.caches import Caches
-from talkdesk_gateway.decision import MOST_HEADER_BYTES, Decision
+from talkdesk_gateway.decision import Decision
 from talkdesk_gateway.directory import WatchedDirectory
 from talkdesk_gateway.identity import Identity
 from talkdesk_gateway.judge import Judge
@@ -63,10 +64,12 @@ class Gateway:
     readiness: Readiness
     directory: WatchedDirectory
     watching: asyncio.Task[None]
+    asking: AskingServer
 
     def drain(self) -> None:
-        """Say "not ready"; everything is still answered."""
+        """Say "not ready", and send Envoy's questions to other replicas; everything is still answered."""
         self.readiness.draining = True
+        self.asking.draining = True
 
 
 async def run(settings: GatewaySettings, *, registry: CollectorRegistry = REGISTRY) -> None:
@@ -131,15 +134,16 @@ async def gateway(settings: GatewaySettings, *, registry: CollectorRegistry) -> 
         await stack.enter_async_context(health)
         tenants = Listener(jwks.application(keys), address, settings.jwks_port)
         await stack.enter_async_context(tenants)
-        decision = Decision(judge, identity, metrics, address=address, port=settings.decision_port)
-        await decision.start()
-        stack.push_async_callback(decision.close)
+        decide = Decision(judge, identity, metrics).answer
+        asking = AskingServer(decide, address=address, port=settings.decision_port)
+        await asking.start()
+        stack.push_async_callback(asking.close)
+        pages = await _serve(stack, parts, keys, settings)
         relay = Relay(judge, identity, metrics, address=address, port=settings.relay_port)
         await relay.start()
         stack.push_async_callback(relay.close)
-        pages = await _serve(stack, parts, keys, settings)
-        ports = Ports(pages, decision.port, relay.port, tenants.port, health.port)
-        yield Gateway(ports, readiness, directory, watching)
+        ports = Ports(pages, asking.port, relay.port, tenants.port, health.port)
+        yield Gateway(ports, readiness, directory, watching, asking)
 
 
 async def _serve(stack: AsyncExitStack, parts: Parts, keys: Keys, settings: GatewaySettings) -> int:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from talkdesk_crds import key_ring, names
 from talkdesk_gateway import sessions
+from talkdesk_gateway.asking import AskingServer
 from talkdesk_gateway.caches import Caches
 from talkdesk_gateway.decision import Decision
 from talkdesk_gateway.directory import WatchedDirectory
@@ -273,7 +274,7 @@ class Edge:
         self.judge = Judge(self.directory, self.keys, lambda host: f"https://{host}", lambda: self.now)
         self.identity = Identity(self.keys, origin=lambda host: f"https://{host}")
         parts = (self.judge, self.identity, self.metrics)
-        self.decision = Decision(*parts, address="127.0.0.1", port=0)
+        self.decision = AskingServer(Decision(*parts).answer, address="127.0.0.1", port=0)
         self.relay = Relay(*parts, address="127.0.0.1", port=0)
         self.session_key = OctKey.generate_key(256).as_dict(private=True)
         self.identity_key = ECKey.generate_key("P-256").as_dict(private=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,6 +17,8 @@ from yarl import URL
 
 from talkdesk_crds import names
 from talkdesk_gateway import jwks
+from talkdesk_gateway.answers import Answer
+from talkdesk_gateway.asking import written
 from talkdesk_kube.resources import SECRETS, SERVICES
 
 if TYPE_CHECKING:
@@ -309,6 +312,56 @@ async def test_headers_as_long_as_envoy_lets_in_are_read(asking: Any) -> None:
     async with asking() as ask:
         status, headers, _ = await ask(cookie=f"big={'x' * 50_000}; {ask.it.cookie()}")
         assert (status, len(headers["cookie"])) == (200, 50_004)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /decide/ HTTP/1.1\r\nhost: i1\r\nhost i2\r\n\r\n",
+        b"POST /decide/ HTTP/1.1\r\nhost: i1\r\ncontent-length: 5\r\n\r\nhello",
+        b"POST /decide/ HTTP/1.1\r\nhost: i1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /decide/ HTTP/1.1\r\nhost: i1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        b"GET /decide/ HTTP/1.1\r\nx: " + b"y" * 200_000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_no_question_is_answered_400_and_never_with_a_pass(asking: Any, raw: bytes) -> None:
+    async with asking() as ask:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ask.it.decision.port)
+        writer.write(raw)
+        answered = await asyncio.wait_for(reader.read(), 5)
+        assert answered.startswith(b"HTTP/1.1 400 ")
+        assert b"x-td-upstream" not in answered
+        writer.close()
+
+
+async def test_a_question_may_arrive_in_pieces_and_many_on_one_connection(asking: Any) -> None:
+    async with asking() as ask:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ask.it.decision.port)
+        question = (
+            f"HEAD /decide/ HTTP/1.1\r\nhost: {ask.it.host}\r\ncookie: {ask.it.cookie()}\r\n\r\n".encode()
+        )
+        for start in range(0, len(question), 7):
+            writer.write(question[start : start + 7])
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write(question * 3)
+        for _ in range(4):
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"connection: close" not in head
+        ask.it.decision.draining = True
+        writer.write(question)
+        rest = await asyncio.wait_for(reader.read(), 5)
+        assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"connection: close" in rest
+        writer.close()
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-td-user: root", "a\nb", "a\rb", "a\0b"])
+def test_no_answer_is_written_with_a_line_break_in_a_header(value: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        written(Answer(200, {"x-td-name": value}))
 
 
 async def test_every_decision_is_counted_by_what_became_of_it(asking: Any) -> None:

@@ -12,12 +12,14 @@ ADDRESS = "127.0.0.1"
 class Edge:
     """Where Envoy listens, and what stands beside it.
 
-    ``bar`` is the URL of the Talkdesk bar's script, ``jwks`` that of the gateway's key set for pods.
+    ``bar`` is the URL of the Talkdesk bar's script, ``jwks`` that of the gateway's key set for pods,
+    ``website`` the base URL of the partner's own pages.
     """
 
     port: int
     bar: str
-    jwks: str = ""
+    jwks: str
+    website: str
 
     @property
     def address(self) -> str:

@@ -17,6 +17,7 @@ import yaml
 
 from talkdesk_sandbox.controlplane import ControlPlane
 from talkdesk_sandbox.controlplane.errors import StartError
+from talkdesk_sandbox.demo.website import website
 from talkdesk_sandbox.edge import ADDRESS, Edge, free_port, launch_host
 from talkdesk_sandbox.envoy import program
 from talkdesk_sandbox.node import Node
@@ -60,6 +61,7 @@ def demo_app(
     else:
         app["spec"]["launchHost"] = launch_host(name)
         app["spec"]["bar"]["script"] = edge.bar
+        app["spec"]["links"] = {name: f"{edge.website}/{name}" for name in app["spec"]["links"]}
         for variable in _container(app["spec"])["env"]:
             if variable["name"] == "JWKS_URL":
                 variable["value"] = edge.jwks
@@ -120,7 +122,7 @@ def chart_values(stand_in: StandIn, *, port: int) -> dict[str, Any]:
     }
 
 
-def _edge(control_plane: ControlPlane, stand_in: StandIn, *, port: int) -> Edge:
+def _edge(control_plane: ControlPlane, stand_in: StandIn, *, port: int, website: str) -> Edge:
     """What the release's Services came to. Raises StartError where the port was taken meanwhile."""
 
     def service(component: str) -> dict[str, Any]:
@@ -135,7 +137,12 @@ def _edge(control_plane: ControlPlane, stand_in: StandIn, *, port: int) -> Edge:
     if reached != [(ADDRESS, port)]:
         raise StartError(f"port {port} of {ADDRESS} was taken by somebody else meanwhile: try again")
     gateway = service("gateway")["spec"]["clusterIP"]
-    return Edge(port=port, bar=f"{stand_in.browser}/bar.js", jwks=f"http://{gateway}:8083/jwks.json")
+    return Edge(
+        port=port,
+        bar=f"{stand_in.browser}/bar.js",
+        jwks=f"http://{gateway}:8083/jwks.json",
+        website=website,
+    )
 
 
 @contextlib.contextmanager
@@ -174,7 +181,7 @@ def running(
             port = free_port()
             release = Release(control_plane, NAMESPACE, RELEASE, values=chart_values(stand_in, port=port))
             release.install(values or {})
-            edge = _edge(control_plane, stand_in, port=port)
+            edge = _edge(control_plane, stand_in, port=port, website=stack.enter_context(website()))
         yield Environment(
             control_plane=control_plane, node=node, stand_in=stand_in, release=release, edge=edge
         )

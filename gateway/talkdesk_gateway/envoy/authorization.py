@@ -65,9 +65,7 @@ def authorization(settings: EnvoySettings) -> Json:
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": [{"exact": name} for name in IDENTITY_HEADERS]},
                 "allowed_client_headers_on_success": {"patterns": [{"exact": "set-cookie"}]},
-                "dynamic_metadata_from_headers": {
-                    "patterns": [{"exact": name} for name in METADATA_HEADERS]
-                },
+                "dynamic_metadata_from_headers": {"patterns": [{"exact": name} for name in METADATA_HEADERS]},
             },
         },
     )

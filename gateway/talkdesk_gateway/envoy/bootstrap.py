@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from talkdesk_gateway.envoy.admin import admin_address, windows
@@ -12,6 +11,8 @@ from talkdesk_gateway.envoy.listener import certificate, listener
 from talkdesk_gateway.envoy.names import Json, typed
 
 if TYPE_CHECKING:
+    from pathlib import Path, PurePath
+
     from talkdesk_gateway.envoy.settings import EnvoySettings
 
 

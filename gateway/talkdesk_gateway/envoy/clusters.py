@@ -95,9 +95,8 @@ def _admin(settings: EnvoySettings) -> Json:
 
 
 def _common(settings: EnvoySettings, name: str) -> Json:
-    thresholds = {
-        limit: _MOST for limit in ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    }
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    thresholds = dict.fromkeys(limits, _MOST)
     return {
         "name": name,
         "connect_timeout": seconds(settings.connect_seconds),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from talkdesk_gateway.envoy.access_log import access_log
@@ -13,6 +12,8 @@ from talkdesk_gateway.envoy.replies import replies
 from talkdesk_gateway.envoy.routes import routes
 
 if TYPE_CHECKING:
+    from pathlib import PurePath
+
     from talkdesk_gateway.envoy.settings import EnvoySettings
 
 #: An address range that no connection comes from. An empty list would mean Envoy's own, all private ones.

@@ -17,7 +17,10 @@ def replies() -> Json:
     An answer of the decision goes through here as well and keeps its body, for it is a page already.
     """
     page = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    as_page: Json = {"content_type": "text/html; charset=utf-8", "text_format_source": {"inline_string": page}}
+    as_page: Json = {
+        "content_type": "text/html; charset=utf-8",
+        "text_format_source": {"inline_string": page},
+    }
     as_line: Json = {
         "content_type": "text/plain; charset=utf-8",
         "text_format_source": {"inline_string": _LINE},
@@ -28,9 +31,7 @@ def replies() -> Json:
             _mapper(_both(_undecided(), _wants_page()), status=503, body=as_page, headers=[_BUSY, _NO_STORE]),
             _mapper(_undecided(), status=503, body=as_line, headers=[_BUSY, _NO_STORE]),
             _mapper(_decided()),
-            _mapper(
-                _both(_status("EQ", 503), _wants_page()), body=as_page, headers=[_BUSY, _NO_STORE]
-            ),
+            _mapper(_both(_status("EQ", 503), _wants_page()), body=as_page, headers=[_BUSY, _NO_STORE]),
             _mapper(_both(_status("GE", 400), _wants_page()), body=as_page, headers=[_NO_STORE]),
             _mapper(_status("EQ", 503), body=as_line, headers=[_BUSY, _NO_STORE]),
             _mapper(_status("GE", 400), body=as_line, headers=[_NO_STORE]),

@@ -92,7 +92,7 @@ def _documents(settings: EnvoySettings) -> list[Json]:
 
 
 def _events(settings: EnvoySettings) -> Json:
-    """Server-sent events: quiet for long, but not for ever, for a stream once allowed is never asked again."""
+    """Server-sent events: quiet for long, but not for ever, for a stream is decided upon only once."""
     accepts = {"name": "accept", "string_match": {"contains": "text/event-stream"}}
     route = _tenant(settings, "events", [accepts, _method(_SAFE)], retry=True)
     life = seconds(settings.event_stream_seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path  # noqa: TC003 -- pydantic reads the annotation when the class is made
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -25,10 +25,9 @@ def _some(hosts: tuple[str, ...]) -> tuple[str, ...]:
 class EnvoySettings(BaseSettings):
     """Durations are seconds, sizes bytes.
 
-    ``tls_certificate`` and ``tls_key`` are read by Envoy, again whenever their folder changes; without them it
-    speaks plain HTTP, behind a load balancer that ends TLS. ``trusted_hops``: how many such balancers write
-    ``x-forwarded-for`` before us; what came before them is the client's word and is not believed.
-    """
+    Envoy reads ``tls_certificate`` and ``tls_key``, again whenever their folder changes; without them it speaks
+    plain HTTP, behind a load balancer that ends TLS. ``trusted_hops``: how many such balancers write
+    ``x-forwarded-for`` before us; what came before them is the word of the client and is not believed.
 
     model_config = SettingsConfigDict(
         env_prefix="TALKDESK_ENVOY_",
@@ -71,7 +70,9 @@ class EnvoySettings(BaseSettings):
     stream_seconds: Annotated[Seconds, Field(description="life of any other request")] = 3600.0
     websocket_idle_seconds: Seconds = 3600.0
     keep_alive_seconds: Annotated[Seconds, Field(description="idle connections of clients")] = 620.0
-    drain_seconds: Annotated[Seconds, Field(description="connections are told to end within this time")] = 10.0
+    drain_seconds: Annotated[Seconds, Field(description="connections are told to end within this time")] = (
+        10.0
+    )
 
     max_connections: Annotated[int, Field(ge=1, description="of clients; more are refused")] = 20000
     max_header_kilobytes: Annotated[int, Field(ge=1, le=96)] = 60

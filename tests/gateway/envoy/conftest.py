@@ -7,7 +7,6 @@ import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -19,6 +18,7 @@ from talkdesk_gateway.envoy import EnvoySettings, write
 from talkdesk_sandbox.envoy import EnvoyProcess
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import AsyncIterator, Iterator
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +61,9 @@ class Server:
 
     async def start(self, port: int = 0) -> None:
         """Listen on a loopback port."""
-        self._runner = web.ServerRunner(web.Server(self._serve, auto_decompress=False, max_field_size=131072), shutdown_timeout=0.1)
+        self._runner = web.ServerRunner(
+            web.Server(self._serve, auto_decompress=False, max_field_size=131072), shutdown_timeout=0.1
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port or self.port)
         await site.start()

@@ -61,7 +61,10 @@ PAGES: dict[str, tuple[str, str]] = {
     "plain": ("", ""),
     "nonce": ("script-src 'nonce-r4nd0m'; style-src 'nonce-r4nd0m'" + STRICT, ""),
     "hash": (f"default-src 'none'; script-src 'sha256-{HASH}'", ""),
-    "nonce and strict-dynamic": ("default-src 'self'; script-src 'nonce-r4nd0m' 'strict-dynamic'" + STRICT, ""),
+    "nonce and strict-dynamic": (
+        "default-src 'self'; script-src 'nonce-r4nd0m' 'strict-dynamic'" + STRICT,
+        "",
+    ),
     "hash and strict-dynamic": (f"script-src 'sha256-{HASH}' 'strict-dynamic'" + STRICT, ""),
     "no scripts at all": ("default-src 'none'; script-src 'none'", ""),
     "nothing at all": ("default-src 'none'", ""),
@@ -214,7 +217,9 @@ async def test_the_bar_is_seen_along_its_whole_width(site: Site, tmp_path: Path,
     page = await site.open()
     await assert_seen(page, tmp_path / "opened.png")
     # The policy still holds for the page itself.
-    allowed = not header.startswith("default-src 'none'; script-src 'none'") and header != "default-src 'none'"
+    allowed = (
+        not header.startswith("default-src 'none'; script-src 'none'") and header != "default-src 'none'"
+    )
     assert await page.evaluate("window.ran === true") is allowed
     assert await page.evaluate("window.other === true") is (not (header or meta))
     told = await page.evaluate("document.querySelector('script[data-account]').dataset.account")
@@ -234,7 +239,8 @@ CHANGES = {
     "a header of the app's on top": "const h = document.createElement('header');"
     "h.style = 'position:fixed;top:0;left:0;right:0;height:20px;background:red;z-index:2147483647';"
     "document.body.append(h)",
-    "another look": "const s = new CSSStyleSheet(); s.replaceSync('div{display:none;opacity:.1} html{padding:0;margin:0}');"
+    "another look": "const s = new CSSStyleSheet();"
+    "s.replaceSync('div{display:none;opacity:.1} html{padding:0;margin:0}');"
     "document.adoptedStyleSheets = [...document.adoptedStyleSheets, s]",
 }
 
@@ -248,7 +254,8 @@ _BEYOND_US = {
 
 
 @pytest.mark.parametrize(
-    ("change", "bar"), [(change, bar) for change in CHANGES for bar in BARS if (change, bar) not in _BEYOND_US]
+    ("change", "bar"),
+    [(change, bar) for change in CHANGES for bar in BARS if (change, bar) not in _BEYOND_US],
 )
 async def test_the_bar_stays_whatever_the_app_does_to_its_page(
     site: Site, tmp_path: Path, change: str, bar: str

@@ -78,7 +78,9 @@ async def test_no_decision_in_time(edge: Any) -> None:
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_a_decision_that_fails_is_none(edge: Any, status: int) -> None:
     async def broken(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, text="internal words", headers={"x-td-user": "u", "x-td-status": "503"})
+        return web.Response(
+            status=status, text="internal words", headers={"x-td-user": "u", "x-td-status": "503"}
+        )
 
     edge.decision.answer = broken
     answer = await edge.get(headers=PAGE)
@@ -184,7 +186,9 @@ async def test_headers_that_are_too_many_or_too_long(edge: Any) -> None:
 
 
 async def test_an_upgrade_to_something_else_is_answered_without_it(edge: Any) -> None:
-    answer = await edge.get(headers={"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""})
+    answer = await edge.get(
+        headers={"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}
+    )
     assert answer.text == "hello"
     answer = await edge.get(headers={"connection": "upgrade", "upgrade": "sneaky", **PAGE})
     assert_page(answer, 403)

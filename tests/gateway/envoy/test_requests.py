@@ -17,7 +17,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.asyncio(loop_scope="module")]
 HOST = "acme.apps.localhost"
 
 
-def answering(status: int, text: str = "", **headers: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def answering(
+    status: int, text: str = "", **headers: str
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A server that always answers this; ``_`` in names stands for ``-``."""
 
     async def answer(_: web.Request) -> web.Response:
@@ -105,14 +107,22 @@ async def test_no_client_sets_our_headers_in_any_spelling(edge: Any, spelling: s
     got = edge.app.heard[0]
     assert got.all("x-td-user") == ["user-1"]
     assert {name for name, _ in got.headers if name.lower().startswith(("x-td", "x_td"))} == {
-        "x-td-installation", "x-td-account", "x-td-user", "x-td-name", "x-td-email", "x-td-role", "x-td-plan",
+        "x-td-installation",
+        "x-td-account",
+        "x-td-user",
+        "x-td-name",
+        "x-td-email",
+        "x-td-role",
+        "x-td-plan",
         "x-td-identity",
     }
 
 
 @pytest.mark.parametrize("where", ["/_td/start", "websocket"])
 async def test_gateway_and_relay_get_none_of_our_headers_from_clients_either(edge: Any, where: str) -> None:
-    upgrade = "connection: upgrade\r\nupgrade: websocket\r\n" if where == "websocket" else "connection: close\r\n"
+    upgrade = (
+        "connection: upgrade\r\nupgrade: websocket\r\n" if where == "websocket" else "connection: close\r\n"
+    )
     path = "/" if where == "websocket" else where
     lines = "\r\n".join(f"{name}: evil\r\n{name.replace('-', '_')}: evil" for name in IDENTITY)
     edge.relay.answer = answering(403, "no", connection="close")
@@ -121,7 +131,9 @@ async def test_gateway_and_relay_get_none_of_our_headers_from_clients_either(edg
     assert not [pair for pair in heard.headers if "evil" in pair[1]]
 
 
-@pytest.mark.parametrize("line", ["x-td-user : evil", " x-td-user: evil", "x-td-user\x0b: evil", "x-td-user\x00: evil"])
+@pytest.mark.parametrize(
+    "line", ["x-td-user : evil", " x-td-user: evil", "x-td-user\x0b: evil", "x-td-user\x00: evil"]
+)
 async def test_what_is_no_header_is_no_request(edge: Any, line: str) -> None:
     answer = await raw(edge, f"GET / HTTP/1.1\r\nhost: {HOST}\r\na: b\r\n{line}\r\nconnection: close\r\n\r\n")
     if answer.startswith("HTTP/1.1 400"):
@@ -148,7 +160,9 @@ async def test_lengths_that_contradict_each_other_are_no_request(edge: Any) -> N
         "transfer-encoding: chunked, identity",
         "transfer-encoding:\x0bchunked",
     ):
-        await raw(edge, f"POST / HTTP/1.1\r\nhost: {HOST}\r\n{lengths}\r\nconnection: close\r\n\r\n{smuggled}")
+        await raw(
+            edge, f"POST / HTTP/1.1\r\nhost: {HOST}\r\n{lengths}\r\nconnection: close\r\n\r\n{smuggled}"
+        )
     paths = [heard.path for heard in (*edge.app.heard, *edge.decision.heard)]
     assert not [path for path in paths if "smuggled" in path]
 
@@ -158,7 +172,12 @@ async def test_a_client_cannot_choose_where_it_goes(edge: Any, server_class: Any
     await other.start()
     try:
         target = f"127.0.0.1:{other.port}"
-        chosen = ("x-td-upstream", "x-envoy-original-dst-host", "x-envoy-original-path", "x-envoy-upstream-alt-stat-name")
+        chosen = (
+            "x-td-upstream",
+            "x-envoy-original-dst-host",
+            "x-envoy-original-path",
+            "x-envoy-upstream-alt-stat-name",
+        )
         answer = await edge.get(headers=[(name, target) for name in chosen])
         assert answer.text == "hello"
         assert other.heard == []
@@ -180,8 +199,13 @@ async def test_a_clients_word_on_retries_and_times_is_not_heard(edge: Any) -> No
 
 async def test_the_app_is_told_one_address_and_how_browsers_came(edge: Any) -> None:
     told = {
-        "x-forwarded-for": "6.6.6.6", "x-forwarded-host": "evil.example", "x-forwarded-proto": "http",
-        "x-forwarded-port": "1", "x-forwarded-prefix": "/evil", "forwarded": "for=6.6.6.6", "x-real-ip": "6.6.6.6",
+        "x-forwarded-for": "6.6.6.6",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "http",
+        "x-forwarded-port": "1",
+        "x-forwarded-prefix": "/evil",
+        "forwarded": "for=6.6.6.6",
+        "x-real-ip": "6.6.6.6",
     }
     await edge.get(headers=told)
     (got,) = edge.app.heard
@@ -211,7 +235,9 @@ async def test_cookies_are_what_the_decision_leaves_of_them(edge: Any) -> None:
 
 
 async def test_a_renewed_cookie_reaches_the_client_beside_the_apps_own(edge: Any) -> None:
-    edge.decision.answer = edge.to(f"127.0.0.1:{edge.app.port}", **{"set-cookie": "__Host-td-use=new; Secure"})
+    edge.decision.answer = edge.to(
+        f"127.0.0.1:{edge.app.port}", **{"set-cookie": "__Host-td-use=new; Secure"}
+    )
     edge.app.answer = answering(200, "x", set_cookie="theirs=2")
     answer = await edge.get()
     assert sorted(answer.headers.getall("set-cookie")) == ["__Host-td-use=new; Secure", "theirs=2"]
@@ -220,8 +246,13 @@ async def test_a_renewed_cookie_reaches_the_client_beside_the_apps_own(edge: Any
 @pytest.mark.parametrize("status", [303, 401, 403, 404, 421])
 async def test_a_refusal_is_the_decisions_answer_word_for_word(edge: Any, status: int) -> None:
     edge.decision.answer = answering(
-        status, "<p>why</p>", location="/_td/start?to=%2F", x_td_sign_in="/_td/start",
-        content_security_policy="default-src 'none'", set_cookie="a=b", cache_control="no-store",
+        status,
+        "<p>why</p>",
+        location="/_td/start?to=%2F",
+        x_td_sign_in="/_td/start",
+        content_security_policy="default-src 'none'",
+        set_cookie="a=b",
+        cache_control="no-store",
     )
     answer = await edge.get(headers={"accept": "text/html"})
     assert (answer.status, answer.text) == (status, "<p>why</p>")
@@ -256,7 +287,9 @@ async def test_sign_in_pages_are_the_gateways_without_a_decision(edge: Any) -> N
     assert edge.decision.heard == edge.app.heard == []
 
 
-@pytest.mark.parametrize("path", ["/_td", "/_tdx", "/x/_td/start", "//_td/start", "/_TD/start", "/_td%2Fstart", "/;/_td/"])
+@pytest.mark.parametrize(
+    "path", ["/_td", "/_tdx", "/x/_td/start", "//_td/start", "/_TD/start", "/_td%2Fstart", "/;/_td/"]
+)
 async def test_all_other_paths_are_decided_upon(edge: Any, path: str) -> None:
     await raw(edge, f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n")
     assert [heard.path for heard in edge.decision.heard] == ["/decide" + path]
@@ -276,10 +309,13 @@ async def test_browsers_are_told_to_come_by_https_whoever_answers(edge: Any) -> 
 
 
 async def test_the_access_log_has_a_line_a_request_and_no_secret_in_it(edge: Any) -> None:
-    secret = "s3cr3t-canary"  # noqa: S105 - looked for in the log
+    secret = "s3cr3t-canary"
     headers = {
-        "cookie": f"__Host-td-session={secret}", "authorization": f"Bearer {secret}", "x-td-user": secret,
-        "referer": f"https://x.example/?code={secret}", "x-api-key": secret,
+        "cookie": f"__Host-td-session={secret}",
+        "authorization": f"Bearer {secret}",
+        "x-td-user": secret,
+        "referer": f"https://x.example/?code={secret}",
+        "x-api-key": secret,
     }
     answer = await edge.get(f"/log/b?token={secret}", headers=headers)
     await edge.get(f"/_td/log?code={secret}&state={secret}", headers=headers)
@@ -312,7 +348,15 @@ async def test_metrics_and_readiness_are_let_out_and_nothing_else_of_the_admin_i
     code, metrics = await status("/stats/prometheus")
     assert code == 200
     assert "envoy_http_downstream_rq_total" in metrics
-    for path in ("/", "/config_dump", "/quitquitquit", "/stats", "/ready/../config_dump", "/logging", "/certs"):
+    for path in (
+        "/",
+        "/config_dump",
+        "/quitquitquit",
+        "/stats",
+        "/ready/../config_dump",
+        "/logging",
+        "/certs",
+    ):
         assert (await status(path))[0] == 404
         assert (await status(path, "POST"))[0] == 404
     assert (await status("/ready", "POST"))[0] == 404

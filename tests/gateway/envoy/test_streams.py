@@ -157,7 +157,9 @@ async def _upload(edge: Any) -> int:
 
 async def _download(edge: Any, request: dict[str, str], **headers: str) -> int:
     async def give(asked: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = web.StreamResponse(
+            headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
         response.content_length = 200 * len(MEGABYTE)
         await response.prepare(asked)
         for _ in range(200):
@@ -172,7 +174,7 @@ async def _download(edge: Any, request: dict[str, str], **headers: str) -> int:
     return got
 
 
-async def test_200_MB_go_either_way_in_little_memory(edge: Any) -> None:
+async def test_200_megabytes_go_either_way_in_little_memory(edge: Any) -> None:
     edge.bar()
     await edge.get(headers=NAVIGATION)  # whatever is allocated once is there
     before = edge.envoy.resident_bytes()
@@ -200,7 +202,11 @@ async def test_http2_by_prior_knowledge_is_spoken_to_the_client_alone(edge: Any)
 
 
 async def test_http2_clients_set_none_of_our_headers_either(edge: Any) -> None:
-    evil = [part for name in ("x-td-user", "X_TD_USER", "x_td-user", "x-td-upstream") for part in ("-H", f"{name}: evil")]
+    evil = [
+        part
+        for name in ("x-td-user", "X_TD_USER", "x_td-user", "x-td-upstream")
+        for part in ("-H", f"{name}: evil")
+    ]
     answer = await curl("--http2-prior-knowledge", "-H", f"host: {HOST}", *evil, edge.url())
     assert answer == "hello 2 200"
     for server in (edge.decision, edge.app):
@@ -217,7 +223,15 @@ async def curl(*arguments: str) -> str:
     """Body, HTTP version and status."""
     program = shutil.which("curl")
     assert program is not None, "curl is missing: apt-get install curl"
-    words = [program, "--silent", "--show-error", "--max-time", "10", "--write-out", " %{http_version} %{http_code}"]
+    words = [
+        program,
+        "--silent",
+        "--show-error",
+        "--max-time",
+        "10",
+        "--write-out",
+        " %{http_version} %{http_code}",
+    ]
     process = await asyncio.create_subprocess_exec(
         *words, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -321,7 +335,9 @@ async def test_where_browsers_come_by_http_nothing_is_said_of_https(tmp_path: Pa
         assert edge.app.heard[0].all("host") == [f"{HOST}:8000"]
 
 
-async def test_connections_beyond_the_limit_are_refused_but_probes_are_answered(tmp_path: Path, edges: Any) -> None:
+async def test_connections_beyond_the_limit_are_refused_but_probes_are_answered(
+    tmp_path: Path, edges: Any
+) -> None:
     async with edges(tmp_path / "envoy", max_connections=3) as edge:
         port = edge.envoy.ports["public"]
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]

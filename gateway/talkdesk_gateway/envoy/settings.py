@@ -25,9 +25,10 @@ def _some(hosts: tuple[str, ...]) -> tuple[str, ...]:
 class EnvoySettings(BaseSettings):
     """Durations are seconds, sizes bytes.
 
-    Envoy reads ``tls_certificate`` and ``tls_key``, again whenever their folder changes; without them it speaks
-    plain HTTP, behind a load balancer that ends TLS. ``trusted_hops``: how many such balancers write
-    ``x-forwarded-for`` before us; what came before them is the word of the client and is not believed.
+    Envoy reads ``tls_certificate`` and ``tls_key``, again whenever their folder changes; without them it
+    speaks plain HTTP, behind a load balancer that ends TLS. ``trusted_hops``: how many such balancers write
+    ``x-forwarded-for`` before us; what came before them is the client's word and is not believed.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TALKDESK_ENVOY_",

@@ -18,8 +18,8 @@ from talkdesk_gateway.envoy import EnvoySettings, write
 from talkdesk_sandbox.envoy import EnvoyProcess
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -25,7 +25,6 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.key_ring import Key
 from talkdesk_crds.user_slice import LicensedUser
-from talkdesk_gateway.decision import MOST_HEADER_BYTES
 from talkdesk_gateway.metrics import Metrics
 from talkdesk_gateway.seams import CodeRefusedError, NotAskedError, TalkdeskUnavailableError
 from talkdesk_gateway.signin.edge import Parts
@@ -340,8 +339,8 @@ class World:
     @contextlib.asynccontextmanager
     async def serving(self, parts: Parts, *more: web.AbstractRouteDef) -> AsyncIterator[None]:
         """A gateway of those parts, on a port of its own, while the block runs."""
-        # As main gives them: a state and five sign-ins under way make long lines.
-        lines = {"max_line_size": MOST_HEADER_BYTES, "max_field_size": MOST_HEADER_BYTES}
+        # A state and five sign-ins under way make longer lines than aiohttp takes by itself.
+        lines = {"max_line_size": 16384, "max_field_size": 16384}
         runner = web.AppRunner(sign_in_app(parts, more=more), access_log=None, **lines)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

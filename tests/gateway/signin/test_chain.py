@@ -12,7 +12,10 @@ import pytest
 import structlog.testing
 
 from talkdesk_gateway import sessions
+from talkdesk_gateway.seal import Kind, seal
 from talkdesk_gateway.seams import TalkdeskUnavailableError
+from talkdesk_gateway.signin import enter
+from talkdesk_gateway.signin.login import Login, cookies_of, digest, login_of
 
 SESSION, USE = sessions.SESSION_COOKIE, sessions.USE_COOKIE
 
@@ -646,3 +649,39 @@ async def test_an_account_whose_identity_host_is_gone_from_the_links_changes_no_
     answer = await gateway.browser().follow(gateway.launch_url(user="u1"))
     assert answer.status_code == 403
     assert "evil" not in answer.text
+
+
+async def test_an_installation_made_anew_between_callback_and_enter_is_another(gateway: Any) -> None:
+    browser = gateway.browser()
+    answer = await browser.follow(gateway.launch_url(), until="/_td/enter")
+    gateway.put(users={"u1": "e1"}, uid="another")
+    assert (await browser.get(browser.next_of(answer))).status_code == 400
+    assert SESSION not in browser.cookies()
+
+
+async def test_a_used_ticket_is_no_way_back_for_another_session(gateway: Any) -> None:
+    browser = gateway.browser()
+    answer = await browser.follow(gateway.launch_url(), until="/_td/enter")
+    used = browser.next_of(answer)
+    await browser.get(used)
+    await browser.follow(gateway.launch_url())
+    second = browser.cookies()
+    assert (await browser.get(used)).status_code == 400
+    assert browser.cookies() == second
+
+
+def test_a_ticket_or_a_login_cookie_is_of_one_host_alone(world: Any) -> None:
+    """Also where a tenant's host changed, and the installation is the same."""
+    moment, tenancy, other = world.moment(), world.tenancy(), "moved.apps.example.com"
+    claims = {"host": world.host, "installation": "i1", "uid": "uid-i1", "nonce": "n", "user": "u1"}
+    ticket = seal(Kind.TICKET, claims, keys=moment.keys, now=moment.now, life=timedelta(minutes=1))
+    assert enter.opened(ticket, host=world.host, tenancy=tenancy, moment=moment) is not None
+    assert enter.opened(ticket, host=other, tenancy=tenancy, moment=moment) is None
+    begun = Login(nonce="nonce", to="/")
+    (cookie,) = cookies_of(begun, {}, host=world.host, moment=moment)
+    kept = dict([cookie.partition(";")[0].split("=", 1)])
+    assert login_of(digest("nonce"), kept, host=world.host, moment=moment) == begun
+    assert login_of(digest("nonce"), kept, host=other, moment=moment) is None
+    # The name of the cookie is only where to look: what counts is what it holds.
+    same_name = digest("nonce")[:12] + "0" * 52
+    assert login_of(same_name, kept, host=world.host, moment=moment) is None

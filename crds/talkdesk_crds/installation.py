@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from talkdesk_crds.app import RegionName
-from talkdesk_crds.blueprint import SignIn
+from talkdesk_crds.blueprint import ServiceRef, SignIn
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
@@ -274,6 +274,9 @@ class TalkdeskInstallationStatus(Model):
         ObjectName | None, Field(description="the revision that the tenant was last made from, completely")
     ] = None
     sign_in: SignIn | None = None
+    service: Annotated[
+        ServiceRef | None, Field(description="the tenant's Service that users reach, by its revision")
+    ] = None
     credentials: Annotated[ObjectName | None, Field(description="the Secret in use")] = None
     acknowledged: Annotated[
         ObjectName | None, Field(description="the Secret whose arrival was acknowledged to Talkdesk last")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.blueprint import ServiceRef
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_gateway.caches import Caches
     from talkdesk_kube import Key, Obj
@@ -185,12 +186,19 @@ class WatchedDirectory:
         )
 
     def _upstream(self, installation: TalkdeskInstallation, app: TalkdeskApp) -> str | None:
-        """Where the tenant's own Service of the name and port that the app declares is, at this moment."""
+        """Where the tenant's own Service is at this moment, by the name and port that its app declares.
+
+        A tenant that a roll-out has not reached yet has the Service of its own revision, which status names.
+        """
         status = installation.status
         if status.tenant is None:
             return None
-        wanted = for_version(app.spec, status.app_version).service
-        service = self._caches.services.get(status.tenant, wanted.name)
+        declared = for_version(app.spec, status.app_version).service
+        found = (self._address(status.tenant, one) for one in (status.service, declared) if one)
+        return next((address for address in found if address is not None), None)
+
+    def _address(self, tenant: str, wanted: ServiceRef) -> str | None:
+        service = self._caches.services.get(tenant, wanted.name)
         if service is None or "deletionTimestamp" in service["metadata"]:
             return None
         if not service["address"] or wanted.port not in service["ports"]:

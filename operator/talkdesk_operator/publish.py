@@ -107,13 +107,19 @@ def _at_home(notes: Notes, home: Home | None) -> dict[str, Any]:
             "plan": home.made.plan_name,
             "app_version": home.made.facts.app_version,
             "sign_in": sign_in(home.made),
+            "service": home.made.blueprint.service,
         }
     revision = home.revision or old.revision
     return {"tenant": home.tenant.name, "host": home.host, "revision": revision, **known}
 
 
 def _made_as(old: TalkdeskInstallationStatus) -> dict[str, Any]:
-    return {"plan": old.plan, "app_version": old.app_version, "sign_in": old.sign_in}
+    return {
+        "plan": old.plan,
+        "app_version": old.app_version,
+        "sign_in": old.sign_in,
+        "service": old.service,
+    }
 
 
 def _overruled(notes: Notes) -> Verdict | None:

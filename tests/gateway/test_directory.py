@@ -218,6 +218,24 @@ async def test_a_variant_of_the_app_version_has_its_own_service(api_server: Any,
         assert (first.upstream, second.upstream) == ("10.0.0.7:8080", "10.0.0.8:9000")
 
 
+async def test_a_tenant_that_a_roll_out_has_not_reached_keeps_the_service_of_its_revision(
+    api_server: Any, objects: Any
+) -> None:
+    server = api_server()
+    await server.put(objects.app(service={"name": "front", "port": 9000}))
+    await server.put(objects.service())
+    await server.put(objects.installation(service={"name": "web", "port": 8080}))
+    async with watching(server) as it:
+        assert it.directory.by_host(HOST).upstream == "10.0.0.7:8080"  # type: ignore[union-attr] # it is there
+        await server.put(objects.service(name="front", address="10.0.0.8", port=9000))
+        await it.caught_up()
+        assert it.directory.by_host(HOST).upstream == "10.0.0.7:8080"  # type: ignore[union-attr] # it is there
+        # It is reached: the old Service goes, a moment before status says so.
+        await server.delete(SERVICES, "web", namespace="td-i1")
+        await it.caught_up()
+        assert it.directory.by_host(HOST).upstream == "10.0.0.8:9000"  # type: ignore[union-attr] # it is there
+
+
 async def test_of_two_installations_at_one_host_the_one_that_is_installed_counts(
     api_server: Any, objects: Any
 ) -> None:

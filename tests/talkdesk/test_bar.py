@@ -183,16 +183,16 @@ async def test_a_page_as_high_as_the_window_stays_so(site: Site) -> None:
 
 async def test_a_page_that_takes_it_away_each_time_is_not_driven_into_a_loop(site: Site) -> None:
     script = (
-        "window.taken=0;onload=()=>{new MutationObserver(()=>{const b=document.querySelector('talkdesk-bar');"
-        "if(b){b.remove();window.taken++}}).observe(document.documentElement,{childList:true});"
+        "window.taken=window.most=0;let now=0;const frame=()=>{now=0;requestAnimationFrame(frame)};frame();"
+        "onload=()=>{new MutationObserver(()=>{const b=document.querySelector('talkdesk-bar');"
+        "if(b){b.remove();window.taken++;window.most=Math.max(window.most,++now)}})"
+        ".observe(document.documentElement,{childList:true});"
         "document.body.before(document.createComment(''))}"
     )
     page = await site.open(_page(script=script))
     try:
-        await page.wait_for_function("window.taken > 3")  # it comes back, and the page still runs
-        frames = "() => new Promise(done => requestAnimationFrame(() => done(window.taken)))"
-        before = await page.evaluate(frames)
-        assert await page.evaluate(frames) - before <= 3
+        await page.wait_for_function("window.taken > 20")  # it comes back, and the page still runs
+        assert await page.evaluate("window.most") <= 2, "times in one frame"
     finally:
         await page.close()
 

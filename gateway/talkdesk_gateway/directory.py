@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import structlog
+
 from talkdesk_crds import names
 from talkdesk_crds.blueprint import for_version
 from talkdesk_gateway.caches import by_app, by_host, by_launch_host, by_tenant
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_gateway.caches import Caches
     from talkdesk_kube import Key, Obj
+
+_log = structlog.get_logger(__name__)
 
 _NOBODY = Generation(1, {})
 
@@ -157,7 +161,10 @@ class WatchedDirectory:
         changed, self._changed = self._changed, set()
         for name in changed:
             for tell in tuple(self._subscribers.get(name, ())):
-                tell()
+                try:
+                    tell()
+                except Exception:  # noqa: BLE001 -- one bad subscriber must not keep a refusal from the others
+                    _log.exception("a subscriber failed", installation=name)
 
     # How a tenancy is made.
 

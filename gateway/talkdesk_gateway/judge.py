@@ -119,6 +119,7 @@ class Judge:
             return known[1]
         session = sessions.read(ours, host=host, keys=keys, now=now)
         if session is not None:
+            self._opened.pop(index, None)  # so that it counts as the newest
             self._opened[index] = (now.timestamp(), session)
             if len(self._opened) > _KEPT:
                 self._opened.popitem(last=False)

@@ -360,7 +360,7 @@ async def test_a_policy_in_a_meta_element_gains_it_too(edge: Edge, name: str) ->
     changed = (
         '<meta http-equiv="Content-Security-Policy" content="script-src \'self\' https://cdn.example/bar.js">'
     )
-    for size in (len(body), 5, 1):
+    for size in (len(body), 11, 2):
         chunks = [body[at : at + size] for at in range(0, len(body), size)]
         answer = await open_page(edge, *chunks, apart=True)
         head, _, rest = answer.text.partition("</head><body>")

@@ -14,6 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from talkdesk_sandbox.certificates import Authority
+from talkdesk_sandbox.envoy import EnvoyProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -352,3 +353,83 @@ async def test_connections_beyond_the_limit_are_refused_but_probes_are_answered(
             each.close()
         await edge.eventually(lambda: sum(edge.envoy.stats(active).values()) == 0)
         assert (await edge.get()).status == 200
+
+
+def http2_client(port: int) -> dict[str, Any]:
+    """Another Envoy that makes HTTP/2 of all that it gets, WebSockets included, as browsers do over TLS."""
+    kind = "type.googleapis.com/envoy.extensions"
+    manager = {
+        "@type": f"{kind}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "front",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "http_filters": [
+            {"name": "router", "typed_config": {"@type": f"{kind}.filters.http.router.v3.Router"}}
+        ],
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "edge", "timeout": "0s"}}],
+                }
+            ]
+        },
+    }
+    options = {
+        "@type": f"{kind}.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {"allow_connect": True}},
+    }
+    where = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return {
+        "admin": {"address": {"pipe": {"path": f"@front-{port}"}}},
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "public",
+                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+                    "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+                }
+            ],
+            "clusters": [
+                {
+                    "name": "edge",
+                    "type": "STATIC",
+                    "typed_extension_protocol_options": {
+                        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
+                    },
+                    "load_assignment": {
+                        "cluster_name": "edge",
+                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": where}}]}],
+                    },
+                }
+            ],
+        },
+    }
+
+
+async def test_websockets_over_http2_go_to_the_relay_too(edge: Any, tmp_path: Path) -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data * 2)
+            await socket.close(code=1008, message=b"signed out")
+        return socket
+
+    edge.relay.answer = echo
+    with EnvoyProcess.start(http2_client(edge.envoy.ports["public"]), tmp_path) as front:
+        async with edge.client.ws_connect(front.url("/ws?x=1"), headers={"host": HOST}) as socket:
+            await socket.send_str("hi")
+            assert await socket.receive_str(timeout=5) == "hihi"
+            closing = await socket.receive(timeout=5)
+            assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1008)
+        assert front.stats("cluster.edge.upstream_cx_http2_total").popitem()[1] == 1
+    (asked,) = edge.relay.heard
+    assert (asked.method, asked.path, asked.all("upgrade")) == ("GET", "/ws?x=1", ["websocket"])
+    assert edge.decision.heard == edge.app.heard == []
+    logged = await edge.eventually(
+        lambda: [
+            line for line in edge.envoy.access() if line["route"] == "relay" and line["protocol"] == "HTTP/2"
+        ]
+    )
+    assert len(logged) == 1

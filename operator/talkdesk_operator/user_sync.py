@@ -19,7 +19,7 @@ from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.reading import NO_STATE
 from talkdesk_operator.revocations import new_epoch, revoked
-from talkdesk_operator.users import ListedUser, held, merge, trustworthy
+from talkdesk_operator.users import ListedUser, held, merge, missing, settled_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -173,8 +173,8 @@ class UserSync:
                 return listing
             state = (await self._client.installation(ref)).state
             after = (state.state, state.updated_at) if state is not None else (NO_STATE, None)
-            if after == moment:
-                settling = seen if trustworthy(moment, after, settled_states=SETTLED_STATES) else frozenset()
+            settling = settled_by(moment, after, seen, settled_states=SETTLED_STATES)
+            if settling is not None:
                 return replace(listing, settling=settling)
             moment = after
         return None
@@ -184,7 +184,7 @@ class UserSync:
         installation = notes.installation
         out = held(revoked(one) for one in self._revocations.of(installation))
         known = {user for one in self._slices.current(installation).slices.values() for user in one.users}
-        return bool(known - out - {user.id for user in listed})
+        return bool(missing(known, listed, out))
 
     async def _users(self, ref: InstallationRef, rules: UserRules) -> tuple[tuple[User, ...], Told]:
         """The licensed users, and what is told of their roles. Raises TalkdeskError for the former alone."""

@@ -126,6 +126,28 @@ def trustworthy(
     return before == after and before[0] in settled_states
 
 
+def missing(known: Iterable[str], listed: Iterable[ListedUser], held: frozenset[str]) -> frozenset[str]:
+    """Users who may enter and are not listed any more, although no removal has said so."""
+    return frozenset(known) - held - {user.id for user in listed}
+
+
+def settled_by(
+    before: tuple[str, str | None],
+    after: tuple[str, str | None],
+    seen: frozenset[str],
+    *,
+    settled_states: frozenset[str],
+) -> frozenset[str] | None:
+    """Which of the removals ``seen`` before the reading ``before`` a list between two readings settles.
+
+    None where the list does not count at all: something happened while it was read, and since it has pages,
+    somebody may be on none of them.
+    """
+    if before != after:
+        return None
+    return seen if trustworthy(before, after, settled_states=settled_states) else frozenset()
+
+
 def buckets_for(users: Iterable[str], *, current: int) -> int:
     """How many buckets a generation needs: a power of two, never fewer than ``current``.
 

@@ -49,7 +49,14 @@ class World:
         response.set_cookie("__Host-s", request.query["user"], secure=True, httponly=True, path="/")
         raise response
 
+    async def sign_out(self, request: web.Request) -> web.Response:
+        own = self.url("t1.app").rstrip("/")
+        good = request.headers.get("Origin") == own and request.cookies.get("__Host-s") == "u1"
+        return web.Response(text="out", status=200 if good else 403)
+
     async def home(self, request: web.Request) -> web.Response:
+        if self.status == 303:
+            raise web.HTTPSeeOther(self.url("acme.id", "/login"))
         if self.status != 200:
             return web.Response(text="no", status=self.status)
         who = request.cookies.get("__Host-s")
@@ -61,6 +68,8 @@ async def world() -> AsyncIterator[World]:
     made = World()
     app = web.Application()
     app.router.add_post("/login", made.login)
+    app.router.add_get("/login", made.done)
+    app.router.add_post("/_td/sign-out", made.sign_out)
     for path in ("/done", "/launch", "/authorize", "/enter"):
         app.router.add_get(path, getattr(made, path[1:]))
     app.router.add_get("/", made.home)
@@ -110,4 +119,30 @@ async def test_a_refusal_is_a_page_with_403_and_nothing_else(world: World) -> No
             await ada.refused(world.url("t1.app"))
     world.status = 403
     assert await ada.refused(world.url("t1.app")) == "Ada Lovelace: 403"
+    await ada.close()
+
+
+async def test_whoever_has_to_sign_in_is_at_talkdesks_own_page(world: World) -> None:
+    ada = Visitor(world.url("acme.id", "").rstrip("/"), ADA, at=world.url("t1.app"))
+    with pytest.raises(NotYet, match=r"Ada Lovelace is at t1\.app\.localhost/"):
+        await ada.sent_to_sign_in()
+    world.status = 303
+    assert await ada.sent_to_sign_in() == "Ada Lovelace is asked to sign in to Talkdesk"
+    await ada.close()
+
+
+async def test_a_sign_out_comes_from_the_apps_own_page_and_ends_other_browsers(world: World) -> None:
+    stranger = Visitor(world.url("acme.id", "").rstrip("/"), ADA, at=world.url("t1.app"))
+    with pytest.raises(NotYet, match="answers the sign-out with 403"):
+        await stranger.signs_out()
+    await stranger.close()
+
+    ada = Visitor(world.url("acme.id", "").rstrip("/"), ADA)
+    await ada.sign_in()
+    await ada.enters(world.url("launch.app", "/launch"), contains="acme")
+    assert await ada.signs_out() == "Ada Lovelace signs out"
+    with pytest.raises(NotYet, match="answers 200"):
+        await ada.is_out()
+    world.status = 401
+    assert await ada.is_out() == "Ada Lovelace's other browser: 401"
     await ada.close()

@@ -24,6 +24,8 @@ _NAVIGATION = {
     "Sec-Fetch-Mode": "navigate",
     "Sec-Fetch-User": "?1",
 }
+#: What it says of a request by a script.
+_IN_THE_BACKGROUND = {"Accept": "application/json", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors"}
 
 
 class _Answer:
@@ -127,6 +129,29 @@ class Visitor:
         if not answer.text.strip():
             raise NotYet(f"{answer.url.host} refuses without a page")
         return f"{self.user['name']}: {answer.status_code}"
+
+    async def sent_to_sign_in(self) -> str:
+        """The app's page leads to Talkdesk's own sign-in. Raises NotYet with what was seen instead."""
+        answer = await self.http.get(self.at)
+        if answer.url.host != httpx.URL(self.talkdesk).host or answer.url.path != "/login":
+            raise NotYet(f"{self.user['name']} is at {answer.url.host}{answer.url.path}")
+        return f"{self.user['name']} is asked to sign in to Talkdesk"
+
+    async def signs_out(self) -> str:
+        """The app's own button. Raises NotYet where the sign-out was not carried out."""
+        origin = self.at.rstrip("/")
+        headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+        answer = await self.http.post(f"{origin}/_td/sign-out", headers=headers)
+        if answer.status_code != 200:
+            raise NotYet(f"{answer.url.host} answers the sign-out with {answer.status_code}")
+        return f"{self.user['name']} signs out"
+
+    async def is_out(self) -> str:
+        """A request of a script on the app's page is answered 401. Raises NotYet with the answer instead."""
+        answer = await self.http.get(self.at, headers=_IN_THE_BACKGROUND)
+        if answer.status_code != 401:
+            raise NotYet(f"{answer.url.host} answers {answer.status_code}")
+        return f"{self.user['name']}'s other browser: 401"
 
     async def close(self) -> None:
         """Close the browser."""

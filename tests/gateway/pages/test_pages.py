@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -262,3 +263,15 @@ def test_a_reference_is_legible_and_another_each_time() -> None:
     references = {new_reference() for _ in range(200)}
     assert len(references) == 200
     assert all(re.fullmatch(r"[A-HJ-NP-Z2-9]{4}-[A-HJ-NP-Z2-9]{4}", one) for one in references)
+
+
+def test_the_manual_tells_each_page_by_its_title_and_outcome() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "sign-on.md").read_text()
+    for why, told in REFUSALS.items():
+        rows = [line for line in manual.splitlines() if line.startswith(f"| `{why.value}` | {told.status} |")]
+        assert any(told.title in row for row in rows), why
+    for reason, told in ACCESS.items():
+        assert f"| `{reason}` | {told.title}" in manual
+    for page in every_page().values():
+        if page.status not in (200, 202):
+            assert page.title in manual

@@ -8,6 +8,7 @@ body) serves nothing here. Its parser reads, for strictness; the answer is one w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Envoy lets 60 KiB of headers in; ours must never be the first to say that they are too long.
 MOST_HEADER_BYTES: Final = 131072
+#: How long answers may take to be taken once we end, in seconds.
+_LAST_SECONDS: Final = 1.0
 
 #: ``(method, path, headers)`` → what is answered.
 Respond = Callable[[str, str, "CIMultiDictProxy[str]"], Answer]
@@ -38,6 +41,7 @@ _log = structlog.get_logger("talkdesk_gateway.asking")
 class AskingServer:
     """Answers questions by ``respond`` between :meth:`start` and :meth:`close`.
 
+    :ivar connections: those that are open; ``quiet`` is set while there are none.
     :ivar draining: every answer ends its connection, so that Envoy asks another replica.
     """
 
@@ -45,6 +49,8 @@ class AskingServer:
         self.port = port
         self.draining = False
         self.connections: set[_Connection] = set()
+        self.quiet = asyncio.Event()
+        self.quiet.set()
         self._respond = respond
         self._address = address
         self._socket: asyncio.Server | None = None
@@ -64,6 +70,9 @@ class AskingServer:
         self._socket.close()
         for connection in tuple(self.connections):
             connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self.quiet.wait()
         await self._socket.wait_closed()
 
 
@@ -88,11 +97,14 @@ class _Connection(BaseProtocol):
         """Part of the protocol."""
         super().connection_made(transport)
         self._server.connections.add(self)
+        self._server.quiet.clear()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Part of the protocol."""
         super().connection_lost(exc)
         self._server.connections.discard(self)
+        if not self._server.connections:
+            self._server.quiet.set()
 
     def data_received(self, data: bytes) -> None:
         """Part of the protocol."""

@@ -333,6 +333,7 @@ async def test_what_is_no_question_is_answered_400_and_never_with_a_pass(asking:
         assert answered.startswith(b"HTTP/1.1 400 ")
         assert b"x-td-upstream" not in answered
         writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_question_may_arrive_in_pieces_and_many_on_one_connection(asking: Any) -> None:
@@ -356,6 +357,7 @@ async def test_a_question_may_arrive_in_pieces_and_many_on_one_connection(asking
         assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"connection: close" in rest
         writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-td-user: root", "a\nb", "a\rb", "a\0b"])

@@ -329,6 +329,7 @@ async def test_an_upgrade_without_origin_is_refused(through: Any) -> None:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 403 ")
         writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -349,6 +350,7 @@ async def test_what_is_no_handshake_is_answered_400(through: Any, raw: bytes) ->
         writer.write(raw)
         assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 400 ")
         writer.close()
+        await writer.wait_closed()
 
 
 async def test_an_app_that_takes_no_websocket_answers_for_itself(through: Any) -> None:

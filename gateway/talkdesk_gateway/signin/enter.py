@@ -71,8 +71,9 @@ def _admit(
     user = tenancy.user(user_id)
     if user is None:
         retry = moment.start(tenancy.host, hint=login.hint, to=_unless_home(login.to))
+        why = Refusal.NOT_LICENSED if tenancy.users_known else Refusal.UNAVAILABLE
         detail = f"user {user_id}, since the callback"
-        return refuse(Refusal.NOT_LICENSED, moment, tenancy=tenancy, detail=detail, retry=retry, cookies=used)
+        return refuse(why, moment, tenancy=tenancy, detail=detail, retry=retry, cookies=used)
     if login.hint not in (None, user_id):
         return _another(user_id, user, login=login, tenancy=tenancy, switch_path=switch_path, moment=moment)
     epoch = _epoch(login, claims)

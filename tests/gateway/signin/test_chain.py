@@ -207,17 +207,28 @@ async def test_a_user_who_is_removed_between_callback_and_enter_does_not_enter(g
     assert SESSION not in browser.cookies()
 
 
-async def test_enter_waits_for_what_another_replica_has_seen_already(gateway: Any) -> None:
+async def test_enter_waits_for_what_another_replica_has_seen_already(world: Any) -> None:
+    async with world.serving(world.parts(settle_seconds=30)):
+        browser = world.browser()
+        world.put(users={"u1": "e1", "new": "n1"})
+        world.talkdesk.user = "new"
+        answer = await browser.follow(world.launch_url(user="new"), until="/_td/enter")
+        world.put(users={"u1": "e1"})  # this replica's watch is behind
+        entering = asyncio.create_task(browser.get(browser.next_of(answer)))
+        await world.directory.heard()
+        assert not entering.done()
+        world.put(users={"u1": "e1", "new": "n1"})
+        assert (await entering).headers["Location"] == world.url("/")
+        assert signed_in(world, browser) == "new"
+
+
+async def test_users_that_are_not_known_at_enter_are_no_refusal_of_a_licence(gateway: Any) -> None:
     browser = gateway.browser()
-    gateway.put(users={"u1": "e1", "new": "n1"})
-    gateway.talkdesk.user = "new"
-    answer = await browser.follow(gateway.launch_url(user="new"), until="/_td/enter")
-    gateway.put(users={"u1": "e1"})  # this replica's watch is behind
-    entering = asyncio.create_task(browser.get(browser.next_of(answer)))
-    await gateway.directory.heard()
-    gateway.put(users={"u1": "e1", "new": "n1"})
-    assert (await entering).headers["Location"] == gateway.url("/")
-    assert signed_in(gateway, browser) == "new"
+    answer = await browser.follow(gateway.launch_url(), until="/_td/enter")
+    gateway.put(users_known=False)
+    refused = await browser.get(browser.next_of(answer))
+    assert refused.status_code == 503
+    assert SESSION not in browser.cookies()
 
 
 async def test_two_tabs_that_sign_in_at_once_both_succeed(gateway: Any) -> None:

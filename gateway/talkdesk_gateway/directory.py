@@ -87,8 +87,7 @@ class WatchedDirectory:
 
     def settled(self, name: str) -> bool:
         """The slices that the installation's newest status speaks of are those that count."""
-        self._settled()
-        return (self._namespace, name) not in self._counting.waiting
+        return self._counting.is_current((self._namespace, name))
 
     def installations(self) -> int:
         """How many there are."""

@@ -8,7 +8,7 @@ usable stays. Both are of one life of the installation: another uid begins anew.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from talkdesk_crds.user_slice import LicensedUser, bucket_of
 from talkdesk_gateway.compact import licensed
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from talkdesk_kube import Obj
 
 Name = tuple[str, str]
+
+#: Statuses of one installation that wait for the slice watch, at the most; a generation only ever grows.
+_MOST_WAITING: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Counting:
         self._reached = reached
         self._usable: dict[Name, tuple[str, int]] = {}
         self._waiting: dict[Name, list[tuple[str, Users]]] = {}
+        self._newest: dict[Name, str] = {}
 
     @property
     def waiting(self) -> tuple[Name, ...]:
@@ -75,16 +79,24 @@ class Counting:
             self.gone(name)
         if users is None:
             return
-        # Of two statuses with as many buckets the later one names the same slices, at a later moment.
-        before = (one for one in self._waiting.get(name, ()) if one[0] == uid)
-        self._waiting[name] = [one for one in before if one[1].buckets != users.buckets]
-        self._waiting[name].append((uid, users))
+        self._newest[name] = users.resource_version
+        waiting = [one for one in self._waiting.get(name, ()) if one[0] == uid]
+        # Two in a row with as many buckets name the same slices, and the earlier one is reached first.
+        if not waiting or waiting[-1][1].buckets != users.buckets:
+            waiting.append((uid, users))
+        self._waiting[name] = waiting[-_MOST_WAITING:]
         self.settle(name)
 
     def gone(self, name: Name) -> None:
         """The installation was deleted."""
         self._usable.pop(name, None)
         self._waiting.pop(name, None)
+        self._newest.pop(name, None)
+
+    def is_current(self, name: Name) -> bool:
+        """The slice watch has reached what the installation's newest status names."""
+        newest = self._newest.get(name)
+        return newest is None or _is_at(self._reached(), newest)
 
     def settle(self, name: Name) -> bool:
         """Use the last status of ``name`` that the slice watch has reached; True where that changed."""

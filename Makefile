@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Processes that `make test` runs tests in: each has a control plane of its own.
+LANES ?= 2
 # Tests that start no program, and fewer examples of each property than `make test` tries.
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
@@ -34,7 +36,9 @@ unit-all: ## the fast tests on every supported Python that is at hand
 	@MAKE='$(MAKE)' sh tests/unit-all.sh
 
 test: controlplane ## every test
-	@$(PYTEST) --durations=15
+	@rm -rf build/audits
+	@AUDITS=build/audits $(PYTEST) --numprocesses=$(LANES) --dist=loadgroup --durations=15 --ignore=tests/rbac/test_audit.py
+	@AUDITS=build/audits $(PYTEST) -q tests/rbac/test_audit.py
 
 kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)
 	@KILL=all $(PYTEST) tests/faults/test_kill.py

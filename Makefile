@@ -47,7 +47,7 @@ costs: controlplane ## count what each step of a customer's life costs, into doc
 	@COSTS=write $(PYTEST) -q tests/stateful/test_costs.py
 
 turmoil: controlplane ## customers, platform and faults at random, and the invariants that must hold
-	@TURMOIL=1 $(PYTEST) -s tests/stateful/test_turmoil.py
+	@TURMOIL_TELL=1 $(PYTEST) -s tests/stateful/test_turmoil.py
 
 bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run them
 	@$(BIN)/python bench/install_share.py

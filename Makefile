@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # Processes that `make test` runs tests in: each has a control plane of its own.
 LANES ?= 2
+# Afterwards, with nothing beside them: what counts requests, and what judges the audit logs of all the others.
+ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 # Tests that start no program, and fewer examples of each property than `make test` tries.
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
@@ -37,8 +39,8 @@ unit-all: ## the fast tests on every supported Python that is at hand
 
 test: controlplane ## every test
 	@rm -rf build/audits
-	@AUDITS=build/audits $(PYTEST) --numprocesses=$(LANES) --dist=loadgroup --durations=15 --ignore=tests/rbac/test_audit.py
-	@AUDITS=build/audits $(PYTEST) -q tests/rbac/test_audit.py
+	@AUDITS=build/audits $(PYTEST) --numprocesses=$(LANES) --dist=loadgroup --durations=15 $(addprefix --ignore=,$(ALONE))
+	@AUDITS=build/audits $(PYTEST) -q $(ALONE)
 
 kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)
 	@KILL=all $(PYTEST) tests/faults/test_kill.py

@@ -10,6 +10,7 @@ COPY client client
 COPY kube kube
 COPY webhook webhook
 COPY operator operator
+COPY gateway gateway
 COPY sandbox sandbox
 COPY cli cli
 COPY charts charts

@@ -208,10 +208,10 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
 
     ``release.settings("operator")`` is the environment for running a process of it in the test.
     """
-    from talkdesk_sandbox.release import Release  # noqa: PLC0415 - unit tests do not pay for it
+    from talkdesk_sandbox.release import WITHOUT_PODS, Release  # noqa: PLC0415 - unit tests do not pay for it
 
     installed = Release(control_plane, namespace)
-    installed.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    installed.install(WITHOUT_PODS)
     yield installed
     installed.uninstall()
     installed.forget()

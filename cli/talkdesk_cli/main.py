@@ -49,6 +49,29 @@ def operator() -> None:
 
 
 @app.command()
+def envoy_config(
+    output: Annotated[Path, typer.Option(help="Where Envoy reads its configuration.", dir_okay=False)],
+) -> None:
+    """Write Envoy's configuration as JSON (settings: TALKDESK_ENVOY_* variables)."""
+    from talkdesk_gateway.envoy import EnvoySettings, write
+
+    try:
+        write(_settings(EnvoySettings), output)
+    except OSError as problem:
+        typer.echo(f"talkdesk-operator: {output}: {problem.strerror}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def gateway() -> None:
+    """Sign users in and decide on every request (settings: TALKDESK_* variables)."""
+    from talkdesk_gateway.main import run
+    from talkdesk_gateway.settings import GatewaySettings
+
+    asyncio.run(run(_settings(GatewaySettings)))
+
+
+@app.command()
 def sandbox(
     *,
     once: Annotated[bool, typer.Option("--once", help="Play the story, report, end.")] = False,

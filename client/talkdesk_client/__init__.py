@@ -12,6 +12,7 @@ from talkdesk_client.errors import (
     Forbidden,
     ForeignHost,
     NotFound,
+    NoUser,
     RateLimited,
     ServerError,
     TalkdeskError,
@@ -26,6 +27,8 @@ from talkdesk_client.hosts import Hosts
 from talkdesk_client.links import token_url
 from talkdesk_client.models import Account, Installation, SignatureKey, State, Subscription, Trial, User
 from talkdesk_client.options import ClientOptions
+from talkdesk_client.scim import ScimUser
+from talkdesk_client.sign_on import UserInfo, UserToken, authorize_url, pkce_challenge
 from talkdesk_client.transport import http_client
 
 __all__ = [
@@ -40,8 +43,10 @@ __all__ = [
     "Hosts",
     "Installation",
     "InstallationRef",
+    "NoUser",
     "NotFound",
     "RateLimited",
+    "ScimUser",
     "ServerError",
     "SignatureKey",
     "State",
@@ -56,6 +61,10 @@ __all__ = [
     "UnusableCredentials",
     "UnusableInput",
     "User",
+    "UserInfo",
+    "UserToken",
+    "authorize_url",
     "http_client",
+    "pkce_challenge",
     "token_url",
 ]

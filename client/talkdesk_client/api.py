@@ -1,4 +1,4 @@
-"""The calls of Talkdesk's Apps, Accounts and Events APIs that the product makes.
+"""The calls of Talkdesk's Apps, Accounts, Events, OAuth and SCIM APIs that the product makes.
 
 Sources: https://docs.talkdesk.com/reference/ (``appsapp_idinstallationsid`` and its siblings, ``account``).
 """
@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from talkdesk_client.answers import is_empty, unexpected, validated
 from talkdesk_client.clock import Clock
-from talkdesk_client.errors import TalkdeskError, TokenRefused
+from talkdesk_client.errors import Conflict, NoUser, TalkdeskError, TokenRefused, UnusableInput
 from talkdesk_client.hosts import gateway_url, under
 from talkdesk_client.listing import list_users
 from talkdesk_client.models import Account, Installation, SignatureKey, State, Subscription, Trial, User
 from talkdesk_client.options import ClientOptions
+from talkdesk_client.scim import ScimUser, list_scim_users
 from talkdesk_client.session import Call, Session
+from talkdesk_client.sign_on import UserInfo, UserToken
 
 if TYPE_CHECKING:
     import httpx
+    from pydantic import SecretStr
 
     from talkdesk_client.credentials import InstallationRef
     from talkdesk_client.wire import Answer
@@ -108,7 +111,7 @@ class TalkdeskClient:
             method="POST",
             url=_url(ref, "state"),
             body=body,
-            conflicts=self._options.answer_conflict_statuses,
+            means=dict.fromkeys(self._options.answer_conflict_statuses, Conflict),
         )
         return validated(
             State, await self._session.authorized(ref, call, scope=self._options.apps_write_scope)
@@ -141,6 +144,50 @@ class TalkdeskClient:
         if key.key_id != key_id:
             raise unexpected(answer, "another key")
         return key
+
+    async def exchange_code(
+        self,
+        ref: InstallationRef,
+        *,
+        code: SecretStr,
+        redirect_uri: str,
+        code_verifier: SecretStr | None = None,
+    ) -> UserToken:
+        """``POST`` to the token endpoint, ``grant_type=authorization_code``: the user's token.
+
+        ``redirect_uri`` is the one the code was asked for with; ``code_verifier`` is given where
+        ``options.pkce`` is on, and only there (else UnusableInput). Sent once, for a code works once:
+        TokenRefused (``code`` ``invalid_grant``) for one that was used, has expired or is another client's.
+        """
+        if self._options.pkce is (code_verifier is None):
+            raise UnusableInput("a code_verifier is given where the option pkce is on, and only there")
+        answer = await self._session.exchanged(
+            ref,
+            fields={"grant_type": "authorization_code", "redirect_uri": redirect_uri},
+            hidden={"code": code} | ({"code_verifier": code_verifier} if code_verifier else {}),
+        )
+        return validated(UserToken, answer)
+
+    async def userinfo(self, ref: InstallationRef, token: UserToken) -> UserInfo:
+        """``GET {root}/users/me``: whom ``token`` speaks for; the proof of who signed on.
+
+        NoUser when it speaks for nobody, Unauthorized when it has expired.
+        """
+        call = Call(method="GET", url=under(ref.hosts.root_url(ref.root), "users", "me"), means={400: NoUser})
+        return validated(UserInfo, await self._session.as_user(ref, call, token=token.access_token))
+
+    async def scim_roles(self, ref: InstallationRef) -> tuple[ScimUser, ...]:
+        """``GET {root}/scim/v2/Users``, all pages: the account's users with their Talkdesk roles.
+
+        Licensed or not. UnexpectedAnswer when the listing has no end or is not whole.
+        """
+
+        async def page(url: httpx.URL) -> Answer:
+            call = Call(method="GET", url=url)
+            return await self._session.authorized(ref, call, scope=self._options.scim_scope)
+
+        first = under(ref.hosts.root_url(ref.root), "scim", "v2", "Users")
+        return await list_scim_users(page, first=first, options=self._options)
 
     async def _read(self, ref: InstallationRef, *below: str) -> Answer:
         call = Call(method="GET", url=_url(ref, *below))

@@ -81,6 +81,10 @@ class BadRequest(TalkdeskError):  # noqa: N818 # the name says it all
     """Any other 4xx: what was asked is not accepted and will not be."""
 
 
+class NoUser(BadRequest):
+    """400 of userinfo: the token is no user's (one of the client's own, or the user is gone)."""
+
+
 class RateLimited(TalkdeskError):  # noqa: N818 # the name says it all
     """429; see ``retry_after``."""
 

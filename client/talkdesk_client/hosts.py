@@ -19,6 +19,8 @@ HostName = Annotated[
     str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=253)
 ]
 
+_HTTPS = frozenset({"https"})
+_LETTERS = re.compile(r"[a-z0-9.-]+")
 _MAX_LINK = 2048
 _MAX_SEGMENT = 256
 _PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without blank and backslash
@@ -41,7 +43,7 @@ class Hosts(BaseModel):
 
         A relative ``link`` is one only with ``seen_at``, the URL whose answer held it.
         """
-        url = _https_url(link, what="API link", seen_at=seen_at)
+        url = _checked_url(link, what="API link", seen_at=seen_at)
         if _host(url) != self.api:
             raise _foreign(link, f"its host is not the API gateway {self.api} of the app's host table")
         return url
@@ -55,10 +57,31 @@ class Hosts(BaseModel):
 
     def identity_url(self, link: str) -> httpx.URL:
         """``link`` as a URL of an account's identity host. ForeignHost when it is anything else."""
-        url = _https_url(link, what="token link")
+        url = _checked_url(link, what="token link")
+        self._check_identity(link, url)
+        return url
+
+    def authorization_url(self, link: str) -> httpx.URL:
+        """``link`` as the page of an account's identity host where users sign on. ForeignHost.
+
+        A browser follows it, so plain http and any port are taken where the identity domain is under
+        ``.localhost``: that never leaves the machine.
+        """
+        local = self.identity == "localhost" or self.identity.endswith(".localhost")
+        url = _checked_url(
+            link,
+            what="authorization link",
+            any_port=local,
+            schemes=frozenset({"https", "http"}) if local else _HTTPS,
+        )
+        self._check_identity(link, url)
+        if not _LETTERS.fullmatch(_host(url)):  # a browser might read it differently
+            raise _foreign(link, "its host has other characters than letters, digits, hyphens and dots")
+        return url
+
+    def _check_identity(self, link: str, url: httpx.URL) -> None:
         if not _host(url).endswith(f".{self.identity}"):
             raise _foreign(link, f"its host is not under {self.identity} of the app's host table")
-        return url
 
 
 def under(base: httpx.URL, *segments: str) -> httpx.URL:
@@ -78,11 +101,16 @@ def _segment(identifier: str) -> str:
 
 def gateway_url(gateway: str) -> httpx.URL:
     """A configured gateway's base URL: a person chose its host. ForeignHost unless https."""
-    return _https_url(gateway, what="gateway", any_port=True)
+    return _checked_url(gateway, what="gateway", any_port=True)
 
 
-def _https_url(
-    link: str, *, what: str, any_port: bool = False, seen_at: httpx.URL | None = None
+def _checked_url(
+    link: str,
+    *,
+    what: str,
+    any_port: bool = False,
+    schemes: frozenset[str] = _HTTPS,
+    seen_at: httpx.URL | None = None,
 ) -> httpx.URL:
     if not link or len(link) > _MAX_LINK or not _PLAIN.fullmatch(link):
         raise _foreign(link, f"the {what} is not a URL of at most {_MAX_LINK} printable ASCII characters")
@@ -91,7 +119,7 @@ def _https_url(
         url = seen_at.join(link) if seen_at else httpx.URL(link)
     if url is None or not url.host:
         raise _foreign(link, f"the {what} is not a URL")
-    if url.scheme != "https":
+    if url.scheme not in schemes:
         raise _foreign(link, "it is not https")
     if url.userinfo or "@" in re.split(r"[/?#]", link.partition("//")[2], maxsplit=1)[0]:
         raise _foreign(link, "it carries a user name or password")

@@ -30,12 +30,16 @@ class ClientOptions(BaseSettings):
     ``basic_encoding``: ``plain`` id and secret in the Basic header, or ``form``-encoded first as in RFC 6749.
     ``apps_read_scope``, ``apps_write_scope``, ``account_read_scope``: scope strings of the token requests for
     reading, for answering, and for ``GET /account``; empty: no scope is named and all granted ones come back.
+    ``scim_scope``: the scope string for the roles of users.
+    ``pkce``: whether codes are bound to a verifier (RFC 7636, S256), which Talkdesk does not document. The
+    caller makes the pair.
     ``token_life``: assumed where a token comes without ``expires_in``.
     ``token_renew_before``: a token is renewed so long before it expires (at most half its life).
 
     *Answers*
 
     ``page_size_parameter``, ``page_size``: query of the first page of users; a size of 0 leaves it out.
+    ``scim_page_size``: ``count`` of a page of SCIM; 0 leaves it out.
     ``max_pages``, ``max_users``: bounds of one listing; ``max_bytes`` of one body, decompressed.
     ``users_total``: ``require`` takes a listing for complete only if it has as many entries as its ``total``
     says (it is read again twice, then refused); ``ignore`` follows ``next`` alone.
@@ -61,11 +65,14 @@ class ClientOptions(BaseSettings):
     apps_read_scope: str = "apps:read"
     apps_write_scope: str = "apps:write"
     account_read_scope: str = "account:read"
+    scim_scope: str = "scim"
+    pkce: bool = False
     token_life: Seconds = 600.0
     token_renew_before: Annotated[float, Field(ge=0)] = 60.0
 
     page_size_parameter: Annotated[str, Field(min_length=1)] = "per_page"
     page_size: Annotated[int, Field(ge=0)] = 100
+    scim_page_size: Annotated[int, Field(ge=0)] = 100
     max_pages: Annotated[int, Field(ge=1)] = 2_000
     max_users: Annotated[int, Field(ge=1)] = 100_000
     max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024

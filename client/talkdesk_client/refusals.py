@@ -84,18 +84,19 @@ def problem_of(body: bytes) -> Problem:
 def refusal(
     answer: Answer,
     *,
-    conflicts: Iterable[int] = (),
+    means: Mapping[int, type[TalkdeskError]] | None = None,
     at_token_endpoint: bool = False,
     secrets: Iterable[SecretStr] = (),
     now: float,
 ) -> TalkdeskError:
     """The exception for ``answer``, which is no 2xx.
 
-    ``conflicts``  further statuses that mean Conflict; ``now`` seconds since 1970, for Retry-After as a date;
-    ``secrets``    what must not be shown even if the answer repeats it
+    ``means``    what statuses mean here that elsewhere mean less
+    ``now``      seconds since 1970, for Retry-After as a date
+    ``secrets``  what must not be shown even if the answer repeats it
     """
     status = answer.status
-    kind = _kind(status, conflicts=frozenset(conflicts), at_token_endpoint=at_token_endpoint)
+    kind = _kind(status, means=means or {}, at_token_endpoint=at_token_endpoint)
     blot = Blot(secrets)
     problem = problem_of(answer.body)
     code = blot(problem.code) if problem.code else None
@@ -117,13 +118,15 @@ def refusal(
     )
 
 
-def _kind(status: int, *, conflicts: frozenset[int], at_token_endpoint: bool) -> type[TalkdeskError]:
+def _kind(
+    status: int, *, means: Mapping[int, type[TalkdeskError]], at_token_endpoint: bool
+) -> type[TalkdeskError]:
     if at_token_endpoint and 400 <= status < 500 and status != 429:
         return (
             TokenRefused  # also its 404: that the token endpoint is missing does not mean the installation is
         )
-    if status in conflicts:
-        return Conflict
+    if status in means:
+        return means[status]
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:

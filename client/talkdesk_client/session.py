@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote_plus
 from weakref import WeakValueDictionary
 
 import httpx
 
 from talkdesk_client.answers import validated
-from talkdesk_client.assertion import ASSERTION_TYPE, audience, client_assertion
-from talkdesk_client.errors import TalkdeskError, Unauthorized, UnusableCredentials
+from talkdesk_client.errors import TalkdeskError, Unauthorized
+from talkdesk_client.grants import grant_request
 from talkdesk_client.refusals import refusal
 from talkdesk_client.retry import RetryPolicy
 from talkdesk_client.tokens import Token, TokenAnswer, TokenCache, TokenKey, token_from
@@ -38,12 +37,12 @@ _GRANT = "client_credentials"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request of the API. ``conflicts``: statuses that mean Conflict besides 409."""
+    """One request of the API. ``means``: statuses that mean more here than they do elsewhere."""
 
     method: str
     url: httpx.URL
     body: Mapping[str, str] | None = None
-    conflicts: tuple[int, ...] = ()
+    means: Mapping[int, type[TalkdeskError]] = field(default_factory=dict)
 
 
 class BearerAuth(httpx.Auth):
@@ -82,6 +81,16 @@ class Session:
         token = await self._tokens.get(key)
         return await self._with_token(ref, call, token)
 
+    async def as_user(self, ref: InstallationRef, call: Call, *, token: SecretStr) -> Answer:
+        """The 2xx answer to ``call`` with a user's ``token``, for which there is no other."""
+        return await self._with_token(ref, call, Token(value=token, renew_at=0.0))
+
+    async def exchanged(
+        self, ref: InstallationRef, *, fields: Mapping[str, str], hidden: Mapping[str, SecretStr]
+    ) -> Answer:
+        """The token endpoint's 2xx answer to what can be asked once only."""
+        return await self._grant(ref, fields=fields, hidden=hidden, change=True)
+
     async def anonymous(self, call: Call) -> Answer:
         """The 2xx answer to ``call``, which carries no authentication."""
 
@@ -100,22 +109,17 @@ class Session:
             answer = await self._exchange(
                 request, auth=BearerAuth(token.value), lane=self._lane(ref), change=change
             )
-            return self._success(answer, conflicts=call.conflicts, secrets=secrets)
+            return self._success(answer, means=call.means, secrets=secrets)
 
         return await self._repeated(once, reads=not change)
 
     async def _fetch_token(self, key: TokenKey) -> Token:
         """Asks the token endpoint; repeated like a read, for a token nobody uses does no harm."""
-        ref = key.ref
-        url = ref.hosts.identity_url(ref.token_url)
+        fields = {"grant_type": _GRANT} | ({"scope": key.scope} if key.scope else {})
 
         async def once() -> Token:
             asked_at = self._clock.monotonic()
-            # Built anew each time: an assertion is good for one request only.
-            request, auth, sent = self._token_request(ref.credentials, ref.token_url, url, scope=key.scope)
-            answer = await self._exchange(request, auth=auth, lane=self._lane(ref), change=False)
-            secrets = (*sent, *_secrets(ref.credentials))
-            answer = self._success(answer, secrets=secrets, at_token_endpoint=True)
+            answer = await self._grant(key.ref, fields=fields, hidden={}, change=False)
             return token_from(
                 validated(TokenAnswer, answer),
                 wanted=key.scope,
@@ -126,35 +130,21 @@ class Session:
 
         return await self._repeated(once, reads=True)
 
-    def _token_request(
-        self, credentials: Credentials, link: str, url: httpx.URL, *, scope: str
-    ) -> tuple[httpx.Request, httpx.Auth | None, tuple[SecretStr, ...]]:
-        """The request, how it is authenticated, and what in it is secret besides the credentials."""
-        form = {"grant_type": _GRANT} | ({"scope": scope} if scope else {})
-        if self._options.auth_method == "client_secret_basic":
-            return self._http.build_request("POST", url, data=form), self._basic(credentials), ()
-        assertion = client_assertion(
-            credentials,
-            audience=audience(link, self._options.assertion_audience),
-            now=self._clock.wall(),
+    async def _grant(
+        self,
+        ref: InstallationRef,
+        *,
+        fields: Mapping[str, str],
+        hidden: Mapping[str, SecretStr],
+        change: bool,
+    ) -> Answer:
+        """One request to the token endpoint. Built anew each time: an assertion is good once only."""
+        asked = grant_request(
+            self._http, ref, fields=fields, hidden=hidden, options=self._options, now=self._clock.wall()
         )
-        request = self._http.build_request(
-            "POST",
-            url,
-            data=form
-            | {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion.get_secret_value()},
-        )
-        return request, None, (assertion,)
-
-    def _basic(self, credentials: Credentials) -> httpx.Auth:
-        if credentials.client_secret is None:
-            raise UnusableCredentials(
-                "the credentials hold no client_secret, which client_secret_basic needs"
-            )
-        encode = quote_plus if self._options.basic_encoding == "form" else str
-        return httpx.BasicAuth(
-            encode(credentials.client_id), encode(credentials.client_secret.get_secret_value())
-        )
+        answer = await self._exchange(asked.request, auth=asked.auth, lane=self._lane(ref), change=change)
+        secrets = (*asked.secrets, *_secrets(ref.credentials))
+        return self._success(answer, secrets=secrets, at_token_endpoint=True)
 
     async def _exchange(
         self,
@@ -183,7 +173,7 @@ class Session:
         self,
         answer: Answer,
         *,
-        conflicts: tuple[int, ...] = (),
+        means: Mapping[int, type[TalkdeskError]] | None = None,
         secrets: tuple[SecretStr, ...] = (),
         at_token_endpoint: bool = False,
     ) -> Answer:
@@ -191,7 +181,7 @@ class Session:
             return answer
         raise refusal(
             answer,
-            conflicts=conflicts,
+            means=means,
             secrets=secrets,
             at_token_endpoint=at_token_endpoint,
             now=self._clock.wall(),

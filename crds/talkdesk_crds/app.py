@@ -5,11 +5,12 @@ It says where Talkdesk's hosts are, what a tenant is made of, and when a tenant 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from talkdesk_crds.blueprint import Blueprint
+from talkdesk_crds.blueprint import BLUEPRINT_RULES, Blueprint, once
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
@@ -161,12 +162,113 @@ class CredentialsPolicy(Model):
     ] = 432000
 
 
+class SessionPolicy(Model):
+    """How long a user stays signed in to a tenant without asking Talkdesk again."""
+
+    idle_seconds: Annotated[
+        int, Field(ge=60, le=2592000, description="a session that nobody uses for so long is over"), WHOLE
+    ] = 43200
+    absolute_seconds: Annotated[
+        int, Field(ge=60, le=2592000, description="a session is over so long after it began"), WHOLE
+    ] = 604800
+
+
+CspSource = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-+\--:<-~]+$")]
+
+
+class Bar(Model):
+    """The Talkdesk bar on top of the app's pages. Talkdesk gives its script to partners privately."""
+
+    script: Annotated[HttpUrl, Field(description="loaded by every page that a user opens in the tenant")]
+    attributes: Annotated[
+        dict[
+            Annotated[str, Field(min_length=1, max_length=63, pattern=r"^data-[a-z0-9-]+$")],
+            Annotated[str, Field(max_length=1024)],
+        ],
+        Field(
+            max_length=16,
+            description="of its script element; ${account.id}, ${account.name}, ${region}, ${user.id} and "
+            "${installation.id} are replaced",
+        ),
+        MAP,
+    ] = Field(default_factory=dict)
+    height: Annotated[int, Field(ge=0, le=400, description="pixels that pages leave free for it"), WHOLE] = 48
+    csp: Annotated[
+        dict[
+            Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z]+(-[a-z]+)*-src$")],
+            Annotated[list[CspSource], Field(max_length=16, json_schema_extra=ATOMIC_LIST)],
+        ],
+        Field(max_length=16, description="what it needs beyond its script, by directive, e.g. connect-src"),
+        MAP,
+    ] = Field(default_factory=dict)
+
+
+class RoleRule(Model):
+    """What users with one of Talkdesk's roles are in the app."""
+
+    talkdesk: Annotated[str, Field(min_length=1, max_length=128, description="the role's name at Talkdesk")]
+    app: Annotated[str, Field(min_length=1, max_length=64, description="the role in the app")]
+
+
+class UsersPolicy(Model):
+    """Who of Talkdesk's users may enter, and as what."""
+
+    inactive: Annotated[
+        Literal["Removed", "Licensed"],
+        Field(description="what a user counts as whom Talkdesk lists with active: false"),
+    ] = "Removed"
+    roles: Annotated[
+        list[RoleRule],
+        Field(
+            max_length=64,
+            description="the app's role by Talkdesk's, read by SCIM (scope scim) where any is named; the "
+            "first that fits a user counts. Others are user; the installing admin is admin in any case",
+            json_schema_extra=ATOMIC_LIST,
+        ),
+    ] = Field(default_factory=list)
+
+
+#: The label under ``baseDomain`` that a tenant's host has: the digest in its namespace's name.
+_TENANT_LABEL = "^[0-9a-f]{20}[.]"
+
+
 class TalkdeskAppSpec(Blueprint):
     """What the platform engineer declares."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            *BLUEPRINT_RULES,
+            cel(
+                "!has(self.launchHost) || !self.launchHost.endsWith('.' + self.baseDomain) || "
+                f"!self.launchHost.matches('{_TENANT_LABEL}')",
+                "this is a host that a tenant may have",
+                field=".launchHost",
+            ),
+        )
+    )
 
     app_id: Annotated[TalkdeskId, Field(json_schema_extra=immutable("appId"))]
     regions: Annotated[dict[RegionName, Region], Field(min_length=1, max_length=32), MAP]
     base_domain: Annotated[HostName, Field(description="tenants live at <tenant>.<baseDomain>")]
+    launch_host: Annotated[
+        HostName | None,
+        Field(
+            description="where Talkdesk sends users: <launchHost>/_td/launch and /_td/callback; without one "
+            "nobody can sign in"
+        ),
+    ] = None
+    session: SessionPolicy = Field(default_factory=SessionPolicy)
+    bar: Bar | None = None
+    resellers: Annotated[
+        list[TalkdeskId],
+        Field(
+            max_length=1024,
+            description="ids of resellers' accounts: they are not shown the bar",
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+        once("entry", lambda item: item),
+    ] = Field(default_factory=list)
+    users: UsersPolicy = Field(default_factory=UsersPolicy)
     rollout: Rollout = Field(default_factory=Rollout)
     approval: Approval = Field(default_factory=Approval)
     trial: TrialPolicy = Field(default_factory=TrialPolicy)
@@ -179,6 +281,13 @@ class TalkdeskAppSpec(Blueprint):
     egress: Annotated[list[NetworkDestination], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = Field(
         default_factory=list
     )
+
+    @model_validator(mode="after")
+    def _launched_at_no_tenant(self) -> Self:
+        host = self.launch_host or ""
+        if host.endswith(f".{self.base_domain}") and re.match(_TENANT_LABEL, host):
+            raise ValueError("launchHost is a host that a tenant may have")
+        return self
 
 
 class RolloutProgress(Model):

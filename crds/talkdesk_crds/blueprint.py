@@ -142,7 +142,9 @@ def _free_labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-def _once(label: str, key: Any) -> Any:
+def once(label: str, key: Any) -> Any:
+    """A validator: no two items of a list have the same ``key``, which people call ``label``."""
+
     def check(items: list[Any]) -> list[Any]:
         keys = [key(item) for item in items]
         if len(set(keys)) < len(keys):
@@ -156,24 +158,26 @@ def _map_by(*fields: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [*fields]}
 
 
+#: What CEL holds a blueprint to; whoever adds rules to it repeats these.
+BLUEPRINT_RULES = (
+    cel(
+        "!has(self.sampleData) || self.sampleData.kind == 'Job'",
+        "must be a Job",
+        field=".sampleData",
+    ),
+    cel(
+        "!has(self.namespaceLabels) || self.namespaceLabels.all(label, "
+        f"label.startsWith('{_FREE_LABELS}') || !label.matches(r'{_RESERVED_LABELS}'))",
+        "labels of talkdesk-operator.io, kubernetes.io and k8s.io are not the app's to set",
+        field=".namespaceLabels",
+    ),
+)
+
+
 class Blueprint(Model):
     """The fields of a TalkdeskApp's spec that a revision holds."""
 
-    model_config = ConfigDict(
-        json_schema_extra=validations(
-            cel(
-                "!has(self.sampleData) || self.sampleData.kind == 'Job'",
-                "must be a Job",
-                field=".sampleData",
-            ),
-            cel(
-                "!has(self.namespaceLabels) || self.namespaceLabels.all(label, "
-                f"label.startsWith('{_FREE_LABELS}') || !label.matches(r'{_RESERVED_LABELS}'))",
-                "labels of talkdesk-operator.io, kubernetes.io and k8s.io are not the app's to set",
-                field=".namespaceLabels",
-            ),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=validations(*BLUEPRINT_RULES))
 
     service: ServiceRef
     template: Annotated[list[TemplateObject], Field(max_length=64, json_schema_extra=ATOMIC_LIST)]
@@ -184,7 +188,7 @@ class Blueprint(Model):
             description="app versions that differ, by Talkdesk's app_version_id",
             json_schema_extra=_map_by("appVersion"),
         ),
-        _once("appVersion", lambda item: item.app_version),
+        once("appVersion", lambda item: item.app_version),
     ] = Field(default_factory=list)
     sign_in: SignIn = Field(default_factory=SignIn)
     default_plan: Annotated[Plan, Field(description="for a plan that plans does not name, or for none")] = (
@@ -198,12 +202,12 @@ class Blueprint(Model):
     generated_secrets: Annotated[
         list[GeneratedSecret],
         Field(max_length=16, json_schema_extra=_map_by("name")),
-        _once("name", lambda item: item.name),
+        once("name", lambda item: item.name),
     ] = Field(default_factory=list)
     copies: Annotated[
         list[Copy],
         Field(max_length=32, json_schema_extra=_map_by("kind", "name")),
-        _once("kind and name", lambda item: (item.kind, item.name)),
+        once("kind and name", lambda item: (item.kind, item.name)),
     ] = Field(default_factory=list)
     image_pull_secrets: Annotated[
         list[DnsLabel],
@@ -212,7 +216,7 @@ class Blueprint(Model):
             description="Secrets of the operator's namespace, copied into each tenant for its pods' images",
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
-        _once("name", lambda item: item),
+        once("name", lambda item: item),
     ] = Field(default_factory=list)
     namespace_labels: Annotated[
         dict[

@@ -80,6 +80,8 @@ class Reason(StrEnum):
     USERS_LISTED = "UsersListed"
     LIST_FAILED = "ListFailed"
     USERS_UNUSABLE = "UsersUnusable"
+    ROLES_REFUSED = "RolesRefused"
+    ROLES_UNKNOWN = "RolesUnknown"
     # Confirmed
     APPROVED = "Approved"
     REJECTED = "Rejected"
@@ -112,6 +114,7 @@ class Reason(StrEnum):
     # Accepted, of a TalkdeskApp
     APP_ACCEPTED = "AppAccepted"
     DUPLICATE_APP_ID = "DuplicateAppId"
+    DUPLICATE_LAUNCH_HOST = "DuplicateLaunchHost"
     UNREADABLE = "Unreadable"
     # RolledOut, of a TalkdeskApp
     ROLLED_OUT = "RolledOut"

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from talkdesk_crds.app import RegionName
-from talkdesk_crds.blueprint import SignIn
+from talkdesk_crds.blueprint import ServiceRef, SignIn
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
@@ -176,6 +176,20 @@ class TalkdeskInstallationSpec(Model):
         Field(description="Manual: installations and updates wait for a person's decision"),
     ] = "Automatic"
     decision: Decision | None = None
+    show_bar: Annotated[
+        Flag | None, Field(description="whether users see the Talkdesk bar; by default resellers do not")
+    ] = None
+    roles: (
+        Annotated[
+            dict[TalkdeskId, Annotated[str, Field(min_length=1, max_length=64)]],
+            Field(
+                max_length=1024,
+                description="the app's role by user id, over the app's rules and over the installing admin's",
+            ),
+            MAP,
+        ]
+        | None
+    ) = None
 
 
 class Access(Model):
@@ -244,6 +258,14 @@ class TalkdeskInstallationStatus(Model):
     access: Access | None = None
     impending: Impending | None = None
     users: Users | None = None
+    user_rules: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="digest of the rules (the app's spec.users, spec.roles) that the users were last "
+            "brought under; absent: of the default ones",
+        ),
+    ] = None
     tenant: Annotated[DnsLabel | None, Field(description="the tenant's namespace")] = None
     host: Annotated[str, Field(max_length=253)] | None = None
     plan: Annotated[str, Field(max_length=256)] | None = None
@@ -252,6 +274,9 @@ class TalkdeskInstallationStatus(Model):
         ObjectName | None, Field(description="the revision that the tenant was last made from, completely")
     ] = None
     sign_in: SignIn | None = None
+    service: Annotated[
+        ServiceRef | None, Field(description="the tenant's Service that users reach, by its revision")
+    ] = None
     credentials: Annotated[ObjectName | None, Field(description="the Secret in use")] = None
     acknowledged: Annotated[
         ObjectName | None, Field(description="the Secret whose arrival was acknowledged to Talkdesk last")

@@ -71,6 +71,16 @@ def credentials_name(installation_id: str, credentials_digest: str) -> str:
     return f"td-{digest(installation_id, credentials_digest, length=40)}"
 
 
+def session_keys_name(release_name: str) -> str:
+    """Name of the Secret with the keys that seal sessions; see :mod:`talkdesk_crds.key_ring`."""
+    return f"{release_name}-session-keys"
+
+
+def identity_keys_name(release_name: str) -> str:
+    """Name of the Secret with the keys that sign who a request comes from."""
+    return f"{release_name}-identity-keys"
+
+
 def slice_name(installation_name: str, buckets: int, bucket: int) -> str:
     """Name of bucket number ``bucket`` of the generation with ``buckets`` buckets (a power of two)."""
     return f"{installation_name}-{buckets}-{bucket}"

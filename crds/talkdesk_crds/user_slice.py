@@ -6,6 +6,7 @@ slice. Written by the operator alone.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -100,3 +101,8 @@ class TalkdeskUserSlice(Model):
     kind: Literal["TalkdeskUserSlice"] = "TalkdeskUserSlice"
     metadata: ObjectMeta
     spec: TalkdeskUserSliceSpec
+
+
+def bucket_of(user_id: str, buckets: int) -> int:
+    """The bucket that ``user_id`` belongs to among ``buckets`` (a power of two)."""
+    return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4], "big") % buckets

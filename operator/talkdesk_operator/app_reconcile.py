@@ -36,12 +36,27 @@ _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 30.0
 
 
-def judge(app: TalkdeskApp, same_id: Sequence[TalkdeskApp], review: Review) -> Verdict:
-    """Whether ``app`` is used; ``same_id`` are all with its app id, oldest first. Pure."""
+def judge(
+    app: TalkdeskApp,
+    same_id: Sequence[TalkdeskApp],
+    review: Review,
+    same_host: Sequence[TalkdeskApp] = (),
+) -> Verdict:
+    """Whether ``app`` is used. Pure.
+
+    ``same_id`` are all with its app id, ``same_host`` all in use with its launch host, oldest first.
+    """
     first = same_id[0] if same_id else app
     if first.metadata.name != app.metadata.name:
         message = f"spec.appId: TalkdeskApp {first.metadata.name} is older, has the same appId and is used"
         return false(Reason.DUPLICATE_APP_ID, message)
+    launched = same_host[0] if same_host else app
+    if launched.metadata.name != app.metadata.name:
+        name = launched.metadata.name
+        message = (
+            f"spec.launchHost: TalkdeskApp {name} is older and has the same launchHost; users come there"
+        )
+        return false(Reason.DUPLICATE_LAUNCH_HOST, message)
     if review.problems:
         return false(Reason.TEMPLATE_INVALID, "; ".join(str(problem) for problem in review.problems))
     # Nobody can be given such a plan, and everybody else is served.
@@ -107,7 +122,12 @@ class AppReconciler:
 
     async def _known(self, stored: Obj, app: TalkdeskApp) -> Outcome:
         verdicts = {
-            ACCEPTED: judge(app, self._directory.apps(app.spec.app_id), self._review(app)),
+            ACCEPTED: judge(
+                app,
+                self._directory.apps(app.spec.app_id),
+                self._review(app),
+                self._directory.launched_at(app.spec.launch_host),
+            ),
             STEADY: steady(self._endings.brakes(app)),
         }
         new, after = app.status, None

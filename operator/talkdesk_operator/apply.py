@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from talkdesk_kube import Kube
-    from talkdesk_operator.cache import Caches, View
+    from talkdesk_kube.view import View
+    from talkdesk_operator.cache import Caches
     from talkdesk_operator.tenant import Desired, Facts, Tenant
 
 _log = structlog.get_logger(__name__)

@@ -15,6 +15,7 @@ from talkdesk_operator.brake import BrakePolicy
 from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
 from talkdesk_operator.endings import Endings
+from talkdesk_operator.gateway_keys import GatewayKeys
 from talkdesk_operator.keeper import Keeper
 from talkdesk_operator.keyring import Keyring
 from talkdesk_operator.memory import Cadence
@@ -26,7 +27,6 @@ from talkdesk_operator.reconcile import Steps, TenantReconciler
 from talkdesk_operator.remains import Remains
 from talkdesk_operator.revocations import RevocationDesk
 from talkdesk_operator.rotator import Rotator
-from talkdesk_operator.slices import SliceStore
 from talkdesk_operator.sources import Sources
 from talkdesk_operator.sweep import Ages
 from talkdesk_operator.sweeper import Sweeper
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.probe import Prober
     from talkdesk_operator.revision_store import RevisionStore
     from talkdesk_operator.settings import OperatorSettings
+    from talkdesk_operator.slices import SliceStore
     from talkdesk_operator.tenant import Release
 
 
@@ -66,6 +67,8 @@ class Parts:
     revisions: RevisionStore
     #: Has the queue look at a key.
     wake: Callable[[Key], None]
+    slices: SliceStore
+    revocations: RevocationDesk
 
 
 def now() -> datetime:
@@ -123,13 +126,31 @@ def sweeper(parts: Parts) -> Sweeper:
     )
 
 
+def revocation_desk(
+    kube: Kube, caches: Caches, slices: SliceStore, settings: OperatorSettings
+) -> RevocationDesk:
+    """What applies revocations: one for all, for nobody else may write slices meanwhile."""
+    return RevocationDesk(kube, caches, slices, now, kept=timedelta(seconds=settings.revocation_seconds))
+
+
+def gateway_keys(parts: Parts) -> GatewayKeys:
+    """What makes and turns the gateway's keys."""
+    settings = parts.settings
+    return GatewayKeys(
+        kube=parts.kube,
+        caches=parts.caches,
+        namespace=settings.namespace,
+        release=settings.release,
+        session_every=timedelta(seconds=settings.session_key_seconds),
+        identity_every=timedelta(seconds=settings.identity_key_seconds),
+        clock=now,
+    )
+
+
 def tenants(parts: Parts) -> TenantReconciler:
     """What reconciles tenants."""
     kube, caches, client, settings = parts.kube, parts.caches, parts.client, parts.settings
-    slices = SliceStore(kube, caches)
-    revocations = RevocationDesk(
-        kube, caches, slices, now, kept=timedelta(seconds=settings.revocation_seconds)
-    )
+    slices, revocations = parts.slices, parts.revocations
     users = UserSync(client, slices, revocations, now)
     keyring = Keyring(
         CredentialStore(kube, settings.credentials_namespace),

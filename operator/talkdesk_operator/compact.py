@@ -32,6 +32,13 @@ def content_of(obj: Obj) -> Obj:
     return {**kept, "metadata": {name: metadata[name] for name in _METADATA if name in metadata}}
 
 
+def identity_of(obj: Obj) -> Obj:
+    """Of an object whose content is not to be kept: which one it is, and in which version."""
+    metadata = obj["metadata"]
+    kept = {name: metadata[name] for name in _METADATA if name in metadata}
+    return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": kept}
+
+
 def compact(obj: Obj) -> Obj:
     """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
 

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from talkdesk_client import Credentials, Hosts, InstallationRef, token_url
-from talkdesk_crds import names
 from talkdesk_crds.conditions import Reason
+from talkdesk_crds.credentials_secret import ForeignSecret, credentials_of
 from talkdesk_kube import NotFound, Obj, resources
-from talkdesk_operator.credentials_search import Found, search, text
+from talkdesk_operator.credentials_search import Found, search
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_kube import Kube
 
-_KEYS = ("client_id", "client_secret", "private_key", "key_id", "key_algorithm")
 _REMEMBERED = 10_000
 
 
@@ -133,26 +132,12 @@ class CredentialStore:
 
 def parse(secret: Obj, installation: TalkdeskInstallation) -> Credentials | Unusable:
     """The credentials in ``secret``, if it is one of this installation's. Never shows a value."""
-    name = secret["metadata"]["name"]
-    spec = installation.spec
-    wanted = {
-        names.APP_LABEL: spec.app_id,
-        names.ACCOUNT_LABEL: spec.account_id,
-        names.INSTALLATION_LABEL: spec.installation_id,
-    }
-    labels = secret["metadata"].get("labels") or {}
-    for label, identifier in wanted.items():
-        if labels.get(label) != names.label_value(identifier):
-            return Unusable(
-                Reason.CREDENTIALS_INVALID, f"Secret {name}: label {label} is not this installation's"
-            )
-    values = {}
-    for key in _KEYS:
-        values[key] = text(secret, key)
-        if values[key] is None and (secret.get("data") or {}).get(key):
-            return Unusable(Reason.CREDENTIALS_INVALID, f"Secret {name}: key {key} is not text")
     try:
-        return Credentials.model_validate({key: value for key, value in values.items() if value is not None})
+        values = credentials_of(secret, installation)
+        return Credentials.model_validate({key: value.get_secret_value() for key, value in values.items()})
+    except ForeignSecret as problem:
+        return Unusable(Reason.CREDENTIALS_INVALID, str(problem))
     except ValidationError as problem:
         fields = ", ".join(str(error["loc"][0]) for error in problem.errors(include_input=False))
+        name = secret["metadata"]["name"]
         return Unusable(Reason.CREDENTIALS_INVALID, f"Secret {name}: unusable: {fields}")

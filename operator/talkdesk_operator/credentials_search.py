@@ -7,13 +7,12 @@ of that event.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talkdesk_crds import names
+from talkdesk_crds.credentials_secret import text
 from talkdesk_kube import Obj, resources
 
 if TYPE_CHECKING:
@@ -76,11 +75,3 @@ async def search(kube: Kube, namespace: str, installation: TalkdeskInstallation)
     labels = selector(app_id=spec.app_id, account_id=spec.account_id, installation_id=spec.installation_id)
     listing = await kube.list(resources.SECRETS, namespace=namespace, labels=labels)
     return newest_first(listing.items)
-
-
-def text(secret: Obj, key: str) -> str | None:
-    """The value of ``key`` as text; None where there is none, or it is not text. Pure."""
-    try:
-        return base64.b64decode((secret.get("data") or {}).get(key, ""), validate=True).decode() or None
-    except (binascii.Error, ValueError):
-        return None

@@ -28,12 +28,22 @@ class Directory:
 
     def apps(self, app_id: str) -> list[TalkdeskApp]:
         """All TalkdeskApps with this app id, oldest first: the first is used."""
-        found = self._caches.apps.by(app_id)
-        return sorted(found, key=lambda app: (app.metadata.creation_timestamp or "", app.metadata.name))
+        return sorted(self._caches.apps.by(app_id), key=_age)
 
     def app(self, app_id: str) -> TalkdeskApp | None:
         """The TalkdeskApp that counts for this app id."""
         return next(iter(self.apps(app_id)), None)
+
+    def launched_at(self, host: str | None) -> list[TalkdeskApp]:
+        """All TalkdeskApps in use with this launch host, oldest first: users come to the first."""
+        if host is None:
+            return []
+        found = [app for app in self._caches.apps.all() if app.spec.launch_host == host]
+        return sorted((app for app in found if self._used(app)), key=_age)
+
+    def _used(self, app: TalkdeskApp) -> bool:
+        first = self.app(app.spec.app_id)
+        return first is not None and first.metadata.name == app.metadata.name
 
     def app_ids_of(self, name: str) -> set[str]:
         """The app ids that TalkdeskApps of this name ever had a revision of."""
@@ -88,3 +98,8 @@ class Directory:
         keys |= {self.key_of(one) for one in self._caches.installations.all() if one.spec.app_id == app_id}
         keys |= {key for key in self._tenants.values() if key.app_id == app_id}
         return keys
+
+
+def _age(app: TalkdeskApp) -> tuple[str, str]:
+    """Sort key: the oldest first."""
+    return (app.metadata.creation_timestamp or "", app.metadata.name)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_kube import Kube, Obj
-    from talkdesk_operator.cache import Caches, View
+    from talkdesk_kube.view import View
+    from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.remains import Remains

@@ -1,4 +1,4 @@
-"""What the work queue's keys are: a tenant, a TalkdeskApp, or all credentials together."""
+"""What the work queue's keys are: a tenant, a TalkdeskApp, or all of one kind together."""
 
 from __future__ import annotations
 
@@ -38,4 +38,22 @@ class SweepKey:
         return "sweep"
 
 
-Key = TenantKey | AppKey | SweepKey
+@dataclass(frozen=True, order=True)
+class KeysKey:
+    """The gateway's keys, both Secrets."""
+
+    def __str__(self) -> str:
+        return "keys"
+
+
+@dataclass(frozen=True, order=True)
+class RevokeKey:
+    """The revocations of one TalkdeskInstallation, by its name. It has a queue of its own: see Workers."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"revoke/{self.name}"
+
+
+Key = TenantKey | AppKey | SweepKey | KeysKey

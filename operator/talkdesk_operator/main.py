@@ -16,7 +16,15 @@ from talkdesk_kube import Kube, Timeouts
 from talkdesk_kube.events import EventRecorder
 from talkdesk_kube.lease import Lease, LeaseLost, LeaseTimings
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
-from talkdesk_operator.assembly import Parts, apps, endings, sweeper, tenants
+from talkdesk_operator.assembly import (
+    Parts,
+    apps,
+    endings,
+    gateway_keys,
+    revocation_desk,
+    sweeper,
+    tenants,
+)
 from talkdesk_operator.cache import Caches
 from talkdesk_operator.directory import Directory
 from talkdesk_operator.fleet import Fleet
@@ -27,12 +35,14 @@ from talkdesk_operator.metrics import Metrics
 from talkdesk_operator.probe import Prober
 from talkdesk_operator.queue import WorkQueue
 from talkdesk_operator.revision_store import RevisionStore
+from talkdesk_operator.slices import SliceStore
 from talkdesk_operator.tenant import Release
+from talkdesk_operator.urgent import UrgentRevoker
 from talkdesk_operator.wake import Waker
 from talkdesk_operator.workers import Workers
 
 if TYPE_CHECKING:
-    from talkdesk_operator.keys import Key
+    from talkdesk_operator.keys import Key, RevokeKey
     from talkdesk_operator.settings import OperatorSettings
 
 _log = structlog.get_logger(__name__)
@@ -58,6 +68,8 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         name=settings.release,
         service_account=settings.service_account or f"{settings.release}-operator",
         tenant_cluster_role=settings.tenant_cluster_role,
+        public_scheme=settings.public_scheme,
+        public_port=settings.public_port,
     )
     async with contextlib.AsyncExitStack() as stack:
         kube = await stack.enter_async_context(
@@ -74,9 +86,11 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         memory, metrics = Memory(), Metrics()
         directory = Directory(caches, release)
         queue: WorkQueue[Key] = WorkQueue(observe=metrics.passed)
+        urgent: WorkQueue[RevokeKey] = WorkQueue(observe=metrics.passed)
         metrics.watch(queue)
         prober = Prober(caches, every=settings.probe_seconds, monotonic=time.monotonic)
         stack.push_async_callback(prober.aclose)
+        slices = SliceStore(kube, caches)
         parts = Parts(
             settings=settings,
             release=release,
@@ -90,13 +104,18 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             prober=prober,
             revisions=RevisionStore(kube, caches, release),
             wake=queue.add,
+            slices=slices,
+            revocations=revocation_desk(kube, caches, slices, settings),
         )
-        waker = Waker(queue, caches, directory, memory, namespace=settings.namespace)
+        waker = Waker(queue, urgent, caches, directory, memory, namespace=settings.namespace)
         workers = Workers(
             queue,
+            urgent,
             tenants=tenants(parts),
             apps=apps(parts, told=waker.tenant),
             sweeper=sweeper(parts),
+            keys=gateway_keys(parts),
+            revoker=UrgentRevoker(caches, parts.revocations, namespace=settings.namespace),
             settings=settings,
         )
         waker.subscribe()

@@ -116,11 +116,13 @@ def due(
     cadence: Cadence,
     incomplete: bool,
     unsettled: bool,
+    ruled_anew: bool = False,
 ) -> float:
     """Seconds until the installation should be read from Talkdesk; 0 or less: now.
 
     :param incomplete: something that only Talkdesk knows (account, users) is missing here.
     :param unsettled: removals wait for a trustworthy list.
+    :param ruled_anew: the users have to be listed again, under other rules.
     """
     status = installation.status
     generation = installation.metadata.generation
@@ -135,8 +137,8 @@ def due(
         confident = confident and (status.impending is None or not cadence.resync)
         if not confident or incomplete or unsettled or resync_token(installation) != status.observed_resync:
             return 0.0
-        return min(waits)
-    if reading.generation != generation or reading.resync_token != resync_token(installation):
+        return 0.0 if ruled_anew else min(waits)
+    if ruled_anew or reading.generation != generation or reading.resync_token != resync_token(installation):
         return 0.0
     again = reading.begun + cadence.pending - now
     if incomplete or unsettled or memory.rechecks > 0 or is_pending(reading.state):

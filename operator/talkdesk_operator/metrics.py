@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from talkdesk_operator.keys import AppKey
+from talkdesk_operator.keys import AppKey, KeysKey, RevokeKey, SweepKey
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PASSES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 _ANSWERS = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+_KINDS = {AppKey: "app", SweepKey: "credentials", KeysKey: "keys", RevokeKey: "revocation"}
 _KNOWN_STATES = frozenset({"installing", "updating", "pending", "uninstalled"})
 
 
@@ -66,9 +67,9 @@ class Metrics:
         self._oldest.set_function(queue.oldest)
         self._running.set_function(lambda: queue.running)
 
-    def passed(self, key: Key, seconds: float, failed: bool) -> None:
+    def passed(self, key: Key | RevokeKey, seconds: float, failed: bool) -> None:
         """A pass has ended."""
-        kind = "app" if isinstance(key, AppKey) else "tenant"
+        kind = _KINDS.get(type(key), "tenant")
         self._passes.labels(kind, "failed" if failed else "done").observe(seconds)
 
     def answered(self, answer: str, state: str, waited: timedelta) -> None:

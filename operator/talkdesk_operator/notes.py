@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.queue import Outcome
+from talkdesk_operator.user_rules import UserRules
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ class Notes:
     memory: InstallationMemory
     given: tuple[Given, ...]
     role: Role = Role.AWAITED
+    #: Who may enter, and as what: by the app and the installation.
+    rules: UserRules = field(default_factory=UserRules)
     #: Why it is not served at present, None where nothing is against it.
     suspension: Suspension | None = None
     #: An end of access that Talkdesk's API alone tells of, whether it has come or is held back.
@@ -63,6 +66,8 @@ class Notes:
     kept: bool = False
     #: The list of users was read and stored after ``fresh``.
     listed: bool = False
+    #: Digest of the rules that the list was brought under, where ``listed``.
+    user_rules: str | None = None
     #: How long access stays while the credentials are refused, None where no app says.
     grace: timedelta | None = None
     #: When patience with what Talkdesk waits for ends, None where nobody waits for that.

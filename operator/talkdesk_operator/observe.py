@@ -16,7 +16,12 @@ from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import parse, resources
 from talkdesk_operator import answers, failures, not_found, reading
 from talkdesk_operator.conditions import false, true, unknown
-from talkdesk_operator.confirm import UNINSTALLED_STATE, is_pending, uninstall_approved
+from talkdesk_operator.confirm import (
+    NOT_FOUND_STATE,
+    UNINSTALLED_STATE,
+    is_pending,
+    uninstall_approved,
+)
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.memory import RECHECKS, due
@@ -25,6 +30,7 @@ from talkdesk_operator.notes import Agenda, Notes
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.resync import resync_token
 from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
+from talkdesk_operator.user_rules import changed, roles_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +144,9 @@ class Observer:
             notes.memory,
             now=self._monotonic(),
             cadence=self._cadence,
-            incomplete=serving and not (complete and self._slices.current(installation).complete),
+            incomplete=serving and not (complete and self._known(installation)),
             unsettled=bool(unsettled),
+            ruled_anew=self._ruled_anew(notes, role),
         )
         known = notes.memory.reading
         outdated = serving and known is not None and known.outdated
@@ -210,6 +217,16 @@ class Observer:
             at=self._clock(),
             whole=whole,
         )
+
+    def _known(self, installation: TalkdeskInstallation) -> bool:
+        """All users are in the slices, and their roles were read as well."""
+        return self._slices.current(installation).complete and not roles_unknown(installation)
+
+    def _ruled_anew(self, notes: Notes, role: Role) -> bool:
+        """The users are not what the present rules make of them, and Talkdesk can be asked for them."""
+        if role is not Role.INCUMBENT or notes.state == NOT_FOUND_STATE:
+            return False
+        return changed(notes.installation, notes.rules)
 
     def _speaks(self, notes: Notes, role: Role) -> bool:
         """Whether there is anything to ask Talkdesk about this installation."""

@@ -17,6 +17,7 @@ from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
+from talkdesk_operator.tenant.sign_in import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
         ),
         impending=notes.impending,
         users=notes.users,
+        user_rules=notes.user_rules if notes.listed else old.user_rules,
         **_at_home(notes, home),
         credentials=notes.worked or old.credentials,
         acknowledged=notes.acknowledged or old.acknowledged,
@@ -104,14 +106,20 @@ def _at_home(notes: Notes, home: Home | None) -> dict[str, Any]:
         known = {
             "plan": home.made.plan_name,
             "app_version": home.made.facts.app_version,
-            "sign_in": home.made.blueprint.sign_in,
+            "sign_in": sign_in(home.made),
+            "service": home.made.blueprint.service,
         }
     revision = home.revision or old.revision
     return {"tenant": home.tenant.name, "host": home.host, "revision": revision, **known}
 
 
 def _made_as(old: TalkdeskInstallationStatus) -> dict[str, Any]:
-    return {"plan": old.plan, "app_version": old.app_version, "sign_in": old.sign_in}
+    return {
+        "plan": old.plan,
+        "app_version": old.app_version,
+        "sign_in": old.sign_in,
+        "service": old.service,
+    }
 
 
 def _overruled(notes: Notes) -> Verdict | None:
@@ -217,6 +225,7 @@ class Publisher:
                 continue
             waiting = condition.type == types.CONFIRMED and condition.status != "True"
             good = condition.status == "True" or waiting or condition.reason in _EXPECTED
+            good = good and condition.reason not in _LACKING
             self._recorder.event(
                 reference(installation),
                 "Normal" if good else "Warning",
@@ -225,6 +234,9 @@ class Publisher:
                 condition.type,
             )
 
+
+#: True, and yet something is missing.
+_LACKING = frozenset({Reason.ROLES_REFUSED, Reason.ROLES_UNKNOWN})
 
 #: Not True, and yet nothing is wrong.
 _EXPECTED = frozenset(

@@ -26,6 +26,7 @@ from talkdesk_operator.publish import Home
 from talkdesk_operator.region import Unplaced, place
 from talkdesk_operator.retention import answered
 from talkdesk_operator.standing import Case, Suspension, judge
+from talkdesk_operator.user_rules import changed, roles_unknown, rules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -148,6 +149,7 @@ class TenantReconciler:
             notes.verdicts[types.APP_KNOWN] = true(Reason.APP_FOUND, app.metadata.name)
             notes.grace = timedelta(seconds=app.spec.credentials.grace_seconds)
             await steps.observer.place(notes, key.region)
+            notes.rules = rules(app, notes.installation)
         stored_facts = steps.provisioner.facts(tenant)
         await self._read(app, everyone, stored_facts, agenda)
         for notes in everyone:
@@ -280,13 +282,16 @@ class TenantReconciler:
         return await self._steps.provisioner.probe(wanted, results[0], holder, agenda), results[0]
 
     async def _list(self, app: TalkdeskApp, holder: Notes | None, agenda: Agenda) -> None:
-        """The users: at each whole reading, for each new moment, while removals wait, and for lost slices."""
+        """The users: at each whole reading, for each new moment, while removals wait, and for lost slices.
+
+        And once in a reading where rules have changed, or roles could not be read.
+        """
         if holder is None or holder.role is not Role.INCUMBENT or holder.reading is None:
             return
         if holder.reading.state == NOT_FOUND_STATE:
             return
         fresh = holder.fresh
-        wanted = fresh is not None and (fresh.whole or bool(fresh.seen))
+        wanted = fresh is not None and (fresh.whole or bool(fresh.seen) or _outdated(holder))
         wanted = wanted or not self._steps.slices.current(holder.installation).complete
         if not wanted and holder.memory.listed_for == holder.reading.moment:
             return
@@ -314,6 +319,11 @@ def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts 
     return (
         holder.reading.facts(key, holder.installation, holder.given) if holder.reading is not None else None
     )
+
+
+def _outdated(holder: Notes) -> bool:
+    """The users were listed under other rules, or without their roles."""
+    return changed(holder.installation, holder.rules) or roles_unknown(holder.installation)
 
 
 def _suspended(holder: Notes | None) -> Reason | None:

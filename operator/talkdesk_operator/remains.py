@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_kube import Kube, Obj, Resource
-    from talkdesk_operator.cache import Caches, View
+    from talkdesk_kube.view import View
+    from talkdesk_operator.cache import Caches
     from talkdesk_operator.credentials_search import Found
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.tenant import Tenant
@@ -84,10 +85,10 @@ class Remains:
                 await self._drop(resources.REVOCATIONS, one.to_json(), self._caches.revocations.view)
         wanted = dict(label.split("=", 1) for label in labels.split(","))
         for each in self._caches.slices.all():
-            metadata = each.metadata
-            owner = self._caches.installations.get(metadata.namespace or "", each.spec.installation)
-            if owner is None and wanted.items() <= metadata.labels.items():
-                await self._drop(resources.USER_SLICES, each.to_json(), self._caches.slices.view)
+            namespace = each.identity["metadata"]["namespace"]
+            owner = self._caches.installations.get(namespace, each.installation)
+            if owner is None and wanted.items() <= each.labels.items():
+                await self._drop(resources.USER_SLICES, each.identity, self._caches.slices.view)
 
     async def _drop(self, resource: Resource, obj: Obj, view: View) -> None:
         metadata = obj["metadata"]

@@ -6,18 +6,21 @@ import uuid
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.meta import parse_time, time
+from talkdesk_crds.user_slice import bucket_of
 from talkdesk_kube import Conflict, NotFound, resources
 from talkdesk_operator import audit
-from talkdesk_operator.users import Revoked, revoke
+from talkdesk_operator.users import Revoked, held, revoke
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime, timedelta
 
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_crds.revocation import TalkdeskRevocation
     from talkdesk_kube import Kube
     from talkdesk_operator.cache import Caches
+    from talkdesk_operator.entries import Entry
+    from talkdesk_operator.slice_cache import Slice
     from talkdesk_operator.slices import SliceStore
 
 
@@ -43,6 +46,21 @@ def deletable_at(revocation: TalkdeskRevocation, *, kept: timedelta) -> datetime
     if status.applied_at is None or (revocation.spec.kind == "Removed" and status.settled_at is None):
         return None
     return parse_time(status.applied_at) + kept
+
+
+def concerned(slices: Iterable[Slice], items: Iterable[Revoked]) -> dict[int, list[Slice]]:
+    """The slices, by generation, that anybody whom ``items`` are still about can be in. Pure."""
+    users = {
+        user for item in items if not (item.settled if item.removes else item.applied) for user in item.users
+    }
+    wanted: dict[int, set[int]] = {}
+    result: dict[int, list[Slice]] = {}
+    for one in slices:
+        if one.buckets not in wanted:
+            wanted[one.buckets] = {bucket_of(user, one.buckets) for user in users}
+        if one.bucket in wanted[one.buckets]:
+            result.setdefault(one.buckets, []).append(one)
+    return result
 
 
 class RevocationDesk:
@@ -83,29 +101,54 @@ class RevocationDesk:
     async def apply(self, installation: TalkdeskInstallation) -> bool:
         """Take out of the slices whom revocations take out, and mark those; True where any was new.
 
-        Raises KubeError.
+        Out of those of every generation: another one may be about to count. Raises KubeError.
         """
-        found = self.of(installation)
-        new = [one for one in found if one.status.applied_at is None]
-        current = self._slices.current(installation).users
-        left = revoke(current, [revoked(one) for one in found], new_epoch=new_epoch)
-        if left != current:
-            await self._slices.write(installation, left, whole=False)
-            causes = {user: one.spec.cause for one in found for user in one.spec.users}
-            for line in audit.users_changed(
-                installation,
-                current,
-                left,
-                cause=lambda user: {"kind": "event", "event": causes.get(user)},
-                now=self._clock(),
-            ):
-                audit.say("user access changed", line)
-        for one in new:
-            await self._mark(one, {"appliedAt": time(self._clock())})
-        return bool(new)
+        async with self._slices.alone(installation):
+            found = self.of(installation)
+            new = [one for one in found if one.status.applied_at is None]
+            if not new and not held(revoked(one) for one in found):
+                return False
+            await self._take_out(installation, [revoked(one) for one in found], found)
+            for one in new:
+                await self._mark(one, {"appliedAt": time(self._clock())})
+            return bool(new)
+
+    async def _take_out(
+        self,
+        installation: TalkdeskInstallation,
+        items: Sequence[Revoked],
+        found: Sequence[TalkdeskRevocation],
+    ) -> None:
+        current = self._slices.current(installation).buckets
+        before: dict[str, Entry] = {}
+        after: dict[str, Entry] = {}
+        for buckets, slices in concerned(self._slices.every(installation), items).items():
+            changed = {}
+            for one in slices:
+                users = one.users
+                left = revoke(users, items, new_epoch=new_epoch)
+                if left != users:
+                    changed[one.bucket] = left
+                    if buckets == current:
+                        before |= users
+                        after |= left
+            await self._slices.put(installation, buckets, changed)
+        causes = {user: one.spec.cause for one in found for user in one.spec.users}
+        lines = audit.users_changed(
+            installation,
+            before,
+            after,
+            cause=lambda user: {"kind": "event", "event": causes.get(user)},
+            now=self._clock(),
+        )
+        await audit.say_each("user access changed", lines)
 
     async def settle(self, installation: TalkdeskInstallation, settled: frozenset[str]) -> None:
-        """A trustworthy list took over from these removals. Raises KubeError."""
+        """A trustworthy list took over from these removals. Raises KubeError.
+
+        Part of what is done :meth:`~talkdesk_operator.slices.SliceStore.alone`: in between, those whom the
+        list brought back would be taken out again.
+        """
         for one in self.of(installation):
             if one.metadata.name in settled and one.status.settled_at is None:
                 await self._mark(one, {"settledAt": time(self._clock())})

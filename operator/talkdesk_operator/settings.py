@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,12 @@ class OperatorSettings(PodSettings):
     unclaimed_seconds: Seconds = 2592000.0
     #: How long an applied revocation is kept; redeliveries of its event come within 15 minutes.
     revocation_seconds: Seconds = 86400.0
+    #: Age at which a new key is made: one that seals sessions, one that signs identities.
+    session_key_seconds: Seconds = 2592000.0
+    identity_key_seconds: Seconds = 2592000.0
+    #: How browsers reach the tenants; port 0 is the scheme's own.
+    public_scheme: Literal["https", "http"] = "https"
+    public_port: Annotated[int, Field(ge=0, le=65535)] = 0
     #: How long passes in hand may take after SIGTERM; below the pod's grace period.
     finish_seconds: Seconds = 20.0
     #: A watch that was silent for so long makes the process report itself as not alive.

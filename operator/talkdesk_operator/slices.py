@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from talkdesk_crds import names
 from talkdesk_crds.installation import Users as UsersStatus
 from talkdesk_kube import Conflict, NotFound, resources
+from talkdesk_operator.entries import encode
 from talkdesk_operator.owned import FIELD_MANAGER
 from talkdesk_operator.users import buckets_for, split
 
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from talkdesk_crds.installation import TalkdeskInstallation
-    from talkdesk_crds.user_slice import LicensedUser, TalkdeskUserSlice
     from talkdesk_kube import Kube, Obj
     from talkdesk_operator.cache import Caches
+    from talkdesk_operator.entries import Entry
+    from talkdesk_operator.slice_cache import Slice
 
 #: Slices written at once for one installation.
 _AT_ONCE = 8
@@ -29,7 +32,7 @@ class Generation:
     """The slices that count. ``complete`` is False where one is missing: its users are then unknown."""
 
     buckets: int
-    slices: Mapping[int, TalkdeskUserSlice]
+    slices: Mapping[int, Slice]
 
     @property
     def complete(self) -> bool:
@@ -37,25 +40,25 @@ class Generation:
         return len(self.slices) == self.buckets
 
     @property
-    def users(self) -> dict[str, LicensedUser]:
-        """Everyone in it."""
-        return {user: entry for one in self.slices.values() for user, entry in one.spec.users.items()}
+    def users(self) -> dict[str, Entry]:
+        """Everyone in it; unpacked at each call."""
+        return {user: entry for one in self.slices.values() for user, entry in one.users.items()}
 
     @property
     def status(self) -> UsersStatus | None:
         """What status says of it; None while it is not complete."""
         if not self.complete:
             return None
-        version = max(int(one.metadata.resource_version or 0) for one in self.slices.values())
-        count = sum(len(one.spec.users) for one in self.slices.values())
+        version = max(one.version for one in self.slices.values())
+        count = sum(one.count for one in self.slices.values())
         return UsersStatus(count=count, buckets=self.buckets, resource_version=str(version))
 
 
-def generation(slices: Iterable[TalkdeskUserSlice], named: UsersStatus | None) -> Generation:
+def generation(slices: Iterable[Slice], named: UsersStatus | None) -> Generation:
     """The generation that status names; without one, the largest complete one, else the largest."""
-    by_buckets: dict[int, dict[int, TalkdeskUserSlice]] = {}
+    by_buckets: dict[int, dict[int, Slice]] = {}
     for one in slices:
-        by_buckets.setdefault(one.spec.buckets, {})[one.spec.bucket] = one
+        by_buckets.setdefault(one.buckets, {})[one.bucket] = one
     if named is not None:
         return Generation(named.buckets, by_buckets.get(named.buckets, {}))
     if not by_buckets:
@@ -65,74 +68,82 @@ def generation(slices: Iterable[TalkdeskUserSlice], named: UsersStatus | None) -
 
 
 class SliceStore:
-    """Reads and writes slices."""
+    """Reads and writes slices. Who decides by what they hold writes inside :meth:`alone`."""
 
     def __init__(self, kube: Kube, caches: Caches) -> None:
         self._kube = kube
         self._caches = caches
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def alone(self, installation: TalkdeskInstallation) -> asyncio.Lock:
+        """``async with``: nobody else writes this installation's slices meanwhile."""
+        name = installation.metadata.name
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = asyncio.Lock()
+        return lock
 
     def current(self, installation: TalkdeskInstallation) -> Generation:
         """The installation's slices that count."""
-        found = self._caches.slices.by(installation.metadata.name)
-        return generation(found, installation.status.users)
+        return generation(self.every(installation), installation.status.users)
 
-    async def write(
-        self, installation: TalkdeskInstallation, users: Mapping[str, LicensedUser], *, whole: bool = True
-    ) -> Generation:
+    def every(self, installation: TalkdeskInstallation) -> list[Slice]:
+        """Those of other generations as well: one that is being made, and one that is still to be deleted."""
+        return self._caches.slices.by(installation.metadata.name)
+
+    async def write(self, installation: TalkdeskInstallation, users: Mapping[str, Entry]) -> Generation:
         """Make the slices hold ``users``; only those that differ are written. Raises KubeError.
 
-        With ``whole`` missing slices are made and, if there are too many users, a new generation; without it
-        only slices that exist are changed, for then ``users`` may not be everyone.
+        Missing slices are made and, if there are too many users, a new generation.
         """
         current = self.current(installation)
-        buckets = buckets_for(users, current=current.buckets) if whole else current.buckets
-        parts = split(users, buckets)
-        existing = current.slices if buckets == current.buckets else {}
-        if not existing:
-            found = self._caches.slices.by(installation.metadata.name)
-            existing = {one.spec.bucket: one for one in found if one.spec.buckets == buckets}
+        buckets = buckets_for(users, current=current.buckets)
+        existing = {one.bucket: one for one in self.every(installation) if one.buckets == buckets}
         changed = {
             bucket: part
-            for bucket, part in parts.items()
-            if (bucket in existing and dict(existing[bucket].spec.users) != part)
-            or (whole and bucket not in existing)
+            for bucket, part in split(users, buckets).items()
+            if bucket not in existing or existing[bucket].content != encode(part)
         }
+        await self.put(installation, buckets, changed)
+        found = self.every(installation)
+        return Generation(buckets, {one.bucket: one for one in found if one.buckets == buckets})
+
+    async def put(
+        self, installation: TalkdeskInstallation, buckets: int, parts: Mapping[int, Mapping[str, Entry]]
+    ) -> None:
+        """Write these buckets of one generation. Raises KubeError."""
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def put(bucket: int, part: Mapping[str, LicensedUser]) -> None:
+        async def put(bucket: int, part: Mapping[str, Entry]) -> None:
             async with limit:
                 stored = await self._kube.apply(
                     _slice(installation, buckets, bucket, part), field_manager=FIELD_MANAGER
                 )
-            stored["metadata"].pop("managedFields", None)
-            self._caches.slices.view.remember(stored)
+            self._caches.slices.remember(stored)
 
-        await asyncio.gather(*(put(bucket, part) for bucket, part in changed.items()))
-        found = self._caches.slices.by(installation.metadata.name)
-        return Generation(buckets, {one.spec.bucket: one for one in found if one.spec.buckets == buckets})
+        await asyncio.gather(*(put(bucket, part) for bucket, part in parts.items()))
 
     async def prune(self, installation: TalkdeskInstallation) -> None:
         """Delete the slices of generations that the *stored* status no longer names. Raises KubeError."""
         named = installation.status.users
         if named is None or not self.current(installation).complete:
             return
-        namespace = installation.metadata.namespace or ""
-        for one in self._caches.slices.by(installation.metadata.name):
-            if one.spec.buckets == named.buckets:
-                continue
-            metadata = one.metadata
+        old = [one for one in self.every(installation) if one.buckets != named.buckets]
+        for one in old:
+            metadata = one.identity["metadata"]
             try:
                 await self._kube.delete(
-                    resources.USER_SLICES, metadata.name, namespace=namespace, uid=metadata.uid
+                    resources.USER_SLICES,
+                    metadata["name"],
+                    namespace=metadata["namespace"],
+                    uid=metadata["uid"],
                 )
             except (NotFound, Conflict):
                 continue
-            self._caches.slices.view.forget(one.to_json())
+            self._caches.slices.forget(one)
 
 
-def _slice(
-    installation: TalkdeskInstallation, buckets: int, bucket: int, users: Mapping[str, LicensedUser]
-) -> Obj:
+def _slice(installation: TalkdeskInstallation, buckets: int, bucket: int, users: Mapping[str, Entry]) -> Obj:
     metadata, spec = installation.metadata, installation.spec
     return {
         "apiVersion": names.API_VERSION,

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from talkdesk_client import TalkdeskError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator import audit, failures
+from talkdesk_operator import audit, failures, talkdesk_roles
 from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.failures import Kind
+from talkdesk_operator.reading import NO_STATE
 from talkdesk_operator.revocations import new_epoch, revoked
-from talkdesk_operator.users import ListedUser, held, merge, trustworthy
+from talkdesk_operator.users import ListedUser, held, merge, missing, settled_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from talkdesk_client import InstallationRef, TalkdeskClient, User
+    from talkdesk_operator.conditions import Verdict
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.revocations import RevocationDesk
     from talkdesk_operator.slices import SliceStore
+    from talkdesk_operator.talkdesk_roles import Told
+    from talkdesk_operator.user_rules import UserRules
 
 _log = structlog.get_logger(__name__)
 
@@ -33,6 +40,34 @@ _log = structlog.get_logger(__name__)
 _ID = re.compile(r"[!-~]{1,128}\Z")
 _EMAIL_LIMIT = 320
 _NAME_LIMIT = 512
+
+
+#: A list that is torn by a change is read again so often.
+_READINGS = 3
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A complete list of the users, read in ``moment``; ``unusable`` more have no usable id.
+
+    ``settling``: the removals that it takes over from.
+    """
+
+    users: Sequence[ListedUser]
+    unusable: int
+    told: Told
+    moment: tuple[str, str | None]
+    settling: frozenset[str] = frozenset()
+
+    def verdict(self, count: int) -> Verdict:
+        """What to say of ``count`` users who may enter by it."""
+        if self.unusable:
+            total = len(self.users) + self.unusable
+            return false(Reason.USERS_UNUSABLE, f"{self.unusable} of {total} users have no usable id")
+        if self.told.problem is not None:
+            # Everybody who is licensed may enter, so this is no less true than before.
+            return true(self.told.problem, f"{count} users; {self.told.message}")
+        return true(Reason.USERS_LISTED, f"{count} users")
 
 
 class UserSync:
@@ -53,60 +88,112 @@ class UserSync:
     async def sync(self, notes: Notes, ref: InstallationRef, reading: Reading, agenda: Agenda) -> None:
         """List the users into the slices; Talkdesk's failures become verdicts. Raises KubeError."""
         try:
-            users = await self._client.users(ref)
-            settling = await self._settling(ref, reading)
+            listing = await self._listing(notes, ref, reading)
         except TalkdeskError as error:
             failure = failures.of_talkdesk(error)
-            _log.warning("the users could not be listed", installation=notes.name, error=failure.message)
-            notes.verdicts[types.USERS_SYNCED] = false(Reason.LIST_FAILED, failure.message)
+            self._not_listed(notes, failure.message)
             agenda.fail(failure.retry_after)
             if failure.kind is Kind.REFUSED:
                 # These credentials may have been replaced: the next pass reads first, and finds out.
                 notes.memory.reading = None
+                notes.memory.resync_due = -math.inf
             return
-        listed, unusable = listed_users(users)
+        if listing is None:
+            self._not_listed(notes, "Talkdesk's state changed each time that the users were listed")
+            notes.memory.resync_due = -math.inf
+            agenda.fail()
+            return
+        async with self._slices.alone(notes.installation):
+            count, lines = await self._merge(notes, reading, listing)
+        await audit.say_each("user access changed", lines)
+        notes.listed, notes.user_rules = True, notes.rules.digest
+        notes.memory.listed_for = listing.moment
+        if listing.moment != reading.moment:
+            # Something happened meanwhile, and its event may be lost: the next pass reads at once.
+            notes.memory.resync_due = -math.inf
+            agenda.look_in(0.0)
+        notes.verdicts[types.USERS_SYNCED] = listing.verdict(count)
+        if not listing.told.roles.known:
+            agenda.fail(listing.told.retry_after)
+
+    def _not_listed(self, notes: Notes, message: str) -> None:
+        _log.warning("the users could not be listed", installation=notes.name, error=message)
+        notes.verdicts[types.USERS_SYNCED] = false(Reason.LIST_FAILED, message)
+
+    async def _merge(
+        self, notes: Notes, reading: Reading, listing: Listing
+    ) -> tuple[int, Iterator[dict[str, Any]]]:
+        """Into the slices, in which nothing else happens meanwhile. Raises KubeError.
+
+        How many users, and the lines of the audit log.
+        """
         installation = notes.installation
         # Removals that came in while the list was on its way hold as well.
-        out = held((revoked(one) for one in self._revocations.of(installation)), settling=settling)
+        revocations = self._revocations.of(installation)
+        out = held((revoked(one) for one in revocations), settling=listing.settling)
         before = self._slices.current(installation).users
         merged = merge(
             before,
-            listed,
+            listing.users,
             held=out,
             admin=reading.admin,
+            rules=notes.rules,
+            roles=listing.told.roles,
             new_epoch=new_epoch,
         )
         generation = await self._slices.write(installation, merged)
-        read = {"kind": "list", "state": reading.state, "updatedAt": reading.updated_at}
-        events = {
-            user: one.spec.cause for one in self._revocations.of(installation) for user in one.spec.users
-        }
+        notes.users = generation.status
+        state, updated_at = listing.moment
+        read = {"kind": "list", "state": state, "updatedAt": updated_at}
+        events = {user: one.spec.cause for one in revocations for user in one.spec.users}
 
         def cause(user: str) -> dict[str, str | None]:
             return {"kind": "event", "event": events[user]} if user in out and user in events else read
 
-        for line in audit.users_changed(installation, before, merged, cause=cause, now=self._clock()):
-            audit.say("user access changed", line)
-        if settling:
-            await self._revocations.settle(installation, settling)
-        notes.users = generation.status
-        notes.listed = True
-        notes.memory.listed_for = reading.moment
-        if unusable:
-            message = f"{unusable} of {len(users)} users have no usable id"
-            notes.verdicts[types.USERS_SYNCED] = false(Reason.USERS_UNUSABLE, message)
-        else:
-            notes.verdicts[types.USERS_SYNCED] = true(Reason.USERS_LISTED, f"{len(merged)} users")
+        lines = audit.users_changed(installation, before, merged, cause=cause, now=self._clock())
+        if listing.settling:
+            await self._revocations.settle(installation, listing.settling)
+        return len(merged), lines
 
-    async def _settling(self, ref: InstallationRef, reading: Reading) -> frozenset[str]:
-        """The removals that this list settles: a second reading after it has to equal the first."""
-        if not reading.seen or reading.state not in SETTLED_STATES:
-            return frozenset()
-        state = (await self._client.installation(ref)).state
-        after = (state.state, state.updated_at) if state is not None else ("", None)
-        if trustworthy(reading.moment, after, settled_states=SETTLED_STATES):
-            return reading.seen
-        return frozenset()
+    async def _listing(self, notes: Notes, ref: InstallationRef, reading: Reading) -> Listing | None:
+        """A list that says who is licensed. Raises TalkdeskError; None where there is none to be had.
+
+        A list has pages, and someone who is removed while they are read moves the others: one of them may be
+        on none. So a list that somebody is missing from counts only between two equal readings, as does one
+        that settles removals.
+        """
+        moment = reading.moment
+        for _ in range(_READINGS):
+            users, told = await self._users(ref, notes.rules)
+            listed, unusable = listed_users(users)
+            listing = Listing(listed, unusable, told, moment)
+            del users  # there may be many
+            seen = reading.seen if moment[0] in SETTLED_STATES else frozenset()
+            if not seen and not self._missing(notes, listed):
+                return listing
+            state = (await self._client.installation(ref)).state
+            after = (state.state, state.updated_at) if state is not None else (NO_STATE, None)
+            settling = settled_by(moment, after, seen, settled_states=SETTLED_STATES)
+            if settling is not None:
+                return replace(listing, settling=settling)
+            moment = after
+        return None
+
+    def _missing(self, notes: Notes, listed: Iterable[ListedUser]) -> bool:
+        """Somebody who may enter is not listed any more, and no event has said so."""
+        installation = notes.installation
+        out = held(revoked(one) for one in self._revocations.of(installation))
+        known = {user for one in self._slices.current(installation).slices.values() for user in one.users}
+        return bool(missing(known, listed, out))
+
+    async def _users(self, ref: InstallationRef, rules: UserRules) -> tuple[tuple[User, ...], Told]:
+        """The licensed users, and what is told of their roles. Raises TalkdeskError for the former alone."""
+        users, (scim, told) = await asyncio.gather(
+            self._client.users(ref), talkdesk_roles.ask(self._client, ref, rules)
+        )
+        if scim:
+            told = replace(told, roles=talkdesk_roles.by_user(users, scim, rules))
+        return users, told
 
 
 def listed_users(users: Iterable[User]) -> tuple[list[ListedUser], int]:

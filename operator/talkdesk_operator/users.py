@@ -7,22 +7,26 @@ entry that stays keeps its own.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from talkdesk_crds.user_slice import LicensedUser
+from talkdesk_crds.user_slice import bucket_of
+from talkdesk_operator.entries import Entry
+
+if TYPE_CHECKING:
+    from talkdesk_operator.user_rules import UserRules
 
 #: Users per slice on average; hashing spreads unevenly, and the kind allows 400 at most.
 AVERAGE_PER_SLICE = 200
 MOST_PER_SLICE = 400
 MOST_BUCKETS = 65536
 
-Users = Mapping[str, LicensedUser]
+Users = Mapping[str, Entry]
 NewEpoch = Callable[[], str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedUser:
     """A user as Talkdesk's list of an installation's users shows them."""
 
@@ -43,13 +47,21 @@ class Revoked:
     settled: bool
 
 
-def revoke(current: Users, revocations: Iterable[Revoked], *, new_epoch: NewEpoch) -> dict[str, LicensedUser]:
+@dataclass(frozen=True)
+class TalkdeskRoles:
+    """The users' roles at Talkdesk, by user id. Where they are not ``known``, who has a role keeps it."""
+
+    by_user: Mapping[str, Collection[str]] = field(default_factory=dict)
+    known: bool = True
+
+
+def revoke(current: Users, revocations: Iterable[Revoked], *, new_epoch: NewEpoch) -> dict[str, Entry]:
     """``current`` without the users who were removed, and with fresh epochs for those who signed out."""
     items = list(revocations)
     out = held(items)
     signed_out = {user for item in items if not item.removes and not item.applied for user in item.users}
     return {
-        user: entry.model_copy(update={"epoch": new_epoch()}) if user in signed_out else entry
+        user: replace(entry, epoch=new_epoch()) if user in signed_out else entry
         for user, entry in current.items()
         if user not in out
     }
@@ -74,26 +86,33 @@ def merge(
     *,
     held: frozenset[str],
     admin: str | None,
+    rules: UserRules,
+    roles: TalkdeskRoles,
     new_epoch: NewEpoch,
-) -> dict[str, LicensedUser]:
-    """``current`` brought to a complete list. Not listed, inactive and held users are out.
+) -> dict[str, Entry]:
+    """``current`` brought to a complete list. Not listed and held users are out, and inactive ones by rule.
 
-    ``admin`` is the id of the installing admin, who alone gets role and flag ``admin``.
+    ``admin`` is the id of the installing admin, who alone gets the flag. Whatever else changes about a user
+    changes no epoch: nobody has to sign in again for a new name or role.
     """
     result = {}
     for user in listed:
-        if user.id in held or not user.active:
+        if user.id in held or not (user.active or rules.inactive):
             continue
         before = current.get(user.id)
         is_admin = user.id == admin
-        result[user.id] = LicensedUser(
+        role = rules.role(user.id, admin=is_admin, talkdesk=roles.by_user.get(user.id, ()))
+        if not roles.known and before is not None and not is_admin and user.id not in rules.assigned:
+            role = before.role
+        entry = Entry(
             email=user.email,
             name=user.name,
-            active=True,
-            role="admin" if is_admin else "user",
+            active=user.active,
+            role=role,
             admin=is_admin,
             epoch=before.epoch if before is not None else new_epoch(),
         )
+        result[user.id] = entry if entry != before else before
     return result
 
 
@@ -107,9 +126,26 @@ def trustworthy(
     return before == after and before[0] in settled_states
 
 
-def bucket_of(user_id: str, buckets: int) -> int:
-    """The bucket that ``user_id`` belongs to among ``buckets`` (a power of two)."""
-    return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:4], "big") % buckets
+def missing(known: Iterable[str], listed: Iterable[ListedUser], held: frozenset[str]) -> frozenset[str]:
+    """Users who may enter and are not listed any more, although no removal has said so."""
+    return frozenset(known) - held - {user.id for user in listed}
+
+
+def settled_by(
+    before: tuple[str, str | None],
+    after: tuple[str, str | None],
+    seen: frozenset[str],
+    *,
+    settled_states: frozenset[str],
+) -> frozenset[str] | None:
+    """Which of the removals ``seen`` before the reading ``before`` a list between two readings settles.
+
+    None where the list does not count at all: something happened while it was read, and since it has pages,
+    somebody may be on none of them.
+    """
+    if before != after:
+        return None
+    return seen if trustworthy(before, after, settled_states=settled_states) else frozenset()
 
 
 def buckets_for(users: Iterable[str], *, current: int) -> int:
@@ -126,9 +162,9 @@ def buckets_for(users: Iterable[str], *, current: int) -> int:
     return count
 
 
-def split(users: Users, buckets: int) -> dict[int, dict[str, LicensedUser]]:
+def split(users: Users, buckets: int) -> dict[int, dict[str, Entry]]:
     """``users`` by bucket; every bucket is there, the empty ones too, so that a missing slice shows."""
-    result: dict[int, dict[str, LicensedUser]] = {bucket: {} for bucket in range(buckets)}
+    result: dict[int, dict[str, Entry]] = {bucket: {} for bucket in range(buckets)}
     for user, entry in sorted(users.items()):
         result[bucket_of(user, buckets)][user] = entry
     return result

@@ -8,14 +8,15 @@ from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY
 from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
-from talkdesk_operator.keys import AppKey, SweepKey, TenantKey
+from talkdesk_operator.keys import AppKey, KeysKey, RevokeKey, SweepKey, TenantKey
 from talkdesk_operator.revision import app_id_of, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from talkdesk_kube import Obj
-    from talkdesk_operator.cache import Caches, View
+    from talkdesk_kube.view import View
+    from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.keys import Key
     from talkdesk_operator.memory import Memory
@@ -28,9 +29,17 @@ class Waker:
     """Turns changes of anything watched into keys of the queue. Lives in the queue's loop."""
 
     def __init__(
-        self, queue: WorkQueue[Key], caches: Caches, directory: Directory, memory: Memory, *, namespace: str
+        self,
+        queue: WorkQueue[Key],
+        urgent: WorkQueue[RevokeKey],
+        caches: Caches,
+        directory: Directory,
+        memory: Memory,
+        *,
+        namespace: str,
     ) -> None:
         self._queue = queue
+        self._urgent = urgent
         self._caches = caches
         self._directory = directory
         self._memory = memory
@@ -45,6 +54,8 @@ class Waker:
         self._on(caches.revocations.view, self._revocation)
         self._on(caches.namespaces, self._tenant_namespace)
         self._on(caches.sources, self._source)
+        for view in caches.keys.values():
+            self._on(view, lambda _: (KeysKey(),))
         # Our own writes count here: they are how a roll-out comes forward.
         self._on(caches.installations.view, self._app_of_installation, _progress, whoever=True)
         self._on(caches.children["ConfigMap"], self._app_of_inventory, _inventoried, whoever=True)
@@ -56,6 +67,7 @@ class Waker:
     def everything(self) -> None:
         """Wake every key there is: the first look after the start."""
         self._queue.add(SweepKey())
+        self._queue.add(KeysKey())
         for app in self._caches.apps.view.all():
             self._queue.add(AppKey(app["metadata"]["name"]))
         for installation in self._caches.installations.all():
@@ -130,13 +142,17 @@ class Waker:
 
     def _app(self, obj: Obj) -> set[Key]:
         app_id = str((obj.get("spec") or {}).get("appId"))
-        return {AppKey(obj["metadata"]["name"]), *self._directory.keys_of_app(app_id)}
+        rivals = self._directory.launched_at((obj.get("spec") or {}).get("launchHost"))
+        others = {AppKey(app.metadata.name) for app in rivals}
+        return {AppKey(obj["metadata"]["name"]), *others, *self._directory.keys_of_app(app_id)}
 
     def _slice(self, obj: Obj) -> set[Key]:
         return self._named(str((obj.get("spec") or {}).get("installation")))
 
     def _revocation(self, obj: Obj) -> set[Key]:
-        return self._named(names.installation_name(str((obj.get("spec") or {}).get("installationId"))))
+        name = names.installation_name(str((obj.get("spec") or {}).get("installationId")))
+        self._urgent.add(RevokeKey(name))
+        return self._named(name)
 
     def _named(self, name: str) -> set[Key]:
         installation = self._caches.installations.get(self._namespace, name)

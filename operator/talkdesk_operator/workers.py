@@ -7,35 +7,47 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from talkdesk_operator.keys import AppKey, SweepKey
+from talkdesk_operator.keys import AppKey, KeysKey, SweepKey
 
 if TYPE_CHECKING:
     from talkdesk_operator.app_reconcile import AppReconciler
-    from talkdesk_operator.keys import Key
+    from talkdesk_operator.gateway_keys import GatewayKeys
+    from talkdesk_operator.keys import Key, RevokeKey
     from talkdesk_operator.queue import Outcome, WorkQueue
     from talkdesk_operator.reconcile import TenantReconciler
     from talkdesk_operator.settings import OperatorSettings
     from talkdesk_operator.sweeper import Sweeper
+    from talkdesk_operator.urgent import UrgentRevoker
 
 _log = structlog.get_logger(__name__)
 
 
+#: Revocations have workers of their own, so that no number of passes keeps them waiting.
+_URGENT = 4
+
+
 class Workers:
-    """The queue's workers, for as long as this replica holds the Lease."""
+    """The queues' workers, for as long as this replica holds the Lease."""
 
     def __init__(
         self,
         queue: WorkQueue[Key],
+        urgent: WorkQueue[RevokeKey],
         *,
         tenants: TenantReconciler,
         apps: AppReconciler,
         sweeper: Sweeper,
+        keys: GatewayKeys,
+        revoker: UrgentRevoker,
         settings: OperatorSettings,
     ) -> None:
         self._queue = queue
         self._tenants = tenants
         self._apps = apps
         self._sweeper = sweeper
+        self._keys = keys
+        self._urgent = urgent
+        self._revoker = revoker
         self._workers = settings.workers
         self._patience = settings.finish_seconds
         self._running: asyncio.Task[None] | None = None
@@ -44,7 +56,9 @@ class Workers:
         """Work until drained or cancelled; a cancelled pass stops where it is, and is done again by whoever
         works next."""
         self._running = asyncio.current_task()
-        await self._queue.run(self._pass, workers=self._workers)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._queue.run(self._pass, workers=self._workers))
+            group.create_task(self._urgent.run(self._revoke, workers=_URGENT))
 
     async def drain(self) -> bool:
         """Take nothing new, and let the passes in hand end, for a bounded time.
@@ -52,6 +66,7 @@ class Workers:
         True where the workers ran and have ended; False where they never did, or are not done in time.
         """
         self._queue.close()
+        self._urgent.close()
         running = self._running
         if running is None:
             return False
@@ -60,10 +75,16 @@ class Workers:
             _log.warning("passes in hand did not end in time", seconds=self._patience)
         return not pending
 
+    async def _revoke(self, key: RevokeKey) -> Outcome:
+        with structlog.contextvars.bound_contextvars(key=str(key)):
+            return await self._revoker.revoke(key)
+
     async def _pass(self, key: Key) -> Outcome:
         with structlog.contextvars.bound_contextvars(key=str(key)):
             if isinstance(key, AppKey):
                 return await self._apps.reconcile(key)
             if isinstance(key, SweepKey):
                 return await self._sweeper.sweep()
+            if isinstance(key, KeysKey):
+                return await self._keys.turn()
             return await self._tenants.reconcile(key)

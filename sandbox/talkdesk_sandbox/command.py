@@ -12,6 +12,7 @@ from rich.console import Console
 from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.controlplane import ControlPlaneError
 from talkdesk_sandbox.environment import NAMESPACE, Environment, running
+from talkdesk_sandbox.envoy import EnvoyError
 from talkdesk_sandbox.measure import summary, time_installs
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import play
@@ -41,7 +42,7 @@ def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], ins
     except KeyboardInterrupt:
         timeline.say("\nstopped; nothing is left running")
         return 0 if not once else 130
-    except (ControlPlaneError, StandInError) as problem:
+    except (ControlPlaneError, StandInError, EnvoyError) as problem:
         timeline.say(f"talkdesk-operator sandbox: {problem}")
         if report is not None:
             write_report(report, [StepResult("sandbox comes up", ok=False, seconds=0.0, detail=str(problem))])
@@ -71,9 +72,23 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.say(f"\n  The Talkdesk stand-in answers at {stand_in.control} :")
     timeline.say(f"  curl {stand_in.control}/control/state            # accounts, users, installations")
     newest = stand_in.get("/control/state")["installations"][-1]["id"]
-    timeline.say("  # another event: the customer of the story uninstalls")
+    _how_to_enter(environment, timeline)
+    timeline.say("\n  # another event: the customer of the story uninstalls")
     timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
+
+
+def _how_to_enter(environment: Environment, timeline: Timeline) -> None:
+    """The icon in Talkdesk, for a browser of this machine."""
+    stand_in = environment.stand_in
+    state = stand_in.get("/control/state")
+    newest = state["installations"][-1]
+    account = next(one for one in state["accounts"] if one["id"] == newest["account_id"])
+    user = next(one for one in state["users"] if one["id"] == newest["created_by"])
+    launch = stand_in.get("/control/launch", installation_id=newest["id"], user_id=user["id"])["url"]
+    timeline.say("\n  In a browser, as a user: sign in to Talkdesk, then open the app's icon")
+    timeline.say(f"  {stand_in.sign_on_host(account['name'], account['region'])}/login   # as {user['name']}")
+    timeline.say(f"  {launch}")
 
 
 def _end_on_sigterm() -> None:

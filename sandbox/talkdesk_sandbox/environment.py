@@ -6,6 +6,7 @@ There is no second way of starting the product: what runs here are the pods that
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from talkdesk_sandbox.controlplane import ControlPlane
+from talkdesk_sandbox.controlplane.errors import StartError
+from talkdesk_sandbox.demo.website import website
+from talkdesk_sandbox.edge import ADDRESS, Edge, free_port, launch_host
+from talkdesk_sandbox.envoy import program
 from talkdesk_sandbox.node import Node
 from talkdesk_sandbox.release import Release
 from talkdesk_sandbox.talkdesk import StandIn
@@ -34,14 +39,47 @@ IMAGES: dict[str, list[str]] = {
 }
 
 
-def demo_app(*, app_id: str, regions: Mapping[str, Mapping[str, str]], name: str = "demo") -> dict[str, Any]:
-    """The TalkdeskApp ``name`` of the demo app; ``regions`` is the stand-in's table of hosts."""
+def demo_app(
+    *,
+    app_id: str,
+    regions: Mapping[str, Mapping[str, str]],
+    name: str = "demo",
+    edge: Edge | None = None,
+) -> dict[str, Any]:
+    """The TalkdeskApp ``name`` of the demo app; ``regions`` is the stand-in's table of hosts.
+
+    Without ``edge`` nobody signs in: what the app has for its users (launch host, bar, keys, the volume that
+    remembers them) is left out.
+    """
     text = files("talkdesk_sandbox").joinpath("demo/app.yaml").read_text()
     app: dict[str, Any] = yaml.safe_load(text)
     app["metadata"].update({"name": name, "namespace": NAMESPACE})
     app["spec"]["appId"] = app_id
     app["spec"]["regions"] = {name: dict(hosts) for name, hosts in regions.items()}
+    if edge is None:
+        _leave_users_out(app["spec"])
+    else:
+        app["spec"]["launchHost"] = launch_host(name)
+        app["spec"]["bar"]["script"] = edge.bar
+        app["spec"]["links"] = {name: f"{edge.website}/{name}" for name in app["spec"]["links"]}
+        for variable in _container(app["spec"])["env"]:
+            if variable["name"] == "JWKS_URL":
+                variable["value"] = edge.jwks
     return app
+
+
+def _container(spec: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = spec["template"][0]["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+def _leave_users_out(spec: dict[str, Any]) -> None:
+    del spec["launchHost"], spec["bar"], spec["template"][0]["spec"]["strategy"]
+    spec["template"] = [each for each in spec["template"] if each["kind"] != "PersistentVolumeClaim"]
+    container, pod = _container(spec), spec["template"][0]["spec"]["template"]["spec"]
+    container["env"] = [one for one in container["env"] if one["name"] not in {"JWKS_URL", "DATA_DIR"}]
+    for mounts in (container["volumeMounts"], pod["volumes"]):
+        mounts[:] = [one for one in mounts if one["name"] != "data"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +90,7 @@ class Environment:
     node: Node
     stand_in: StandIn
     release: Release
+    edge: Edge
 
     def events_url(self) -> str:
         """Where the webhook's Service answers."""
@@ -62,15 +101,48 @@ class Environment:
         return address.strip()
 
 
-def chart_values(stand_in: StandIn) -> dict[str, Any]:
-    """The chart's values that lead its processes to the stand-in, and to their kubeconfig on the node."""
+def chart_values(stand_in: StandIn, *, port: int) -> dict[str, Any]:
+    """The chart's values that lead its processes to the stand-in, and to their kubeconfig on the node.
+
+    ``port`` is where browsers will reach Envoy.
+    """
     return {
         "image": {"repository": "talkdesk-operator"},
         "kubeconfig": POD_KUBECONFIG,
         "webhook": {"gateways": [f"https://{hosts['api']}" for hosts in stand_in.regions.values()]},
         "egress": {"proxy": stand_in.proxy, "ca": stand_in.ca_file.read_text()},
         "operator": {"pendingResyncSeconds": 5},
+        "public": {"scheme": "http", "port": port},
+        # One thread is plenty here, and nobody waits for connections to end when the sandbox does.
+        "envoy": {
+            "service": {"type": "LoadBalancer", "port": port},
+            "concurrency": 1,
+            "drainSeconds": 1,
+        },
     }
+
+
+def _edge(control_plane: ControlPlane, stand_in: StandIn, *, port: int, website: str) -> Edge:
+    """What the release's Services came to. Raises StartError where the port was taken meanwhile."""
+
+    def service(component: str) -> dict[str, Any]:
+        text = control_plane.kubectl(
+            "get", "service", f"{RELEASE}-{component}", "--namespace", NAMESPACE, "--output", "json"
+        )
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    ingress = service("envoy")["status"]["loadBalancer"].get("ingress") or [{}]
+    reached = [(ingress[0].get("ip"), one["port"]) for one in ingress[0].get("ports") or []]
+    if reached != [(ADDRESS, port)]:
+        raise StartError(f"port {port} of {ADDRESS} was taken by somebody else meanwhile: try again")
+    gateway = service("gateway")["spec"]["clusterIP"]
+    return Edge(
+        port=port,
+        bar=f"{stand_in.browser}/bar.js",
+        jwks=f"http://{gateway}:8083/jwks.json",
+        website=website,
+    )
 
 
 @contextlib.contextmanager
@@ -103,8 +175,13 @@ def running(
                 StandIn.start(control_plane.directory / "talkdesk", switches=switches)
             )
         with timed("node: runs pods as local processes"):
-            node = stack.enter_context(Node.start(control_plane, {**IMAGES, **(images or {})}))
-        with timed("helm install talkdesk-operator: 2 webhooks, 2 operators"):
-            release = Release(control_plane, NAMESPACE, RELEASE, values=chart_values(stand_in))
+            known = {**IMAGES, "envoyproxy/envoy": [str(program())], **(images or {})}
+            node = stack.enter_context(Node.start(control_plane, known))
+        with timed("helm install talkdesk-operator: webhook, operator, gateway, Envoy: 2 of each"):
+            port = free_port()
+            release = Release(control_plane, NAMESPACE, RELEASE, values=chart_values(stand_in, port=port))
             release.install(values or {})
-        yield Environment(control_plane=control_plane, node=node, stand_in=stand_in, release=release)
+            edge = _edge(control_plane, stand_in, port=port, website=stack.enter_context(website()))
+        yield Environment(
+            control_plane=control_plane, node=node, stand_in=stand_in, release=release, edge=edge
+        )

@@ -37,6 +37,13 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+#: Values of a release whose processes a test runs itself; the CRDs are there already.
+WITHOUT_PODS: dict[str, Any] = {
+    "crds": {"install": False},
+    **{component: {"replicas": 0} for component in ("webhook", "operator", "gateway", "envoy")},
+}
+
+
 @dataclass
 class Release:
     """A release ``name`` in ``namespace``; ``values`` are those it was last installed with."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 
@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 
     from talkdesk_sandbox.controlplane import ControlPlane
 
-Where = Literal["webhook", "webhook-credentials", "operator", "operator-credentials", "cluster", "tenant"]
-PLACES: tuple[Where, ...] = (
+Where = Literal[
     "webhook",
     "webhook-credentials",
+    "gateway",
+    "gateway-credentials",
+    "gateway-cluster",
     "operator",
     "operator-credentials",
     "cluster",
     "tenant",
-)
+]
+PLACES: tuple[Where, ...] = get_args(Where)
+#: Processes with rights of their own.
+COMPONENTS = frozenset({"webhook", "gateway", "operator"})
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -49,6 +54,9 @@ def _role(release: Release, where: Where) -> tuple[str, ...]:
     return {
         "webhook": ("role", f"{name}-webhook", "--namespace", own),
         "webhook-credentials": ("role", f"{name}-webhook", "--namespace", credentials),
+        "gateway": ("role", f"{name}-gateway", "--namespace", own),
+        "gateway-credentials": ("role", f"{name}-gateway", "--namespace", credentials),
+        "gateway-cluster": ("clusterrole", f"{own}-{name}-gateway"),
         "operator": ("role", f"{name}-operator", "--namespace", own),
         "operator-credentials": ("role", f"{name}-operator", "--namespace", credentials),
         "cluster": ("clusterrole", f"{own}-{name}-operator"),
@@ -159,7 +167,7 @@ def asked(entry: Mapping[str, Any]) -> Right | None:
     if parts[:2] != ["system", "serviceaccount"] or len(parts) != 4 or not where:
         return None
     own, component = parts[2], parts[3].rpartition("-")[2]
-    if component not in {"webhook", "operator"} or where.get("apiGroup") in _FOR_EVERYBODY:
+    if component not in COMPONENTS or where.get("apiGroup") in _FOR_EVERYBODY:
         return None
     resource = "/".join(part for part in (where["resource"], where.get("subresource")) if part)
     return Right(
@@ -200,6 +208,10 @@ def _place(component: str, *, own: str, name: str, where: Mapping[str, Any]) -> 
     credentials = f"{own}-{name.rpartition('-')[0]}-credentials"
     if component == "webhook":
         return "webhook-credentials" if namespace == credentials else "webhook"
+    if component == "gateway" and namespace:
+        return "gateway-credentials" if namespace == credentials else "gateway"
+    if component == "gateway":
+        return "gateway-cluster"
     if where["resource"] in _CLUSTER_WIDE or not namespace:
         return "cluster"
     if namespace == own:

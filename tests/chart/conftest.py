@@ -76,6 +76,7 @@ class Release:
     namespace: str
     webhook: Caller
     operator: Caller
+    gateway: Caller
     person: Caller
     restorer: Caller
     stranger: Caller
@@ -110,12 +111,15 @@ def _client(kubeconfig: Path) -> httpx.Client:
 def release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart under its own rights, with all its policies in force."""
     namespace = f"chart-{secrets.token_hex(4)}"
-    arguments = ("--set", "crds.install=false,webhook.replicas=0,operator.replicas=0")
+    arguments = (
+        "--set",
+        "crds.install=false,webhook.replicas=0,operator.replicas=0,gateway.replicas=0,envoy.replicas=0",
+    )
     control_plane.helm("install", "td", CHART, "-n", namespace, "--create-namespace", *arguments)
     admin = _client(Path(control_plane.kubeconfig))
     clients = [
         _client(control_plane.kubeconfig_for(f"td-{component}", namespace))
-        for component in ("webhook", "operator")
+        for component in ("webhook", "operator", "gateway")
     ]
     restorer = [("Impersonate-User", "restorer")]
     restorer += [("Impersonate-Group", group) for group in ("system:masters", RESTORE_GROUP)]
@@ -125,6 +129,7 @@ def release(control_plane: ControlPlane) -> Iterator[Release]:
             namespace=namespace,
             webhook=Caller(clients[0], []),
             operator=Caller(clients[1], []),
+            gateway=Caller(clients[2], []),
             person=Caller(admin, []),
             restorer=Caller(admin, restorer),
             stranger=Caller(admin, [("Impersonate-User", "stranger")]),

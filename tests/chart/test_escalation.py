@@ -133,11 +133,16 @@ def test_a_secret_that_the_chart_names_can_be_read_by_its_name_alone(
         rule
         for role in roles
         for rule in role["rules"]
-        if "secrets" in rule["resources"] and "namespace" not in role["metadata"]
+        if "secrets" in rule["resources"] and role["metadata"]["name"] == "td-operator"
+        if "namespace" not in role["metadata"]
     ]
-    assert rules == [
-        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["shared"], "verbs": ["get"]}
-    ]
+    named = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["shared"], "verbs": ["get"]}
+    assert named in rules
+    others = [rule for rule in rules if rule != named]
+    keys = ["td-session-keys", "td-identity-keys"]
+    # And the gateway's keys; what the operator may create at all, a policy says.
+    assert [rule.get("resourceNames") for rule in others] == [keys, None]
+    assert others[1]["verbs"] == ["create"]
     assert control_plane
 
 

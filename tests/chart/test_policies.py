@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from talkdesk_crds.names import API_VERSION, PAUSED_ANNOTATION, TENANT_LABEL, release_id, tenant_prefix
+from talkdesk_crds.names import (
+    API_VERSION,
+    PAUSED_ANNOTATION,
+    RESYNC_ANNOTATION,
+    TENANT_LABEL,
+    identity_keys_name,
+    release_id,
+    session_keys_name,
+    tenant_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +37,17 @@ ANSWERS = "talkdesk-operator.io/answers"
 #: Every policy over a group of fields that is tried below.
 GROUPS = {
     *("reported", "region", "switches", "answers", "status", "app-status", "slices"),
-    *("paused", "revocations", "revocation-status"),
+    *("paused", "resync", "gateway", "revocations", "revocation-status"),
 }
-CALLERS = ("webhook", "operator", "person", "restorer")
+CALLERS = ("webhook", "operator", "gateway", "person", "restorer")
 
 
 SWITCHES = [
     ("suspend", True),
     ("approval", "Manual"),
     ("decision", {"answer": "approve", "updatedAt": "2026-01-05T10:00:00Z"}),
+    ("showBar", True),
+    ("roles", {"5f0c6a2e9d1b4c00dddddddd": "admin"}),
 ]
 
 
@@ -50,7 +61,7 @@ def reported(name: str) -> dict[str, Any]:
     """An installation as the webhook makes it."""
     obj = sample("talkdeskinstallation", name)
     del obj["status"]
-    for field in ("region", "suspend", "approval", "decision"):
+    for field in ("region", *(name for name, _ in SWITCHES)):
         del obj["spec"][field]
     return obj
 
@@ -63,9 +74,11 @@ def policy_of(message: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def all_rights(control_plane: ControlPlane, release: Any) -> Iterator[None]:
-    """Every right in RBAC for both service accounts; the policies are in force when this returns."""
+    """Every right in RBAC for all service accounts; the policies are in force when this returns."""
     binding = f"{release.cluster_name}-test"
-    accounts = [f"--serviceaccount={release.namespace}:td-{name}" for name in ("webhook", "operator")]
+    accounts = [
+        f"--serviceaccount={release.namespace}:td-{name}" for name in ("webhook", "operator", "gateway")
+    ]
     control_plane.kubectl("create", "clusterrolebinding", binding, "--clusterrole=cluster-admin", *accounts)
     deadline = time.monotonic() + 30
     config_map = {"metadata": {"name": "probe"}}
@@ -74,6 +87,12 @@ def all_rights(control_plane: ControlPlane, release: Any) -> Iterator[None]:
     probes = [
         (release.operator, "/api/v1/namespaces/default/configmaps", config_map, "operator-objects"),
         (release.operator, "/api/v1/namespaces", config_map, "operator-namespaces"),
+        (
+            release.operator,
+            f"/api/v1/namespaces/{release.namespace}/secrets",
+            config_map,
+            "operator-keys",
+        ),
     ]
     probes += [
         (caller, root(release, resource), obj, f"write-{policy}")
@@ -127,15 +146,20 @@ def others(release: Any, all_rights: None) -> dict[str, str]:  # noqa: ARG001 --
 
 
 def judged(release: Any, request: Any, writers: set[str], policy: str) -> None:
-    """``request(caller)`` succeeds for ``writers``, and ``policy`` alone refuses everybody else."""
+    """``request(caller)`` succeeds for ``writers``, and ``policy`` alone refuses everybody else.
+
+    The gateway is refused by the policy that is about it alone as well; the server names the first it meets.
+    """
     assert policy in GROUPS
     for name in CALLERS:
         code, message = request(getattr(release, name))
         if name in writers:
             assert code in {200, 201}, f"{name}: {code} {message}"
-        else:
-            assert code == 403, f"{name}: {code} {message}"
-            assert policy_of(message) == f"{release.cluster_name}-write-{policy}", f"{name}: {message}"
+            continue
+        assert code == 403, f"{name}: {code} {message}"
+        refusing = {policy, "gateway"} if name == "gateway" else {policy}
+        named = {f"{release.cluster_name}-write-{one}" for one in refusing}
+        assert policy_of(message) in named, f"{name}: {message}"
 
 
 REGISTERS = sorted(sample("talkdeskinstallation", "x")["spec"]["talkdesk"])
@@ -213,6 +237,97 @@ def test_only_people_pause_a_tenant(release: Any, installation: str) -> None:
         {"person", "restorer"},
         "paused",
     )
+
+
+def test_a_look_at_talkdesk_is_asked_for_by_people_the_operator_and_the_gateway(
+    release: Any, installation: str
+) -> None:
+    for value in ("token", None):
+        patch = {"metadata": {"annotations": {RESYNC_ANNOTATION: value}}}
+        before = {"metadata": {"annotations": {RESYNC_ANNOTATION: "before"}}}
+        assert release.person.patch(installation, before)[0] == 200
+        judged(
+            release,
+            lambda caller, patch=patch: caller.patch(installation, patch, dryRun="All"),
+            {"person", "operator", "gateway", "restorer"},
+            "resync",
+        )
+
+
+#: What else of an installation there is to write, each a patch that is valid for somebody.
+OTHERWISE = {
+    "a switch": {"spec": {"suspend": True}},
+    "the bar": {"spec": {"showBar": True}},
+    "roles": {"spec": {"roles": {"5f0c6a2e9d1b4c00dddddddd": "admin"}}},
+    "the region": {"spec": {"region": "eu"}},
+    "what Talkdesk said": {"spec": {"talkdesk": {"uninstalled": None}}},
+    "a label": {"metadata": {"labels": {"team": "a"}}},
+    "another annotation": {"metadata": {"annotations": {"note": "a"}}},
+    "an annotation beside its own": {"metadata": {"annotations": {"note": "a", RESYNC_ANNOTATION: "t"}}},
+    "an annotation of the operator's, away": {"metadata": {"annotations": {ANSWERS: None}}},
+    "a pause": {"metadata": {"annotations": {PAUSED_ANNOTATION: "yes"}}},
+    "a finalizer": {"metadata": {"finalizers": ["example.com/held"]}},
+    "an owner": {
+        "metadata": {
+            "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "0-0-0"}]
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_the_gateway_changes_nothing_else_of_an_installation(
+    release: Any, installation: str, what: str
+) -> None:
+    code, message = release.gateway.patch(installation, OTHERWISE[what], dryRun="All")
+    assert code == 403, message
+    assert f"{release.cluster_name}-write-" in (policy_of(message) or "")
+    assert release.restorer.patch(installation, OTHERWISE[what], dryRun="All")[0] == 200
+
+
+def test_the_gateway_is_held_by_its_own_policy_where_no_other_speaks(release: Any, installation: str) -> None:
+    for what in ("a label", "another annotation", "a finalizer", "an owner"):
+        code, message = release.gateway.patch(installation, OTHERWISE[what], dryRun="All")
+        assert code == 403, message
+        assert policy_of(message) == f"{release.cluster_name}-write-gateway", what
+        assert release.person.patch(installation, OTHERWISE[what], dryRun="All")[0] == 200
+
+
+def test_the_gateway_reports_sign_outs_and_no_removals(release: Any, installation: str) -> None:
+    revocations = root(release, "talkdeskrevocations")
+    assert installation
+    for kind, writers in (
+        ("SignedOut", {"webhook", "gateway", "restorer"}),
+        ("Removed", {"webhook", "restorer"}),
+    ):
+        obj = sample("talkdeskrevocation", "new")
+        obj["spec"]["kind"] = kind
+        judged(
+            release,
+            lambda caller, obj=obj: caller.create(revocations, obj, dryRun="All"),
+            writers,
+            "revocations",
+        )
+
+
+def test_of_the_secrets_beside_it_the_operator_writes_the_gateways_keys_alone(
+    release: Any,
+    all_rights: None,  # noqa: ARG001 -- for its effect
+) -> None:
+    secrets = f"/api/v1/namespaces/{release.namespace}/secrets"
+    of_a_token = "kubernetes.io/service-account-token"
+    ours = {session_keys_name(release.name), identity_keys_name(release.name)}
+    for name in (*sorted(ours), "other"):
+        for kind in ("talkdesk-operator.io/keys", "Opaque", of_a_token):
+            annotations = {"kubernetes.io/service-account.name": "td-webhook"}
+            obj = {"metadata": {"name": name, "annotations": annotations}, "type": kind}
+            code, message = release.operator.create(secrets, obj, dryRun="All")
+            if name in ours and kind == "talkdesk-operator.io/keys":
+                assert code == 201, message
+            else:
+                assert code == 422, f"{name} {kind}: {code} {message}"
+                assert policy_of(message) == f"{release.cluster_name}-operator-keys"
+            assert release.person.create(secrets, obj, dryRun="All")[0] == 201
 
 
 @pytest.mark.parametrize(

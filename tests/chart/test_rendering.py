@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +15,18 @@ import yaml
 from talkdesk_crds.names import release_id, tenant_name, tenant_prefix
 from talkdesk_crds.schema.crd import crd
 from talkdesk_crds.schema.kinds import KINDS
+from talkdesk_gateway.envoy import EnvoySettings
+from talkdesk_gateway.settings import GatewaySettings
+from talkdesk_operator.settings import OperatorSettings
+from talkdesk_sandbox.certificates import Authority
 from talkdesk_sandbox.controlplane import CommandError
+from talkdesk_sandbox.envoy import program
+from talkdesk_webhook.settings import WebhookSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydantic_settings import BaseSettings
 
     from talkdesk_sandbox.controlplane import ControlPlane
 
@@ -30,9 +42,20 @@ def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """All of a pod's, those that only prepare it first."""
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
 def variables(pod: dict[str, Any]) -> dict[str, str]:
-    (container,) = pod["containers"]
+    """Of the one container of the product's image."""
+    (container,) = (one for one in containers(pod) if one["image"].startswith("talkdesk-operator:"))
     return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def processes(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The pods whose containers are the product's processes."""
+    return {name: pod for name, pod in pods(objects).items() if name != "td-envoy"}
 
 
 def test_helm_lint_finds_nothing(control_plane: ControlPlane, chart: Path) -> None:
@@ -41,18 +64,21 @@ def test_helm_lint_finds_nothing(control_plane: ControlPlane, chart: Path) -> No
 
 def test_every_process_runs_without_root_and_cannot_write_its_image(render: Any) -> None:
     found = pods(render())
-    assert set(found) == {"td-webhook", "td-operator"}
+    assert set(found) == {"td-webhook", "td-operator", "td-gateway", "td-envoy"}
     for pod in found.values():
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in pod["containers"]:
+        for container in containers(pod):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
-            assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= container.keys()
-    assert len({container["image"] for pod in found.values() for container in pod["containers"]}) == 1
+            assert "resources" in container
+        for container in pod["containers"]:
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+    images = {one["image"] for pod in found.values() for one in containers(pod)}
+    assert len(images - {"envoyproxy/envoy:v1.40.0"}) == 1
 
 
 def test_the_crds_are_the_generated_ones_and_survive_an_uninstall(render: Any) -> None:
@@ -71,9 +97,10 @@ def test_the_credentials_namespace_survives_an_uninstall_or_is_somebody_elses(re
     assert namespace["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     given = render("--set", "credentialsNamespace.create=false,credentialsNamespace.name=vault")
     assert of_kind(given, "Namespace") == []
-    assert {variables(pod)["TALKDESK_CREDENTIALS_NAMESPACE"] for pod in pods(given).values()} == {"vault"}
+    told = {variables(pod)["TALKDESK_CREDENTIALS_NAMESPACE"] for pod in processes(given).values()}
+    assert told == {"vault"}
     roles = [obj["metadata"]["namespace"] for obj in of_kind(given, "Role") if "namespace" in obj["metadata"]]
-    assert roles == ["vault", "vault"]
+    assert roles == ["vault", "vault", "vault"]
 
 
 def test_a_private_authority_reaches_every_process_as_a_file(render: Any, tmp_path: Path) -> None:
@@ -81,7 +108,7 @@ def test_a_private_authority_reaches_every_process_as_a_file(render: Any, tmp_pa
     objects = render("--set-file", f"egress.ca={tmp_path / 'ca.pem'}")
     (config,) = of_kind(objects, "ConfigMap")
     assert config["data"]["ca.pem"] == (tmp_path / "ca.pem").read_text()
-    for pod in pods(objects).values():
+    for pod in processes(objects).values():
         (container,) = pod["containers"]
         mount = next(mount for mount in container["volumeMounts"] if mount["name"] == "egress-ca")
         assert variables(pod)["TALKDESK_CA_FILE"] == f"{mount['mountPath']}/ca.pem"
@@ -96,17 +123,148 @@ def test_values_reach_the_processes(render: Any) -> None:
         *("--set", "egress.proxy=http://proxy:3128,log.level=debug,env.TALKDESK_EXTRA=1\\,2"),
         *("--set-string", "env.TALKDESK_NUMBER=007"),
     )
-    operator, webhook = (variables(pods(objects)[f"td-{name}"]) for name in ("operator", "webhook"))
+    operator, webhook, gateway = (
+        variables(pods(objects)[f"td-{name}"]) for name in ("operator", "webhook", "gateway")
+    )
     assert operator["TALKDESK_LEASE_SECONDS"] == "3"
     assert operator["TALKDESK_LEASE_RETRY_SECONDS"] == "0.5"
     assert operator["TALKDESK_TENANT_CLUSTER_ROLE"] == "talkdesk-system-td-tenant"
     assert webhook["TALKDESK_GATEWAYS"] == "https://a.example,https://b.example"
     assert webhook["TALKDESK_PORT"] == "9000"
-    for process in (operator, webhook):
+    for process in (operator, webhook, gateway):
         assert process["TALKDESK_EGRESS_PROXY"] == "http://proxy:3128"
         assert process["TALKDESK_LOG_LEVEL"] == "debug"
         assert process["TALKDESK_EXTRA"] == "1,2"
         assert process["TALKDESK_NUMBER"] == "007"
+
+
+def test_gateway_envoy_and_operator_agree_on_how_browsers_come(render: Any) -> None:
+    objects = render("--set", "public.scheme=http,public.port=18080,gateway.waitSeconds=3")
+    found = pods(objects)
+    for name, prefix in (("operator", ""), ("gateway", ""), ("envoy", "ENVOY_")):
+        told = variables(found[f"td-{name}"])
+        assert told[f"TALKDESK_{prefix}PUBLIC_SCHEME"] == "http"
+        assert told[f"TALKDESK_{prefix}PUBLIC_PORT"] == "18080"
+    assert variables(found["td-gateway"])["TALKDESK_WAIT_SECONDS"] == "3"
+
+
+def test_envoy_finds_the_gateways_service_and_its_ports(render: Any) -> None:
+    objects = render(release="my-td")
+    by_name = {obj["metadata"]["name"]: obj for obj in of_kind(objects, "Service")}
+    service, pod = by_name["my-td-gateway"], pods(objects)["my-td-gateway"]
+    declared = {one["name"]: one["containerPort"] for one in pod["containers"][0]["ports"]}
+    assert {one["name"]: one["targetPort"] for one in service["spec"]["ports"]} == {
+        name: name for name in ("web", "decision", "relay", "jwks")
+    }
+    # Settings of gateway and Envoy have these defaults; nothing else says which port is which.
+    assert declared == {"web": 8080, "decision": 8081, "relay": 8082, "jwks": 8083, "metrics": 9090}
+    assert all(declared[one["name"]] == one["port"] for one in service["spec"]["ports"])
+    envoy = pods(objects)["my-td-envoy"]
+    assert envoy["enableServiceLinks"] is True
+    assert variables(envoy)["TALKDESK_ENVOY_GATEWAY_HOSTS"] == "$(MY_TD_GATEWAY_SERVICE_HOST)"
+
+
+def test_envoys_pod_reads_what_its_init_container_wrote_and_has_no_token(render: Any) -> None:
+    (envoy,) = (pod for name, pod in pods(render()).items() if name == "td-envoy")
+    (config,), (main,) = envoy["initContainers"], envoy["containers"]
+    written = config["args"][config["args"].index("--output") + 1]
+    assert main["args"][main["args"].index("-c") + 1] == written
+    folder = {one["mountPath"]: one["name"] for one in main["volumeMounts"]}[written.rpartition("/")[0]]
+    assert {"name": folder, "emptyDir": {}} in envoy["volumes"]
+    assert envoy["automountServiceAccountToken"] is False
+    drain = {one["name"]: one["containerPort"] for one in main["ports"]}["drain"]
+    assert main["lifecycle"]["preStop"]["httpGet"] == {"path": "/drain", "port": "drain"}
+    assert variables(envoy)["TALKDESK_ENVOY_DRAIN_PORT"] == str(drain)
+
+
+@pytest.mark.parametrize(
+    ("component", "settings", "prefix"),
+    [
+        ("webhook", WebhookSettings, "TALKDESK_"),
+        ("operator", OperatorSettings, "TALKDESK_"),
+        ("gateway", GatewaySettings, "TALKDESK_"),
+        ("envoy", EnvoySettings, "TALKDESK_ENVOY_"),
+    ],
+)
+def test_every_variable_that_the_chart_sets_is_a_setting_of_its_process(
+    render: Any, component: str, settings: type[BaseSettings], prefix: str
+) -> None:
+    arguments = ("--set", "envoy.tls.secretName=cert,kubeconfig=/k,egress.proxy=http://p,egress.ca=x")
+    told = variables(pods(render(*arguments))[f"td-{component}"])
+    known = {f"{prefix}{name.upper()}" for name in settings.model_fields}
+    assert set(told) - known == set()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_envoy_accepts_the_configuration_that_its_init_container_writes(
+    render: Any, tmp_path: Path, tls: bool
+) -> None:
+    arguments = ("--set", "envoy.tls.secretName=cert") if tls else ()
+    told = variables(pods(render(*arguments))["td-envoy"])
+    told["TALKDESK_ENVOY_POD_NAME"] = "td-envoy-1"
+    told["TALKDESK_ENVOY_BIND_ADDRESS"] = "127.0.0.1"
+    assert told["TALKDESK_ENVOY_GATEWAY_HOSTS"] == "$(TD_GATEWAY_SERVICE_HOST)"
+    told["TALKDESK_ENVOY_GATEWAY_HOSTS"] = "127.0.0.2"
+    if tls:
+        authority = Authority(tmp_path, name="test", now=dt.datetime.now(dt.UTC))
+        pair = authority.issue("tls", common_name="demo", hosts=["*.demo.localhost"])
+        told["TALKDESK_ENVOY_TLS_CERTIFICATE"] = str(pair.certificate)
+        told["TALKDESK_ENVOY_TLS_KEY"] = str(pair.key)
+    output = tmp_path / "envoy.json"
+    command = [sys.executable, "-m", "talkdesk_cli", "envoy-config", "--output", str(output)]
+    subprocess.run(command, env={**os.environ, **told}, check=True)
+    checked = [str(program()), "--mode", "validate", "-c", str(output)]
+    done = subprocess.run(checked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert ("DownstreamTlsContext" in output.read_text()) is tls
+
+
+def test_envoys_service_is_of_the_type_and_port_that_was_asked_for(render: Any) -> None:
+    def spec(*arguments: str) -> dict[str, Any]:
+        found = of_kind(render(*arguments), "Service")
+        return dict(next(obj["spec"] for obj in found if obj["metadata"]["name"] == "td-envoy"))
+
+    plain = spec()
+    assert (plain["type"], plain["ports"][0]["port"], plain["ports"][0]["name"]) == ("ClusterIP", 80, "http")
+    secure = spec("--set", "envoy.tls.secretName=cert")
+    assert (secure["ports"][0]["port"], secure["ports"][0]["name"]) == (443, "https")
+    balanced = spec("--set", "envoy.service.type=LoadBalancer,envoy.service.port=18080")
+    assert (balanced["type"], balanced["ports"][0]["port"]) == ("LoadBalancer", 18080)
+    on_nodes = spec("--set", "envoy.service.type=NodePort,envoy.service.nodePort=30080")
+    assert (on_nodes["type"], on_nodes["ports"][0]["nodePort"]) == ("NodePort", 30080)
+
+
+def test_a_certificate_reaches_envoy_as_files(render: Any) -> None:
+    envoy = pods(render("--set", "envoy.tls.secretName=cert"))["td-envoy"]
+    assert {"name": "tls", "secret": {"secretName": "cert"}} in envoy["volumes"]
+    told = variables(envoy)
+    for container in containers(envoy):
+        (mount,) = (one for one in container["volumeMounts"] if one["name"] == "tls")
+        assert told["TALKDESK_ENVOY_TLS_CERTIFICATE"] == f"{mount['mountPath']}/tls.crt"
+        assert told["TALKDESK_ENVOY_TLS_KEY"] == f"{mount['mountPath']}/tls.key"
+    assert not any("TLS" in name for name in variables(pods(render())["td-envoy"]))
+
+
+def test_the_gateway_can_be_left_out_but_not_from_under_envoy(
+    render: Any, control_plane: ControlPlane, chart: Path
+) -> None:
+    assert set(pods(render("--set", "gateway.enabled=false,envoy.enabled=false"))) == {
+        "td-webhook",
+        "td-operator",
+    }
+    assert "td-envoy" not in pods(render("--set", "envoy.enabled=false"))
+    with pytest.raises(CommandError, match=r"envoy\.enabled needs gateway\.enabled"):
+        control_plane.helm("template", "td", chart, "--set", "gateway.enabled=false")
+
+
+def test_the_notes_say_where_browsers_and_talkdesk_go(control_plane: ControlPlane, chart: Path) -> None:
+    notes = control_plane.helm(
+        *("install", "td", chart, "--dry-run=client", "--namespace", "x"),
+        *("--set", "public.port=8443,envoy.tls.secretName=cert"),
+    ).partition("NOTES:")[2]
+    assert "https://<launch host>:8443/_td/launch" in notes
+    assert "https://<launch host>:8443/_td/callback" in notes
+    assert "Service td-envoy in namespace x, port 443" in notes
 
 
 def test_two_releases_share_no_cluster_wide_name(render: Any) -> None:
@@ -141,6 +299,10 @@ def test_no_role_has_a_wildcard_or_reads_secrets_at_large(render: Any) -> None:
             for granted in (rule["verbs"], rule["resources"], rule["apiGroups"]):
                 assert "*" not in granted, role["metadata"]["name"]
             if "secrets" in rule["resources"] and {"list", "watch"} & set(rule["verbs"]):
+                if "resourceNames" in rule:
+                    # The gateway hears of its own keys; no other Secret is named.
+                    assert rule["resourceNames"] == ["td-session-keys", "td-identity-keys"]
+                    continue
                 where = role["metadata"].get("namespace", "")
                 # Credentials are found by label: their namespace alone may be listed.
                 assert where.endswith("-credentials"), role["metadata"]["name"]
@@ -212,6 +374,13 @@ def test_every_misspelt_value_is_refused_by_its_name(
         ("/webhook/gateways", ["https://api.talkdeskapp.com/path"]),
         ("/webhook/port", 80),
         ("/webhook/drainSeconds", -1),
+        ("/public/scheme", "ftp"),
+        ("/public/port", 65536),
+        ("/gateway/waitSeconds", 0),
+        ("/gateway/staleSeconds", 60),
+        ("/envoy/service/type", "ExternalName"),
+        ("/envoy/concurrency", 0),
+        ("/envoy/drainSeconds", 0),
         ("/operator/replicas", 1.5),
         ("/operator/workers", 0),
         ("/operator/resyncSeconds", -1),

@@ -13,7 +13,11 @@ BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings"
 
 
 def allowed(release: Any, component: str, verb: str, resource: str, where: str) -> bool:
-    """One SubjectAccessReview. ``where`` is ``own``, ``credentials``, ``elsewhere`` or ``cluster``."""
+    """One SubjectAccessReview. ``where`` is ``own``, ``credentials``, ``elsewhere`` or ``cluster``.
+
+    ``resource`` may name one object: ``secrets=td-session-keys``.
+    """
+    resource, _, name = resource.partition("=")
     plural, _, subresource = resource.partition("/")
     group = ""
     if "." in plural:
@@ -24,7 +28,7 @@ def allowed(release: Any, component: str, verb: str, resource: str, where: str) 
         "elsewhere": "kube-system",
         "cluster": "",
     }
-    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource, "name": name}
     review = {
         "spec": {
             "user": release.service_account(component),
@@ -59,6 +63,31 @@ REFUSED = [
     ("webhook", "create", "secrets", "own"),
     ("webhook", "get", "configmaps", "own"),
     ("webhook", "list", "namespaces", "cluster"),
+    ("webhook", "get", "secrets=td-session-keys", "own"),
+    ("gateway", "create", INSTALLATIONS, "own"),
+    ("gateway", "delete", INSTALLATIONS, "own"),
+    ("gateway", "patch", f"{INSTALLATIONS}/status", "own"),
+    ("gateway", "list", INSTALLATIONS, "elsewhere"),
+    ("gateway", "patch", APPS, "own"),
+    ("gateway", "patch", SLICES, "own"),
+    ("gateway", "create", SLICES, "own"),
+    ("gateway", "get", REVOCATIONS, "own"),
+    ("gateway", "patch", f"{REVOCATIONS}/status", "own"),
+    ("gateway", "delete", REVOCATIONS, "own"),
+    ("gateway", "list", "secrets", "credentials"),
+    ("gateway", "watch", "secrets", "credentials"),
+    ("gateway", "create", "secrets", "credentials"),
+    ("gateway", "delete", "secrets", "credentials"),
+    ("gateway", "list", "secrets", "own"),
+    ("gateway", "watch", "secrets", "own"),
+    ("gateway", "create", "secrets", "own"),
+    ("gateway", "patch", "secrets=td-session-keys", "own"),
+    ("gateway", "delete", "secrets=td-session-keys", "own"),
+    ("gateway", "get", "configmaps", "own"),
+    ("gateway", "list", "pods", "cluster"),
+    ("gateway", "list", "namespaces", "cluster"),
+    ("gateway", "list", "secrets", "cluster"),
+    ("gateway", "patch", "services", "cluster"),
     ("operator", "create", INSTALLATIONS, "own"),
     ("operator", "create", REVOCATIONS, "own"),
     ("operator", "patch", APPS, "own"),
@@ -66,6 +95,10 @@ REFUSED = [
     ("operator", "watch", "secrets", "credentials"),
     ("operator", "patch", "secrets", "credentials"),
     ("operator", "get", "secrets", "own"),
+    ("operator", "list", "secrets", "own"),
+    ("operator", "watch", "secrets", "own"),
+    ("operator", "patch", "secrets", "own"),
+    ("operator", "delete", "secrets=td-session-keys", "own"),
     ("operator", "list", "secrets", "cluster"),
     ("operator", "get", "secrets", "elsewhere"),
     ("operator", "create", "deployments.apps", "elsewhere"),
@@ -84,6 +117,16 @@ GRANTED = [
     ("webhook", "patch", INSTALLATIONS, "own"),
     ("webhook", "create", REVOCATIONS, "own"),
     ("webhook", "create", "secrets", "credentials"),
+    ("gateway", "watch", INSTALLATIONS, "own"),
+    ("gateway", "patch", INSTALLATIONS, "own"),
+    ("gateway", "create", REVOCATIONS, "own"),
+    ("gateway", "watch", "secrets=td-session-keys", "own"),
+    ("gateway", "watch", "secrets=td-identity-keys", "own"),
+    ("gateway", "get", "secrets", "credentials"),
+    ("gateway", "watch", "services", "cluster"),
+    ("operator", "get", "secrets=td-session-keys", "own"),
+    ("operator", "watch", "secrets=td-identity-keys", "own"),
+    ("operator", "patch", "secrets=td-identity-keys", "own"),
     ("operator", "patch", f"{INSTALLATIONS}/status", "own"),
     ("operator", "patch", SLICES, "own"),
     ("operator", "get", "secrets", "credentials"),

@@ -25,6 +25,7 @@ from talkdesk_client import (
     Hosts,
     InstallationRef,
     TalkdeskClient,
+    authorize_url,
     http_client,
     token_url,
 )
@@ -32,9 +33,10 @@ from talkdesk_client.clock import Clock
 from talkdesk_sandbox.talkdesk import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 ROOT = "https://api.talkdesk.example"
 TOKEN_URL = "https://acme.id.talkdesk.example/oauth/token"
+SCOPES = ["openid", "refresh_token", "account:read", "users:read", "apps:read", "apps:write"]
 HOSTS = Hosts(api="api.talkdesk.example", identity="id.talkdesk.example")
 
 Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
@@ -252,11 +254,23 @@ class Receiver:
 class Market:
     """One stand-in with an account and an app; installs the app and reads what Talkdesk then says."""
 
+    callback = "https://launch.example/_td/callback"
+
     def __init__(self, stand_in: StandIn, receiver: Receiver) -> None:
         self.stand_in, self.receiver = stand_in, receiver
         self.defaults = stand_in.get("/control/switches")
-        self.app = stand_in.post("/control/apps", {"name": "demo", "events_url": receiver.url})
+        self.app = stand_in.post(
+            "/control/apps",
+            {
+                "name": "demo",
+                "events_url": receiver.url,
+                "launch_url": "https://launch.example/_td/launch",
+                "redirect_uris": [self.callback],
+                "scopes": [*SCOPES, "scim"],
+            },
+        )
         self.count = 0
+        self.browser = httpx.Client(trust_env=False)
 
     def switch(self, **switches: Any) -> None:
         self.stand_in.patch("/control/switches", switches)
@@ -287,7 +301,31 @@ class Market:
             },
         )
         self.users = made
-        return self.reference(self.receiver.next("app.installed"), region=region)
+        event = self.receiver.next("app.installed")
+        self.authorization = event["_links"]["authorization"]["href"]
+        return self.reference(event, region=region)
+
+    def browse(self, url: str, *, form: Mapping[str, str] | None = None) -> httpx.Response:
+        """One request of the browser's (POST with a ``form``); a name under .localhost is this machine."""
+        at = httpx.URL(url)
+        own = httpx.URL(self.stand_in.browser).copy_with(raw_path=at.raw_path)
+        host = {"Host": at.netloc.decode()}
+        return self.browser.request("GET" if form is None else "POST", own, data=form, headers=host)
+
+    def sign_in(self, user_id: str) -> None:
+        """The browser's user signs in to Talkdesk, at the account of the last install."""
+        page = self.authorization.replace("/oauth/authorize", "/login")
+        assert self.browse(page, form={"user": user_id}).status_code == 303
+
+    def authorized(self, ref: InstallationRef, **more: Any) -> dict[str, str]:
+        """What the browser brings to the callback after it was sent to Talkdesk."""
+        asked = {"client_id": ref.credentials.client_id, "redirect_uri": self.callback, "nonce": "n"}
+        asked |= {"state": "the state", "scopes": ("openid",)}
+        answer = self.browse(authorize_url(ref.hosts, self.authorization, **(asked | more)))
+        assert answer.status_code == 302, answer.text
+        location = httpx.URL(answer.headers["Location"])
+        assert str(location).startswith(f"{self.callback}?")
+        return dict(location.params)
 
     def reference(self, event: dict[str, Any], *, region: str) -> InstallationRef:
         """What the operator makes of an event that carries credentials."""
@@ -332,7 +370,9 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     thread.start()
     try:
         with StandIn.start(tmp_path_factory.mktemp("talkdesk") / "stand-in") as stand_in:
-            yield Market(stand_in, receiver)
+            market = Market(stand_in, receiver)
+            with market.browser:
+                yield market
     finally:
         receiver.server.shutdown()
         receiver.server.server_close()

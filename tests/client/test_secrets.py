@@ -11,9 +11,9 @@ from urllib.parse import quote_plus
 
 import httpx
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from talkdesk_client import Credentials, TalkdeskError
+from talkdesk_client import Credentials, TalkdeskError, UserToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SECRET = "CANARY+secret/of the=client"
 TOKEN = "CANARY-token.of-the_api"
+CODE = "CANARY+code/of a user"
+VERIFIER = "CANARY-verifier-that-is-long-enough-for-rfc-7636"
 STATUSES = [302, 400, 401, 409, 429, 503]
 FAILURES = [
     httpx.ConnectError,
@@ -92,8 +94,10 @@ class Canaries:
         middle = len(private_key) // 2
         self.words = {"CANARY", quote_plus(SECRET), private_key[middle : middle + 24]}
         for request in requests:
-            if assertion := form(request).get("client_assertion"):
+            sent = form(request)
+            if assertion := sent.get("client_assertion"):
                 self.words |= set(assertion.split(".")[1:])
+            self.words |= {sent[name] for name in ("code", "code_verifier") if name in sent}
             if authorization := request.headers.get("Authorization"):
                 self.words.add(authorization.split()[1])
 
@@ -156,6 +160,70 @@ async def test_no_error_path_shows_a_secret(
     assert [found for text in said for found in canaries.found_in(text)] == []
     assert any("talkdesk_client" in record.name for record in caplog.records)
     assert any(record.name == "httpx" for record in caplog.records)
+
+
+SIGN_ON = {
+    "code": lambda client, ref: client.exchange_code(
+        ref, code=SecretStr(CODE), redirect_uri="https://x/callback", code_verifier=SecretStr(VERIFIER)
+    ),
+    "userinfo": lambda client, ref: client.userinfo(ref, UserToken(access_token=SecretStr(TOKEN))),
+}
+
+
+@pytest.mark.parametrize("auth_method", ["private_key_jwt", "client_secret_basic"])
+@pytest.mark.parametrize("step", SIGN_ON)
+async def test_no_error_of_a_sign_on_shows_code_verifier_token_or_session(
+    *,
+    talkdesk: Any,
+    connect: Any,
+    ref_with: Any,
+    private_keys: Any,
+    caplog: pytest.LogCaptureFixture,
+    auth_method: str,
+    step: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    private_key = private_keys.base64("ES256")
+    ref = ref_with(client_secret=SECRET, private_key=private_key)
+    echo = f"bad {CODE} {VERIFIER} {TOKEN} {SECRET} {quote_plus(CODE)} {private_key}"
+    if step == "code":  # what the endpoint does not know it cannot repeat
+        echo = echo.replace(TOKEN, "")
+    else:
+        echo = echo.replace(CODE, "").replace(VERIFIER, "").replace(quote_plus(CODE), "")
+    answers: list[Any] = [
+        httpx.Response(status, content=body)
+        for status, body in itertools.product(STATUSES, _error_bodies(echo))
+    ]
+    broken = {
+        "token_type": "MAC",
+        "access_token": TOKEN,
+        "sid": TOKEN,
+        "id_token": TOKEN,
+        "refresh_token": TOKEN,
+    }
+    answers += [httpx.Response(200, json=broken), *(kind(echo) for kind in FAILURES)]
+    said = []
+    for answer in answers:
+        talkdesk.token_answers, talkdesk.answers = [answer], [answer]
+        async with connect(auth_method=auth_method, retry_attempts=2, pkce=True) as client:
+            with pytest.raises(TalkdeskError) as caught:
+                await SIGN_ON[step](client, ref)
+            data = step == "userinfo" and caught.value.status == 200
+            said.append(_everything_said_by(caught.value, local_variables=not data))
+            said.append(repr(client) + repr(vars(client._session)))
+    said += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+
+    canaries = Canaries(private_key, talkdesk.token_asked + talkdesk.asked, talkdesk.form)
+    assert [found for text in said for found in canaries.found_in(text)] == []
+    assert len(talkdesk.token_asked if step == "code" else talkdesk.asked) >= len(answers)
+
+
+async def test_what_a_code_was_exchanged_for_is_shown_nowhere(talkdesk: Any, connect: Any, ref: Any) -> None:
+    talkdesk.token_answers = [talkdesk.token(TOKEN, sid=TOKEN, id_token=TOKEN, refresh_token=TOKEN)]
+    async with connect() as client:
+        token = await client.exchange_code(ref, code=SecretStr(CODE), redirect_uri="https://x/callback")
+    assert token.sid is not None
+    assert "CANARY" not in repr(token) + str(token) + token.model_dump_json() + repr(token.model_dump())
 
 
 async def test_a_token_that_would_break_the_header_is_not_shown(

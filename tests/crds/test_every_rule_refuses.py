@@ -106,6 +106,10 @@ RULES: dict[tuple[str, str, str], tuple[Callable[[dict[str, Any]], None], str]] 
         put(("spec", "namespaceLabels"), lambda _: {"pod-security.kubernetes.io/enforce": "privileged"}),
         "spec.namespaceLabels",
     ),
+    ("TalkdeskApp", "spec", "!has(self.launchHost)"): (
+        put(("spec", "launchHost"), lambda _: "0123456789abcdef0123.apps.example.com"),
+        "spec.launchHost",
+    ),
     ("TalkdeskInstallation", "spec", "!has(oldSelf.region) || has(self.region)"): (
         drop(("spec", "region")),
         "spec.region",

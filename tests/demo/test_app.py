@@ -1,4 +1,4 @@
-"""The demo workload as its pod sees it: settings, page, health and draining."""
+"""The demo workload as its pod sees it: settings, sample data, health and draining."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from talkdesk_sandbox.demo.app import Settings, page, read_account
+from talkdesk_sandbox.demo.account import Account, read_record
+from talkdesk_sandbox.demo.sample import day_of
+from talkdesk_sandbox.demo.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 
-def test_the_page_greets_the_account_and_escapes_what_it_shows() -> None:
-    text = page({"account": {"id": "acc", "name": "Acme & <Sons>"}, "plan": "pro"})
-    assert "Hello, Acme &amp; &lt;Sons&gt;" in text
-    assert "<dt>plan</dt><dd>pro</dd>" in text
-    assert "Hello, acme-id" in page({"account": "acme-id"})
-    assert "Hello, nobody yet" in page({})
-
-
 def test_an_account_that_is_not_mounted_or_broken_is_nobody(tmp_path: Path) -> None:
-    assert read_account(None) == {}
-    assert read_account(tmp_path / "none") == {}
+    assert read_record(None) == {}
+    assert read_record(tmp_path / "none") == {}
     broken = tmp_path / "account.json"
     broken.write_text("[1]")
-    assert read_account(broken) == {}
+    assert read_record(broken) == {}
+    assert Account.of({}).title == "nobody yet"
+    assert Account.of({"account": "odd", "links": None}) == Account()
+
+
+def test_sample_data_is_the_same_for_an_account_each_time_and_differs_between_two() -> None:
+    assert day_of("a") == day_of("a")
+    assert day_of("a") != day_of("b")
+    for account in map(str, range(50)):
+        day = day_of(account)
+        assert 80 <= day.answered <= 100
+        assert 70 <= day.satisfied <= 100
+        assert [call.at for call in day.calls] == sorted((call.at for call in day.calls), reverse=True)
 
 
 def test_the_bind_address_comes_before_the_pods_and_both_before_all() -> None:
@@ -78,7 +84,7 @@ async def test_after_sigterm_it_says_not_ready_and_still_answers(tmp_path: Path)
             await until(lambda: health(http), 200)
             process.send_signal(signal.SIGTERM)
             await until(lambda: health(http), 503)
-            async with http.get(base) as answer:
+            async with http.get(f"{base}/about") as answer:
                 assert "Hello, Acme" in await answer.text()
             assert await process.wait() == 0
     finally:

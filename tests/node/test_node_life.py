@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from talkdesk_kube.resources import JOBS, PODS
+from talkdesk_kube.resources import JOBS, PODS, SERVICES
 from talkdesk_sandbox.controlplane.errors import StartError
 from talkdesk_sandbox.node import Node, Timings
 
@@ -187,6 +188,35 @@ async def test_a_pod_deleted_while_no_node_ran_is_removed_by_the_next_one(
 
     await until(gone)
     await until(forgotten)
+
+
+async def test_a_load_balancer_keeps_its_port_over_a_restart_of_the_node(
+    kube: Kube, start_node: Callable[[], Node], namespace: str, until: Any
+) -> None:
+    node = start_node()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        spec = {"type": "LoadBalancer", "ports": [{"port": taken.getsockname()[1]}]}
+        await kube.create(SERVICES, {"metadata": {"name": "front", "namespace": namespace}, "spec": spec})
+
+        async def port() -> int | None:
+            service = await kube.get(SERVICES, "front", namespace=namespace)
+            ingress = service["status"]["loadBalancer"].get("ingress")
+            return int(ingress[0]["ports"][0]["port"]) if ingress else None
+
+        before = await until(port)
+    node.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", before), timeout=5)
+    start_node()
+
+    async def listens() -> bool:
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", before), timeout=5).close()
+            return True
+        return False
+
+    await until(listens)
+    assert await port() == before
 
 
 async def test_a_node_that_cannot_read_its_network_says_which_file(

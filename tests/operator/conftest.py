@@ -16,7 +16,7 @@ import pytest_asyncio
 from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
 from talkdesk_sandbox.environment import demo_app
-from talkdesk_sandbox.release import Release
+from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.supervised import Supervised
 from talkdesk_sandbox.talkdesk import StandIn
 
@@ -132,6 +132,8 @@ class World:
         self.app = f"app-{self.app_id[:8]}"
         declared = demo_app(app_id=self.app_id, regions=self.stand_in.regions)
         declared["metadata"] |= {"name": self.app, "namespace": self.release.namespace}
+        # Two apps of a release do not share one.
+        declared["spec"]["launchHost"] = f"launch-{self.app_id[:8]}.demo.localhost"
         declared["spec"]["approval"] = {"gate": "NamespaceReady"}
         declared["spec"] |= spec
         return await self.kube.apply(declared, field_manager="test")
@@ -277,13 +279,7 @@ def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart without pods, as the fixture ``release``, but for a whole module."""
     name = f"operator-{secrets.token_hex(4)}"
     installed = Release(control_plane, name)
-    installed.install(
-        {
-            "crds": {"install": False},
-            "webhook": {"replicas": 0},
-            "operator": {"replicas": 0, "copySecrets": ["copied", "registry"]},
-        }
-    )
+    installed.install(WITHOUT_PODS | {"operator": {"replicas": 0, "copySecrets": ["copied", "registry"]}})
     yield installed
     installed.uninstall()
     installed.forget()

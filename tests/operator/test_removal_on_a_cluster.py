@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
-from talkdesk_sandbox.release import Release
+from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.talkdesk import StandIn
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def test_removing_the_operator_first_leaves_nothing_that_cannot_be_deleted
 ) -> None:
     name = f"removed-{secrets.token_hex(4)}"
     release = Release(control_plane, name)
-    release.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    release.install(WITHOUT_PODS)
     with StandIn.start(tmp_path / "talkdesk") as stand_in:
         async with contextlib.AsyncExitStack() as stack:
             kube = await stack.enter_async_context(

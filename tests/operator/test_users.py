@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talkdesk_crds.user_slice import LicensedUser
 from talkdesk_operator import users
 from talkdesk_operator.confirm import SETTLED_STATES
-from talkdesk_operator.users import ListedUser, Revoked
+from talkdesk_operator.entries import Entry
+from talkdesk_operator.user_rules import UserRules
+from talkdesk_operator.users import ListedUser, Revoked, TalkdeskRoles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,8 @@ def epochs() -> Callable[[], str]:
     return lambda: f"fresh-{next(numbers)}"
 
 
-def entry(epoch: str, **fields: object) -> LicensedUser:
-    return LicensedUser.model_validate({"epoch": epoch, **fields})
+def entry(epoch: str, **fields: Any) -> Entry:
+    return Entry(epoch, **fields)
 
 
 def removal(*ids: str, settled: bool = False, applied: bool = False, name: str = "r") -> Revoked:
@@ -37,14 +38,24 @@ def sign_out(*ids: str, applied: bool = False, name: str = "s") -> Revoked:
 
 
 def merge(
-    current: dict[str, LicensedUser],
+    current: dict[str, Entry],
     listed: list[ListedUser],
     *,
     held: frozenset[str] = frozenset(),
     admin: str | None = None,
+    rules: UserRules | None = None,
+    roles: TalkdeskRoles | None = None,
     new_epoch: Callable[[], str] | None = None,
-) -> dict[str, LicensedUser]:
-    return users.merge(current, listed, held=held, admin=admin, new_epoch=new_epoch or epochs())
+) -> dict[str, Entry]:
+    return users.merge(
+        current,
+        listed,
+        held=held,
+        admin=admin,
+        rules=rules or UserRules(),
+        roles=roles or TalkdeskRoles(),
+        new_epoch=new_epoch or epochs(),
+    )
 
 
 def test_an_unchanged_entry_keeps_its_epoch_and_a_new_one_gets_a_fresh_one() -> None:
@@ -121,7 +132,7 @@ def test_in_any_order_of_lists_and_revocations_old_sessions_never_come_back(
 ) -> None:
     """An epoch that a removal or a sign-out ended never returns; the removed stay out till settled."""
     new_epoch = epochs()
-    current: dict[str, LicensedUser] = {}
+    current: dict[str, Entry] = {}
     revocations: list[Revoked] = []
     ended: set[tuple[str, str]] = set()
     for number, (step, who) in enumerate(sequence):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from talkdesk_sandbox.rights import is_refused, promised, used
+from talkdesk_sandbox.rights import COMPONENTS, is_refused, promised, used
 from talkdesk_sandbox.run_audit import RunAudit, read
 
 if TYPE_CHECKING:
@@ -105,5 +105,5 @@ def _is_ours(entry: dict[str, Any]) -> bool:
     return (
         parts[:2] == ["system", "serviceaccount"]
         and len(parts) == 4
-        and parts[3].rpartition("-")[2] in {"webhook", "operator"}
+        and parts[3].rpartition("-")[2] in COMPONENTS
     )

@@ -47,6 +47,18 @@ def cannot(verb: str, resource: str) -> str:
             Right("webhook-credentials", "", "secrets", "create"),
         ),
         (
+            entry("watch", "secrets", namespace="own", by="gateway"),
+            Right("gateway", "", "secrets", "watch"),
+        ),
+        (
+            entry("get", "secrets", namespace="own-td-credentials", by="gateway"),
+            Right("gateway-credentials", "", "secrets", "get"),
+        ),
+        (
+            entry("watch", "services", by="gateway"),
+            Right("gateway-cluster", "", "services", "watch"),
+        ),
+        (
             entry("patch", "talkdeskapps/status", group=OURS, namespace="own"),
             Right("operator", OURS, "talkdeskapps/status", "patch"),
         ),

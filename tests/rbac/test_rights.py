@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from talkdesk_sandbox.rights import Right, granted, missing, take
+from talkdesk_sandbox.rights import COMPONENTS, Right, granted, missing, take
 from talkdesk_sandbox.story.observe import NotObserved, NotYet, eventually
 from talkdesk_sandbox.story.script import play
 
@@ -46,7 +46,8 @@ def chosen(rights: list[Right]) -> list[Right]:
 
 def component(right: Right) -> str:
     """Whose right it is."""
-    return "webhook" if right.where.startswith("webhook") else "operator"
+    first = right.where.partition("-")[0]
+    return first if first in COMPONENTS else "operator"
 
 
 def restart(release: Release, name: str, *, ready: bool) -> None:

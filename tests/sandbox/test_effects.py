@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -149,6 +150,38 @@ class Both:
 
 
 @dataclass
+class VolumeLost:
+    """What the app has written into its volume is gone."""
+
+    async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
+        for folder in (sandbox.environment.node.directory / "claims").glob("*/visits"):
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+    async def undo(self, sandbox: Any) -> None:
+        """The account of the story is not used again."""
+
+
+@dataclass
+class NoGateway:
+    """Nobody decides: all replicas of the gateway are gone."""
+
+    async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
+        await self._scale(sandbox, 0)
+
+    async def undo(self, sandbox: Any) -> None:
+        await self._scale(sandbox, 2)
+
+    async def _scale(self, sandbox: Any, replicas: int) -> None:
+        plane, release = sandbox.environment.control_plane, sandbox.environment.release
+        which = (f"deployment/{release.name}-gateway", "--namespace", release.namespace)
+        await asyncio.to_thread(plane.kubectl, "scale", *which, f"--replicas={replicas}")
+        await asyncio.to_thread(plane.kubectl, "rollout", "status", *which, "--timeout=60s")
+        if not replicas:  # those that end decide to the last
+            pods = ("pod", "--selector", "app.kubernetes.io/component=gateway", *which[1:])
+            await asyncio.to_thread(plane.kubectl, "wait", "--for=delete", *pods, "--timeout=60s")
+
+
+@dataclass
 class DamagedStory(Story):
     """Does the damage right before the step ``at``."""
 
@@ -171,6 +204,7 @@ class DamagedStory(Story):
 
 
 FIRST = "a customer appears"
+ENTERED = "install: one click, and users are in"
 #: What is damaged, before which step, and the step that must fail.
 CASES: list[tuple[Damage, str, str]] = [
     (NoRight(Right("webhook", OURS, "talkdeskinstallations", "create")), FIRST, "install: event stored"),
@@ -181,9 +215,17 @@ CASES: list[tuple[Damage, str, str]] = [
     (NoRight(Right("operator", OURS, "talkdeskuserslices", "create")), FIRST, "install: users licensed"),
     (BrokenImage(), FIRST, "install: app answers"),
     (Refused("POST", "/state"), FIRST, "install: approved"),
+    (Refused("GET", "/users/me"), FIRST, ENTERED),
+    (Refused("POST", "/oauth/token"), ENTERED, ENTERED),
     (Undelivered("app.trial_started"), FIRST, "trial: start stored"),
     (Undelivered("app.updated"), FIRST, "update: event stored"),
+    (
+        NoRight(Right("operator", OURS, "talkdeskuserslices", "patch")),
+        "update: event stored",
+        "update: removed user is refused",
+    ),
     (Refused("GET", "/users"), "update: event stored", "update: users changed"),
+    (Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
     (Refused("POST", "/state"), "update: event stored", "update: approved"),
     (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
     (
@@ -191,6 +233,7 @@ CASES: list[tuple[Damage, str, str]] = [
         "uninstall: event stored",
         "uninstall: app suspended",
     ),
+    (NoGateway(), "uninstall: nobody enters", "uninstall: nobody enters"),
     (Refused("POST", "/state"), "uninstall: event stored", "uninstall: approved"),
     (TenantDeleted(), "uninstall: tenant kept", "uninstall: tenant kept"),
     (Undelivered("app.installed"), "reinstall: event stored", "reinstall: event stored"),
@@ -210,6 +253,7 @@ CASES: list[tuple[Damage, str, str]] = [
         "reinstall: app answers",
     ),
     (Refused("POST", "/state"), "reinstall: event stored", "reinstall: approved"),
+    (VolumeLost(), "reinstall: users enter again", "reinstall: users enter again"),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_sandbox.release import Release
+from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.talkdesk import StandIn
 from turmoil.arena import Arena, opened
 from turmoil.loop import LoopThread
@@ -37,7 +37,7 @@ def ground(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
     """A release with a webhook, an operator and a stand-in, for the tests of a module."""
     name = f"turmoil-{secrets.token_hex(4)}"
     release = Release(control_plane, name)
-    release.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    release.install(WITHOUT_PODS)
     folder = tmp_path_factory.mktemp("turmoil")
     with StandIn.start(folder / "talkdesk", switches=_SWITCHES) as stand_in, LoopThread() as loop:
         context = opened(control_plane, release, stand_in, folder)

@@ -13,6 +13,7 @@ import ssl
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from talkdesk_sandbox.talkdesk.control_bodies import NewAccount, NewApp, NewUser
+from talkdesk_sandbox.talkdesk.control_bodies import DEFAULT_SCOPES, NewAccount, NewApp, NewUser
 from talkdesk_sandbox.talkdesk.control_state import account_state, app_state
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
 from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.talkdesk.hosts import Region
 
 _HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+CALLBACK = "https://app.example/callback"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -108,8 +110,9 @@ class Partner:
         self.data = event["data"]
         self.id: str = self.data["installation_id"]
         self.root: str = event["_links"]["root"]["href"]
-        authorization = event.get("_links", {}).get("authorization", {}).get("href", "")
-        self.token_url = authorization.replace("/authorize", "/token")
+        region = self.root.split(".")[1]
+        self.identity = f"https://{self.data['account_name']}.id.{region}.talkdesk.localhost"
+        self.token_url = f"{self.identity}/oauth/token"
         self.url = f"{self.root}/apps/{event['app_id']}/installations/{self.id}"
 
     def assertion(self, *, header: dict[str, Any] | None = None, key: Any = None, **claims: Any) -> str:
@@ -164,6 +167,28 @@ class Partner:
             return await self.desk.http.get(url, headers=headers, **options)
         return await self.desk.http.post(url, headers=headers, json=body, **options)
 
+    async def authorize(self, **query: str | None) -> httpx.Response:
+        """GET the authorization link in the browser; a parameter of None is left out."""
+        asked = {
+            "client_id": self.data["client_id"],
+            "redirect_uri": CALLBACK,
+            "response_type": "code",
+            "scope": "openid",
+            **query,
+        }
+        chosen = {name: value for name, value in asked.items() if value is not None}
+        return await self.desk.browse(f"{self.identity}/oauth/authorize", params=chosen)
+
+    async def code(self, **query: str | None) -> str:
+        """A code for whoever is signed in."""
+        (code,) = parse_qs(urlsplit((await self.authorize(**query)).headers["Location"]).query)["code"]
+        return code
+
+    async def redeem(self, code: str, **fields: str) -> httpx.Response:
+        """POST a code to the token endpoint."""
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, **fields}
+        return await self.ask(**form)
+
     async def answer(self, verdict: str, **more: Any) -> httpx.Response:
         """Approve or reject."""
         return await self.call("/state", body={"state": verdict, **more})
@@ -178,11 +203,18 @@ class Desk:
     """The served stand-in with one app, one account in eu, and four users."""
 
     def __init__(
-        self, *, talkdesk: Talkdesk, control: httpx.AsyncClient, http: httpx.AsyncClient, receiver: Receiver
+        self,
+        *,
+        talkdesk: Talkdesk,
+        control: httpx.AsyncClient,
+        http: httpx.AsyncClient,
+        browser: httpx.AsyncClient,
+        receiver: Receiver,
     ) -> None:
         self.talkdesk = talkdesk
         self.control = control
         self.http = http
+        self.browser = browser
         self.receiver = receiver
         self.proxy = ""
         self.app: dict[str, Any] = {}
@@ -195,7 +227,15 @@ class Desk:
         return response.json()
 
     def populate(self) -> None:
-        app = add_app(self.talkdesk, NewApp(name="Demo", events_url=self.receiver.url))
+        app = add_app(
+            self.talkdesk,
+            NewApp(
+                name="Demo",
+                events_url=self.receiver.url,
+                redirect_uris=[CALLBACK, f"{CALLBACK}?tenant=1"],
+                scopes=[*DEFAULT_SCOPES, "scim"],
+            ),
+        )
         self.app = app_state(app)
         self.account, self.users = self.new_account("acme", "eu")
 
@@ -209,6 +249,18 @@ class Desk:
             for number in range(4)
         ]
         return account_state(account), users
+
+    async def browse(self, url: str, *, form: Any = None, **options: Any) -> httpx.Response:
+        """One request of the browser's (POST with a ``form``) to a name under .localhost."""
+        at = urlsplit(url)
+        method, headers = "GET" if form is None else "POST", {"Host": at.netloc}
+        path = at._replace(scheme="", netloc="").geturl()
+        return await self.browser.request(method, path, data=form, headers=headers, **options)
+
+    async def sign_in(self, user_id: str, identity: str = "https://acme.id.eu.talkdesk.localhost") -> None:
+        """The browser's user signs in to Talkdesk."""
+        answer = await self.browse(f"{identity}/login", form={"user": user_id})
+        assert answer.status_code == 303, answer.text
 
     async def switch(self, **changes: Any) -> None:
         response = await self.control.patch("/control/switches", json=changes)
@@ -273,7 +325,10 @@ async def _open_desk(directory: Path) -> AsyncIterator[Desk]:
         http = await stack.enter_async_context(
             httpx.AsyncClient(proxy=where.proxy, verify=trusting, trust_env=False, timeout=30)
         )
-        made = Desk(talkdesk=talkdesk, control=control, http=http, receiver=receiver)
+        browser = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=where.browser, trust_env=False, timeout=30, verify=trusting)
+        )
+        made = Desk(talkdesk=talkdesk, control=control, http=http, browser=browser, receiver=receiver)
         made.proxy = where.proxy
         made.populate()
         yield made

@@ -155,6 +155,29 @@ async def _scope_delay(desk: Any) -> int:
     return int((await (await desk.install()).ask()).status_code)
 
 
+async def _late_code(desk: Any) -> int:
+    partner = await desk.install()
+    await desk.sign_in(desk.users[0])
+    code = await partner.code()
+    await desk.advance(seconds=10)
+    return int((await partner.redeem(code)).status_code)
+
+
+async def _userinfo(desk: Any) -> list[str]:
+    partner = await desk.install()
+    await desk.sign_in(desk.users[0])
+    token = (await partner.redeem(await partner.code())).json()["access_token"]
+    return sorted((await partner.call("/users/me", token=token, root=partner.root)).json())
+
+
+async def _told_of_sign_out(desk: Any) -> int:
+    partner = await desk.install(approved=True)
+    await desk.sign_in(desk.users[0])
+    await desk.browse(f"{partner.identity}/logout")
+    await desk.settle()
+    return len(desk.receiver.events("user.logout"))
+
+
 async def _revoked_token(desk: Any) -> int:
     partner = await desk.install(approved=True)
     token = await partner.token()
@@ -308,6 +331,13 @@ CASES: list[tuple[str, Any, Any]] = [
     ("basic", _basic, {"allowed": 200, "refused": 401}),
     ("token_seconds", _token_life, {600: 600, 5: 5}),
     ("token_form", _token_form, {"jwt": 2, "opaque": 0}),
+    ("code_seconds", _late_code, {60.0: 200, 5.0: 400}),
+    (
+        "userinfo_id",
+        _userinfo,
+        {"both": ["_links", "email", "id", "name", "sub"], "sub": ["_links", "email", "name", "sub"]},
+    ),
+    ("logout_events", _told_of_sign_out, {"sent": 1, "off": 0}),
     ("scope_delay_seconds", _scope_delay, {0.0: 200, 60.0: 401}),
     ("revoked_tokens", _revoked_token, {"refused": 401, "until-expiry": 200}),
     ("page_size", _page, {20: 3, 1: 1}),
@@ -324,7 +354,7 @@ def _comparable(desk: Any) -> str:
     lines = [{**entry, "seconds": 0} for entry in desk.ledger() if entry["kind"] != "control"]
     text = json.dumps(sorted(lines, key=lambda line: (line["kind"], line["seq"])))
     text = re.sub(r'"seq": \d+', "", text)
-    text = re.sub(r"127\.0\.0\.1:\d+", "receiver", text)
+    text = re.sub(r"(127\.0\.0\.1|talkdesk\.localhost):\d+", "here", text)
     times = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
     began = datetime.fromisoformat(lines[0]["at"]).replace(tzinfo=None)
 

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def webhook_release(control_plane: ControlPlane) -> Iterator[Release]:
     """The chart without pods; one for this file, as each test has an installation of its own."""
-    from talkdesk_sandbox.release import Release  # noqa: PLC0415 - unit tests do not pay for it
+    from talkdesk_sandbox.release import WITHOUT_PODS, Release  # noqa: PLC0415 - unit tests do not pay for it
 
     namespace = f"test-{secrets.token_hex(5)}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     release = Release(control_plane, namespace)
-    release.install({"crds": {"install": False}, "webhook": {"replicas": 0}, "operator": {"replicas": 0}})
+    release.install(WITHOUT_PODS)
     yield release
     release.uninstall()
     for name in (namespace, release.credentials_namespace):

@@ -46,3 +46,18 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "td.user" -}}
 system:serviceaccount:{{ .root.Release.Namespace }}:{{ .root.Release.Name }}-{{ .component }}
 {{- end -}}
+
+{{- /* The port of Envoy's Service. */ -}}
+{{- define "td.envoyPort" -}}
+{{ .Values.envoy.service.port | default (ternary 443 80 (ne .Values.envoy.tls.secretName "")) | int }}
+{{- end -}}
+
+{{- /* The variable by which Kubernetes tells pods the ClusterIP of the gateway's Service. */ -}}
+{{- define "td.gatewayVariable" -}}
+{{ .Release.Name | upper | replace "-" "_" }}_GATEWAY_SERVICE_HOST
+{{- end -}}
+
+{{- /* What browsers put before a path, of the launch host. */ -}}
+{{- define "td.publicOrigin" -}}
+{{ .Values.public.scheme }}://<launch host>{{ with .Values.public.port }}:{{ . }}{{ end }}
+{{- end -}}

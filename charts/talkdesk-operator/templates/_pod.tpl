@@ -50,6 +50,14 @@ capabilities:
 {{- end }}
 {{- end -}}
 
+{{- /* How browsers reach Envoy. */ -}}
+{{- define "td.publicEnv" -}}
+- name: TALKDESK_PUBLIC_SCHEME
+  value: {{ .Values.public.scheme | quote }}
+- name: TALKDESK_PUBLIC_PORT
+  value: {{ .Values.public.port | quote }}
+{{- end -}}
+
 {{- define "td.mounts" -}}
 - name: tmp
   mountPath: /tmp

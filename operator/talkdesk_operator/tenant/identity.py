@@ -19,11 +19,20 @@ class Release:
     name: str
     service_account: str
     tenant_cluster_role: str
+    #: How browsers reach its hosts; port 0 is the scheme's own.
+    public_scheme: str = "https"
+    public_port: int = 0
 
     @property
     def id(self) -> str:
         """Label value that tells this release's tenants from another's."""
         return names.release_id(self.namespace, self.name)
+
+    def url(self, host: str) -> str:
+        """The origin of ``host`` as browsers see it, e.g. ``https://acme.example.com``."""
+        own = {"https": 443, "http": 80}.get(self.public_scheme)
+        port = "" if self.public_port in (0, own) else f":{self.public_port}"
+        return f"{self.public_scheme}://{host}{port}"
 
     def tenant(self, key: TenantKey) -> Tenant:
         """The tenant of ``key``."""
@@ -46,9 +55,12 @@ class Tenant:
         return f"{self.name.rpartition('-')[2]}.{base_domain}"
 
     def gateway(self, base_domain: str) -> dict[str, str]:
-        """What the gateway serves on the tenant's host: ``jwks``, its key set, and ``start``, the sign-in."""
-        root = f"https://{self.host(base_domain)}/_td"
-        return {"jwks": f"{root}/jwks.json", "start": f"{root}/start"}
+        """What the gateway serves on the tenant's host.
+
+        ``jwks``: its key set; ``start``: the sign-in; ``signOut``: the page that signs out.
+        """
+        root = f"{self.release.url(self.host(base_domain))}/_td"
+        return {"jwks": f"{root}/jwks.json", "start": f"{root}/start", "signOut": f"{root}/sign-out"}
 
     @property
     def inventory(self) -> str:

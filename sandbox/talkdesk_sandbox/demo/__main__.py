@@ -6,7 +6,8 @@ import asyncio
 import os
 import sys
 
-from talkdesk_sandbox.demo.app import Demo, Settings
+from talkdesk_sandbox.demo.app import Demo
+from talkdesk_sandbox.demo.settings import Settings
 
 
 def main() -> int:

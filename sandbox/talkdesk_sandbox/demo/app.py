@@ -1,75 +1,32 @@
-"""A page that greets the customer the app was installed for.
-
-Everything comes from the environment, as the TalkdeskApp's template sets it: ``BIND_ADDRESS`` (else
-``POD_IP``, else all addresses) and ``PORT`` (8080) say where to listen, ``ACCOUNT_FILE`` where
-``account.json`` of the ``talkdesk-account`` ConfigMap is mounted, ``DRAIN_SECONDS`` (2) how long it goes on
-answering after SIGTERM while it already says not ready.
-"""
+"""The app: routes, who may see them, and an end without lost requests."""
 
 from __future__ import annotations
 
 import asyncio
-import html
-import json
 import signal
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import aiohttp
 from aiohttp import web
 
+from talkdesk_sandbox.demo import pages
+from talkdesk_sandbox.demo.account import Account, read_record
+from talkdesk_sandbox.demo.identity import HEADER, Keys, KeysUnavailable, NotSignedIn, User
+from talkdesk_sandbox.demo.live import Live
+from talkdesk_sandbox.demo.visits import Visits
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{name} - demo app</title></head>
-<body><h1>Hello, {name}</h1><dl>{facts}</dl></body></html>
-"""
+    from talkdesk_sandbox.demo.settings import Settings
 
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-@dataclass(frozen=True)
-class Settings:
-    """Where to listen, what to show, and how long to drain (seconds)."""
-
-    address: str
-    port: int
-    account_file: Path | None
-    drain: float
-
-    @classmethod
-    def of(cls, env: Mapping[str, str]) -> Settings:
-        """From the environment; raises ValueError for a number that is none."""
-        file = env.get("ACCOUNT_FILE")
-        return cls(
-            address=env.get("BIND_ADDRESS") or env.get("POD_IP") or "0.0.0.0",  # noqa: S104 - a container's default
-            port=int(env.get("PORT", "8080")),
-            account_file=Path(file) if file else None,
-            drain=float(env.get("DRAIN_SECONDS", "2")),
-        )
-
-
-def read_account(path: Path | None) -> dict[str, Any]:
-    """The account record; empty where it is not (yet) mounted or not JSON."""
-    if path is None:
-        return {}
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def page(record: Mapping[str, Any]) -> str:
-    """The page for an account record: its name, and every plain value in it."""
-    account = record.get("account")
-    name = account.get("name") or account.get("id") if isinstance(account, dict) else account
-    flat = {
-        key: value for key, value in record.items() if isinstance(value, str | int | float) and value != ""
-    }
-    facts = "".join(
-        f"<dt>{html.escape(key)}</dt><dd>{html.escape(str(value))}</dd>" for key, value in flat.items()
-    )
-    return _PAGE.format(name=html.escape(str(name or "nobody yet")), facts=facts)
+USER = web.RequestKey("user", User)
+_STATIC = Path(__file__).parent / "static"
+#: Anybody in the cluster may ask for these: they tell nothing of a user.
+_OPEN = ("/healthz", "/about", "/static/", "/favicon.ico")
 
 
 class Demo:
@@ -78,10 +35,58 @@ class Demo:
     def __init__(self, settings: Settings) -> None:
         self.draining = False
         self._settings = settings
+        self._visits = Visits(settings.data / "visits" if settings.data is not None else None)
+        self._keys: Keys | None = None
+        self._ending = asyncio.Event()
+        self._live = Live(self._ending)
 
-    async def home(self, _request: web.Request) -> web.Response:
-        """The page. The record is read each time, so that a changed plan shows without a restart."""
-        return web.Response(text=page(read_account(self._settings.account_file)), content_type="text/html")
+    def account(self) -> Account:
+        """The account as it is known now: a changed plan shows without a restart."""
+        return Account.of(read_record(self._settings.account_file))
+
+    # Pages.
+
+    async def home(self, request: web.Request) -> web.Response:
+        """The dashboard, with the tour on a user's first visit and on demand."""
+        user = request.get(USER)
+        first = user is not None and await asyncio.to_thread(self._visits.is_first, user.id)
+        return _html(pages.home(self.account(), user, tour=first or "tour" in request.query))
+
+    async def calls(self, request: web.Request) -> web.Response:
+        """Single calls."""
+        return _html(pages.calls(self.account(), request.get(USER)))
+
+    async def about(self, _request: web.Request) -> web.Response:
+        """Whose app this is: for those who look from inside the cluster."""
+        account = self.account()
+        text = f"This is Callboard of {account.title} ({account.name or account.id or 'no account'})."
+        return _html(pages.told(account, title=f"Hello, {account.title}", text=text))
+
+    async def strict(self, _request: web.Request) -> web.Response:
+        """A page with a strict Content-Security-Policy."""
+        text, policy = pages.strict()
+        return _html(text, policy=policy)
+
+    async def bare(self, _request: web.Request) -> web.Response:
+        """A page without a head."""
+        return _html(pages.bare())
+
+    async def who_am_i(self, request: web.Request) -> web.Response:
+        """What the gateway said of the user: the plain headers, and the claims of the checked token."""
+        user = request.get(USER)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        told = {name: value for name, value in headers.items() if name.startswith("x-td-") and name != HEADER}
+        return web.json_response(
+            {
+                "user": vars(user) if user is not None else None,
+                "headers": told,
+                "cookie": headers.get("cookie"),
+            }
+        )
+
+    async def icon(self, _request: web.Request) -> web.FileResponse:
+        """Browsers ask for it where a page names none."""
+        return web.FileResponse(_STATIC / "icon.svg")
 
     async def health(self, _request: web.Request) -> web.Response:
         """200 until SIGTERM, then 503."""
@@ -89,12 +94,61 @@ class Demo:
             status=503 if self.draining else 200, text="draining\n" if self.draining else "ok\n"
         )
 
+    # Who asks.
+
+    @web.middleware
+    async def signed_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Nobody gets further without a token that is good for this installation."""
+        if self._keys is None or request.path.startswith(_OPEN):
+            return await handler(request)
+        account = self.account()
+        try:
+            claims = await self._keys.claims(
+                request.headers.get(HEADER, ""), tenant=account.issuer, installation=account.installation
+            )
+        except NotSignedIn:
+            text = "This app is opened from Talkdesk, where you are signed in already."
+            return _html(
+                pages.told(account, title="Please open Callboard in Talkdesk", text=text), status=401
+            )
+        except KeysUnavailable:
+            text = "We cannot check who you are just now. Please try again in a moment."
+            return _html(pages.told(account, title="One moment", text=text), status=503)
+        request[USER] = User.of(claims)
+        return await handler(request)
+
+    async def _with_keys(self, _app: web.Application) -> AsyncIterator[None]:
+        if self._settings.jwks_url is None:
+            yield
+            return
+        async with aiohttp.ClientSession() as http:
+            self._keys = Keys(self._settings.jwks_url, http)
+            yield
+
+    # The life.
+
     def routes(self) -> web.Application:
         """The web application."""
-        app = web.Application()
+        app = web.Application(middlewares=[self.signed_in])
+        app.cleanup_ctx.append(self._with_keys)
         app.router.add_get("/", self.home)
+        app.router.add_get("/calls", self.calls)
+        app.router.add_get("/about", self.about)
+        app.router.add_get("/strict", self.strict)
+        app.router.add_get("/bare", self.bare)
+        app.router.add_get("/whoami", self.who_am_i)
+        app.router.add_get("/clock", self._live.clock)
+        app.router.add_get("/feed", self._live.feed)
+        app.router.add_get("/download", self._live.download)
+        app.router.add_post("/upload", self._live.upload)
+        app.router.add_get("/favicon.ico", self.icon)
         app.router.add_get("/healthz", self.health)
+        app.router.add_static("/static/", _STATIC)
         return app
+
+    def end(self) -> None:
+        """What goes on for long comes to its end."""
+        self._ending.set()
 
     async def serve(self) -> None:
         """Serve until SIGTERM or SIGINT and ``drain`` seconds more. Raises OSError if it cannot listen."""
@@ -110,4 +164,14 @@ class Demo:
             self.draining = True
             await asyncio.sleep(self._settings.drain)
         finally:
+            self.end()
             await runner.cleanup()
+
+
+def _html(text: str, *, status: int = 200, policy: str = pages.POLICY) -> web.Response:
+    """A page; compressed where the client takes it."""
+    response = web.Response(text=text, content_type="text/html", status=status)
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["Cache-Control"] = "no-store"
+    response.enable_compression()
+    return response

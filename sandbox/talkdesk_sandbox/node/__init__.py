@@ -10,9 +10,9 @@ NetworkPolicy, or the contents of an image; there is no cluster DNS. Manifests t
 pass here and fail on a real cluster. What it *cannot run* it says in the pod's status: images without a
 local command, host networking, raw block devices, gRPC probes, and volumes other than emptyDir, ConfigMap,
 Secret, downward API, projected and claims. Node affinity, taints, topology spread, volume read-only flags
-and file owners are not looked at; node ports, UDP and session affinity are not served; ``kubectl exec``,
-``attach``, ``port-forward`` and log times are refused. A program that makes itself a session of its own and
-a child of nobody escapes.
+and file owners are not looked at; node ports, UDP and session affinity are not served (Services
+of type LoadBalancer are, on 127.0.0.1); ``kubectl exec``, ``attach``, ``port-forward`` and log times are
+refused. A program that makes itself a session of its own and a child of nobody escapes.
 
 **What a pod must do for it.** Paths: a process does not see its mounts at absolute paths, so every mountPath
 in its command, args and env is rewritten to the folder it really has; a program takes paths from there and

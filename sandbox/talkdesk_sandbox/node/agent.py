@@ -26,6 +26,7 @@ from talkdesk_sandbox.node.container import cancelled, timestamp
 from talkdesk_sandbox.node.environment import service_links
 from talkdesk_sandbox.node.guard import kill_left_behind
 from talkdesk_sandbox.node.host import Host
+from talkdesk_sandbox.node.load_balancers import LoadBalancers
 from talkdesk_sandbox.node.log_server import LogServer
 from talkdesk_sandbox.node.pod import Pod
 from talkdesk_sandbox.node.records import PodRecord, Records
@@ -110,9 +111,17 @@ class Agent:
         port = await logs.start()
         await self._register(port)
         proxy = ServiceProxy(self._watched["services"], self._watched["slices"], self._network, self._note)
+        balancers = LoadBalancers(
+            self._kube,
+            self._watched["services"],
+            self._watched["slices"],
+            timings=self._timings,
+            listens_on=proxy.listens_on,
+            note=self._note,
+        )
         binder = Binder(self._kube, self._watched["pods"], self._watched["nodes"], self._timings)
         parts: list[Coroutine[Any, Any, None]] = [watched.run() for watched in self._watched.values()]
-        parts += [proxy.run(), binder.run(), self._claims.run(), self._take_over()]
+        parts += [proxy.run(), balancers.run(), binder.run(), self._claims.run(), self._take_over()]
         self._watched["pods"].subscribe(self._seen)
         for kind in ("ConfigMap", "Secret"):
             self._watched[kind].subscribe(lambda key, old, new, kind=kind: self._shown(kind, key, old, new))  # type: ignore[misc]  # mypy cannot infer a lambda with a default

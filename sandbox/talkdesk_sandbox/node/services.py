@@ -27,20 +27,22 @@ _BACKLOG = 1024
 
 
 class Listener:
-    """One open ClusterIP port."""
+    """One open port of a Service, spliced to its backends in turn."""
 
     def __init__(self, backends: list[Address]) -> None:
         self.backends = backends
         self.alive: set[Front] = set()
+        self.port = 0
         self._turn = itertools.count()
         self._server: asyncio.Server | None = None
 
     async def open(self, address: Address) -> None:
-        """Raises OSError where the address cannot be listened on."""
+        """Listen; ``port`` then says where (0 asks for any). Raises OSError where that cannot be."""
         host, port = address
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Front(self._choose, self.alive), host, port, backlog=_BACKLOG, reuse_address=True
         )
+        self.port = self._server.sockets[0].getsockname()[1]
 
     def _choose(self) -> Address | None:
         if not self.backends:
@@ -92,7 +94,7 @@ class ServiceProxy:
 
     async def _settle(self) -> None:
         services = list(self._services.store.values())
-        wanted = cluster_addresses(services, self._slices.store.values(), listens_on=self._listens_on)
+        wanted = cluster_addresses(services, self._slices.store.values(), listens_on=self.listens_on)
         existing = {service["spec"].get("clusterIP") for service in services}
         for address in self._listeners.keys() - wanted.keys():
             self._listeners.pop(address).close(abort=address[0] not in existing)
@@ -124,7 +126,8 @@ class ServiceProxy:
             if service["spec"].get("clusterIP") == host:
                 self._note(service, "Warning", "FailedToListen", message)
 
-    def _listens_on(self, reported: str) -> str | None:
+    def listens_on(self, reported: str) -> str | None:
+        """Where the pod that is reported at an address really listens; None: not a pod of this node."""
         if reported == ADVERTISED_ADDRESS:
             return self._network.node_address  # the API server, behind the Service "kubernetes"
         with contextlib.suppress(ValueError):

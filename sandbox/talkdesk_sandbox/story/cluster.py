@@ -141,7 +141,10 @@ class Cluster:
         return f"{len(held)} users in {len(mine)} slice{'s' if len(mine) > 1 else ''}"
 
     async def answers(self, tenant: str, *, contains: str) -> str:
-        """The tenant's Service answers HTTP through its ClusterIP, with ``contains`` on the page."""
+        """The tenant's Service answers HTTP through its ClusterIP, with ``contains`` on the page.
+
+        That page is for looking from inside the cluster; users' pages are seen at the edge alone.
+        """
         services = [
             item
             for item in (await self.kube.list(kinds.SERVICES, namespace=tenant)).items
@@ -151,7 +154,7 @@ class Cluster:
             raise NotYet(f"{tenant} has no Service")
         address, port = services[0]["spec"]["clusterIP"], services[0]["spec"]["ports"][0]["port"]
         try:
-            response = await self.http.get(f"http://{address}:{port}/")
+            response = await self.http.get(f"http://{address}:{port}/about")
         except httpx.TransportError as problem:
             raise NotYet(f"the tenant's Service does not answer: {type(problem).__name__}") from None
         if response.status_code != 200:

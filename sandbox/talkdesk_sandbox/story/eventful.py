@@ -15,6 +15,7 @@ from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.story.meddling import Place, delete_and_see_made_again, find, seen
 from talkdesk_sandbox.story.observe import NotYet
 from talkdesk_sandbox.story.script import PATIENCE, Story
+from talkdesk_sandbox.story.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,6 +67,8 @@ class EventfulStory(Story):
             ("a deleted slice is made again", self.slice_made_again),
             ("a resync that is asked for is done", self.resynced),
             ("a sign-out is applied and forgotten", self.signed_out),
+            ("who signed out signs in again", self.back_again),
+            ("sign-out of the app ends it everywhere", self.signed_out_of_the_app),
             ("an Event tells of an unusable delivery", self.unusable_told),
             ("nothing is written without a cause", self.quiet),
             ("a deleted Lease is made again and renewed", self.lease_made_again),
@@ -170,6 +173,28 @@ class EventfulStory(Story):
             return f"{ROUNDS} times"
 
         return await self._see(gone)
+
+    async def back_again(self) -> str:
+        """The page that was open leads to Talkdesk's own sign-in, and from there back into the app."""
+        visitor = self.visitors[0]
+        await self._see(visitor.sent_to_sign_in)
+        await visitor.sign_in()
+        return await self._see(lambda: visitor.enters(visitor.at, contains=self.account["name"]))
+
+    async def signed_out_of_the_app(self) -> str:
+        """A user with two browsers presses the app's own button in one; one click brings them back."""
+        here = self.visitors[0]
+        url = await self.marketplace.launch_url(self.installation_id, user_id=here.user["id"])
+        elsewhere = Visitor(here.talkdesk, here.user, been=True)
+        try:
+            await elsewhere.sign_in()
+            await self._see(lambda: elsewhere.enters(url, contains=self.account["name"]))
+            await self._see(here.signs_out)
+            seen = await self._see(elsewhere.is_out)
+        finally:
+            await elsewhere.close()
+        await self._see(lambda: here.enters(url, contains=self.account["name"]))
+        return seen
 
     async def unusable_told(self) -> str:
         """A signed event that names no installation is answered, and told in an Event."""

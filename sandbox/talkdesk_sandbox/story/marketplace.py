@@ -40,6 +40,21 @@ class Marketplace:
         answer: dict[str, Any] = response.json()
         return answer
 
+    async def launch_url(self, installation_id: str, *, user_id: str) -> str:
+        """What the app's icon opens for a user."""
+        response = await self.http.get(
+            "/control/launch", params={"installation_id": installation_id, "user_id": user_id}
+        )
+        if response.is_error:
+            raise StandInError(f"GET /control/launch: {response.status_code} {response.text}")
+        url: str = response.json()["url"]
+        return url
+
+    async def user(self, user_id: str) -> dict[str, Any]:
+        """A user, as Talkdesk has them."""
+        users = (await self.state())["users"]
+        return dict(next(user for user in users if user["id"] == user_id))
+
     async def read(self) -> list[Entry]:
         """All of the ledger so far; new entries are told."""
         response = await self.http.get("/control/ledger", params={"since": self._next})

@@ -18,6 +18,8 @@ from talkdesk_sandbox.story.script import PATIENCE, Story
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from talkdesk_sandbox.edge import Edge
+
 PLAN = "Free trial"
 REGION = "eu"
 
@@ -46,10 +48,11 @@ async def open_story(
     ):
         marketplace = Marketplace(http=control, tell=tell)
         url = events_url if events_url is not None else await asyncio.to_thread(environment.events_url)
-        app_id = await _register(marketplace, events_url=url)
-        app = demo_app(name=app_name, app_id=app_id, regions=environment.stand_in.regions)
+        edge = environment.edge
+        app_id = await _register(marketplace, events_url=url, edge=edge, app_name=app_name)
+        app = demo_app(name=app_name, app_id=app_id, regions=environment.stand_in.regions, edge=edge)
         await kube.apply(app, field_manager="talkdesk-sandbox")
-        yield Story(
+        story = Story(
             marketplace=marketplace,
             cluster=Cluster(
                 kube=kube,
@@ -61,17 +64,22 @@ async def open_story(
             plan=PLAN,
             region=REGION,
             patience=patience,
+            sign_on=environment.stand_in.sign_on_host,
         )
+        try:
+            yield story
+        finally:
+            await story.close()
 
 
-async def _register(marketplace: Marketplace, *, events_url: str) -> str:
+async def _register(marketplace: Marketplace, *, events_url: str, edge: Edge, app_name: str) -> str:
     app = await marketplace.post(
         "/control/apps",
         {
             "name": "Demo",
             "events_url": events_url,
-            "launch_url": "https://launch.demo.localhost/",
-            "redirect_uris": ["https://launch.demo.localhost/callback"],
+            "launch_url": edge.launch_url(app_name),
+            "redirect_uris": [edge.redirect_uri(app_name)],
             "scopes": ["openid", "account:read", "users:read", "apps:read", "apps:write"],
             "plans": [
                 {"name": PLAN, "type": "trial", "license_type": "individual", "price": 0},

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
 from talkdesk_kube.errors import KubeError
 from talkdesk_sandbox.story.observe import NotObserved, NotYet, eventually
 from talkdesk_sandbox.story.step import NOT_REACHED, StepResult
+from talkdesk_sandbox.story.visitor import Visitor
 from talkdesk_sandbox.talkdesk import StandInError
 
 if TYPE_CHECKING:
@@ -39,11 +41,14 @@ class Story:
     plan: str
     region: str
     patience: float = PATIENCE
+    #: Base URL of an account's identity host for browsers, by the account's name and region.
+    sign_on: Callable[[str, str], str] | None = None
     account: dict[str, Any] = field(default_factory=dict)
     users: list[str] = field(default_factory=list)
     installation_id: str = ""
     event_id: str = ""
     tenant: dict[str, Any] = field(default_factory=dict)
+    visitors: dict[int, Visitor] = field(default_factory=dict)
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
         """The steps in their order: a name, and what acts, waits and says what was seen."""
@@ -56,11 +61,15 @@ class Story:
             ("install: users licensed", lambda: self.licensed(everyone)),
             ("install: app answers", self.app_answers),
             ("install: approved", lambda: self.approved(1)),
+            ("install: one click, and users are in", lambda: self.users_enter(0, 1)),
             ("trial: start stored", self.trial_started),
             ("update: event stored", self.update),
+            ("update: removed user is refused", self.removed_user_refused),
             ("update: users changed", lambda: self.licensed(changed)),
             ("update: approved", lambda: self.approved(2)),
+            ("update: added user enters", lambda: self.users_enter(3)),
             ("uninstall: event stored", self.uninstall),
+            ("uninstall: nobody enters", self.nobody_enters),
             ("uninstall: app suspended", self.suspended),
             ("uninstall: approved", lambda: self.approved(3)),
             ("uninstall: tenant kept", self.kept),
@@ -69,6 +78,7 @@ class Story:
             ("reinstall: users licensed", lambda: self.licensed(everyone)),
             ("reinstall: app answers", self.app_answers),
             ("reinstall: approved", lambda: self.approved(1)),
+            ("reinstall: users enter again", lambda: self.users_enter(0, 2)),
         ]
 
     async def customer(self) -> str:
@@ -125,6 +135,49 @@ class Story:
         """Talkdesk accepted the approval, once; an approved install or update is usable at that moment."""
         entry = await self._see(lambda: self.marketplace.approved(self.installation_id, number=number))
         return f"{entry['detail'].get('from')} → {entry['detail'].get('to')}, effective once"
+
+    async def users_enter(self, *who: int) -> str:
+        """They click the app's icon in Talkdesk and are in, as themselves, in their own account."""
+        greeted = [await self._enters(each) for each in who]
+        host = urlsplit(self.visitors[who[0]].at).hostname
+        return f"{host} greets {', '.join(greeted)}"
+
+    async def _enters(self, who: int) -> str:
+        visitor = await self._visitor(who)
+        url = await self.marketplace.launch_url(self.installation_id, user_id=visitor.user["id"])
+        return await self._see(lambda: visitor.enters(url, contains=self.account["name"]))
+
+    async def removed_user_refused(self) -> str:
+        """By the page that was open, by the icon's link: refused, where the others go on working."""
+        refused = await self._refused(1)
+        other = self.visitors[0]
+        await self._see(lambda: other.enters(other.at, contains=self.account["name"]))
+        return f"{refused}; {other.user['name']} goes on"
+
+    async def nobody_enters(self) -> str:
+        """Whoever was signed in is not any more, and cannot come back."""
+        return ", ".join([await self._refused(each) for each in sorted(self.visitors)])
+
+    async def _refused(self, who: int) -> str:
+        visitor = self.visitors[who]
+        url = await self.marketplace.launch_url(self.installation_id, user_id=visitor.user["id"])
+        await self._see(lambda: visitor.refused(visitor.at))
+        return await self._see(lambda: visitor.refused(url))
+
+    async def _visitor(self, who: int) -> Visitor:
+        if who not in self.visitors:
+            if self.sign_on is None:
+                raise NotObserved("nobody can sign in: the story does not know Talkdesk's identity hosts")
+            talkdesk = self.sign_on(self.account["name"], self.region)
+            user = await self.marketplace.user(self.users[who])
+            self.visitors[who] = Visitor(talkdesk, user)
+            await self.visitors[who].sign_in()
+        return self.visitors[who]
+
+    async def close(self) -> None:
+        """Close the visitors' browsers."""
+        for visitor in self.visitors.values():
+            await visitor.close()
 
     async def trial_started(self) -> str:
         """The trial starts after the approval; what Talkdesk says of it is stored."""

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from talkdesk_crds.names import ACCOUNT_LABEL, APP_LABEL, label_value
+from talkdesk_crds.key_ring import parse, render
+from talkdesk_crds.names import (
+    ACCOUNT_LABEL,
+    APP_LABEL,
+    identity_keys_name,
+    label_value,
+    session_keys_name,
+)
 from talkdesk_crds.template import TEMPLATE_KINDS
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.story.eventful import ROUNDS, EventfulStory
@@ -19,10 +26,12 @@ from talkdesk_sandbox.story.meddling import (
     change_and_see_mended,
     delete_and_see_made_again,
 )
-from talkdesk_sandbox.story.observe import NotYet
+from talkdesk_sandbox.story.observe import NotYet, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from talkdesk_kube import Obj
 
 
 #: The Secret that tenants get a copy of; the sandbox must be told that the operator may read it.
@@ -56,6 +65,7 @@ class WideStory(EventfulStory):
             ("what leaves the template is deleted", self.pruned),
             ("revisions that nobody needs are deleted", self.revisions_pruned),
             ("a deleted revision is made again", self.revision_made_again),
+            ("keys that are deleted or lost are made again", self.keys_made_again),
         ]
         told, others = super().events()[:2], super().events()[2:]
         return [*told, *meddled, *others]
@@ -165,6 +175,26 @@ class WideStory(EventfulStory):
         for _ in range(ROUNDS):
             await delete_and_see_made_again(self._kube, [place], within=self.prompt)
         return f"{ROUNDS} times"
+
+    async def keys_made_again(self) -> str:
+        """The gateway's keys are deleted, and then overwritten with nothing; everybody is signed out."""
+        release = self._environment.release.name
+        names = (session_keys_name(release), identity_keys_name(release))
+        places = [Place(kinds.SECRETS, name, self._own) for name in names]
+        await delete_and_see_made_again(self._kube, places, within=self.prompt)
+        for name in names:
+            stored = await self._kube.get(kinds.SECRETS, name, namespace=self._own)
+            nothing = render(())
+            await self._kube.merge_patch(kinds.SECRETS, name, {"data": nothing}, namespace=self._own)
+
+            async def check(name: str = name, before: Obj = stored) -> str:
+                keys = parse(await self._kube.get(kinds.SECRETS, name, namespace=self._own))
+                if len(keys) != 1 or keys == parse(before):
+                    raise NotYet(f"{name} has {len(keys)} keys")
+                return name
+
+            await eventually(check, within=self.prompt)
+        return ", ".join(names)
 
     def _wide(self, *names: str) -> list[Place]:
         """The objects of wide.yaml of these kinds."""

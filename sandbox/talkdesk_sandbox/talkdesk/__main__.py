@@ -53,6 +53,7 @@ async def _serve(switches: Switches, *, directory: Path, control_port: int) -> N
         ready = {
             "control": where.control,
             "proxy": where.proxy,
+            "browser": where.browser,
             "ca_file": str(where.ca_file),
             "regions": region_table(),
         }

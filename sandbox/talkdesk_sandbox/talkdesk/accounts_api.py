@@ -6,7 +6,13 @@ from aiohttp import web
 
 from talkdesk_sandbox.talkdesk.answers import TALKDESK, answer, authorize, host_of, refusal
 from talkdesk_sandbox.talkdesk.hosts import api_root
-from talkdesk_sandbox.talkdesk.records import account_record, paging, user_record, users_page
+from talkdesk_sandbox.talkdesk.records import (
+    account_record,
+    paging,
+    user_record,
+    userinfo_record,
+    users_page,
+)
 
 routes = web.RouteTableDef()
 
@@ -44,8 +50,13 @@ async def users(request: web.Request) -> web.Response:
 @routes.get("/users/me")
 async def userinfo(request: web.Request) -> web.Response:
     """Who the token speaks for. A client's token speaks for nobody: 400."""
-    authorize(request, scope="openid")
-    raise refusal(400, "the token has no user")
+    grant, talkdesk = authorize(request, scope="openid"), request.app[TALKDESK]
+    if grant.user_id is None:
+        raise refusal(400, "the token has no user")
+    found = talkdesk.user(grant.user_id)
+    if not found.active:
+        raise refusal(401, "the token's user is not active any more")
+    return answer(request, userinfo_record(found, root=_root(request), switches=talkdesk.switches))
 
 
 @routes.get("/users/{user_id}")

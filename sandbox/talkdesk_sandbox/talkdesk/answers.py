@@ -16,12 +16,17 @@ from talkdesk_sandbox.talkdesk.platform import Talkdesk
 
 if TYPE_CHECKING:
     from talkdesk_sandbox.talkdesk.faults import Fault
+    from talkdesk_sandbox.talkdesk.model import Account
     from talkdesk_sandbox.talkdesk.tokens import Grant
 
-Shape = Literal["common", "error", "oauth"]
+Shape = Literal["common", "error", "oauth", "scim"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TALKDESK = web.AppKey("TALKDESK", Talkdesk)
+#: An application that serves browsers: the identity hosts alone, in plain http and on a port of its own.
+FOR_BROWSERS = web.AppKey("FOR_BROWSERS", bool)
+_SIGN_IN = frozenset({"/login", "/logout"})
+_SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 _CODES = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict"}
 
 
@@ -35,11 +40,14 @@ class RefusalError(Exception):
 
 
 def refusal(status: int, message: str, *, shape: Shape = "common", error: str = "") -> RefusalError:
-    """A refusal in one of the shapes; ``error`` is the OAuth error code."""
+    """A refusal in one of the shapes; ``error`` is the OAuth error code, or SCIM's ``scimType``."""
     if shape == "error":
         return RefusalError(status, {"error": message})
     if shape == "oauth":
         return RefusalError(status, {"error": error, "error_description": message})
+    if shape == "scim":
+        body = {"schemas": [_SCIM_ERROR], "status": str(status), "detail": message}
+        return RefusalError(status, body | ({"scimType": error} if error else {}))
     return RefusalError(status, {"code": _CODES.get(status, "unprocessable"), "message": message})
 
 
@@ -67,6 +75,20 @@ def host_of(request: web.Request) -> Host:
     return request[_HOST]
 
 
+def account_at(request: web.Request) -> Account:
+    """The account whose identity host was asked. Raises :class:`RefusalError`."""
+    place = host_of(request)
+    here = [one for one in request.app[TALKDESK].accounts.values() if one.region == place.region]
+    # A name that was given up may be somebody else's by now.
+    for account in (
+        *(one for one in here if one.name == place.account),
+        *(one for one in here if place.account in one.former_names),
+    ):
+        about(request).account_id = account.id
+        return account
+    raise RefusalError(404, {"error": "not_found", "error_description": f"no account at {request.host}"})
+
+
 def answer(request: web.Request, body: Any, *, status: int = 200) -> web.Response:
     """A JSON answer, noted for the ledger."""
     about(request).detail["answer"] = shown_body(body)
@@ -76,21 +98,22 @@ def answer(request: web.Request, body: Any, *, status: int = 200) -> web.Respons
 def authorize(request: web.Request, *, scope: str, shape: Shape = "common") -> Grant:
     """The grant of the request's bearer token: known here, alive, of credentials still good, with ``scope``.
 
-    Raises :class:`RefusalError`: 401 in the common shape, 403 in ``shape``.
+    Raises :class:`RefusalError`: 403 in ``shape``, 401 in the common one (SCIM has its own for both).
     """
+    unknown: Shape = "scim" if shape == "scim" else "common"
     talkdesk = request.app[TALKDESK]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise refusal(401, "a bearer token is needed")
+        raise refusal(401, "a bearer token is needed", shape=unknown)
     grant = talkdesk.issuer.grant(token, now=talkdesk.clock.now())
     if grant is None or grant.region != host_of(request).region:
-        raise refusal(401, "token is unknown or has expired")
+        raise refusal(401, "token is unknown or has expired", shape=unknown)
     about(request).installation_id = grant.installation_id
     about(request).account_id = grant.account_id
     about(request).detail["client_id"] = grant.client_id
     client = talkdesk.client(grant.client_id, account=talkdesk.account(grant.account_id))
     if client is None and talkdesk.switches.revoked_tokens == "refused":
-        raise refusal(401, "the token's credentials were revoked")
+        raise refusal(401, "the token's credentials were revoked", shape=unknown)
     if scope not in grant.scopes:
         raise refusal(403, f"scope {scope} is missing", shape=shape)
     return grant
@@ -116,7 +139,7 @@ async def public(request: web.Request, handler: Handler) -> web.StreamResponse:
     talkdesk.ledger.add(
         _kind(request.path),
         method=request.method,
-        url=f"https://{request.host}{request.path_qs}",
+        url=f"{request.scheme}://{request.host}{request.path_qs}",
         status=response.status,
         seconds=time.monotonic() - began,
         installation_id=noted.installation_id,
@@ -146,16 +169,25 @@ async def _faulty(request: web.Request, handler: Handler, fault: Fault) -> web.S
 
 
 def _place(request: web.Request) -> None:
-    """Identity hosts serve /oauth only, gateways everything else."""
-    found = host(request.host.removesuffix(":443"))
-    if found is None:
+    """Identity hosts serve /oauth and the sign-in, gateways everything else; the bar is on any host."""
+    if request.app.get(FOR_BROWSERS):
+        if request.path == "/bar.js":
+            return
+        found = host(request.host.partition(":")[0])
+        wrong = found is None or found.account is None
+    else:
+        found = host(request.host.removesuffix(":443"))
+        wrong = found is None
+    if found is None or wrong:
         raise refusal(421, f"no such host: {request.host}")
-    if (found.account is not None) != request.path.startswith("/oauth/"):
+    if (found.account is not None) != (request.path.startswith("/oauth/") or request.path in _SIGN_IN):
         raise refusal(404, f"no such resource on this host: {request.path}")
     request[_HOST] = found
 
 
 def _kind(path: str) -> Kind:
+    if path == "/oauth/authorize" or path in _SIGN_IN:
+        return "authorize"
     if path == "/oauth/token":
         return "token"
     return "key" if path.startswith("/events/signature-keys/") else "api"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from talkdesk_sandbox.talkdesk.hosts import sign_on_root
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -37,6 +39,7 @@ class StandIn:
     def __init__(self, *, ready: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
         self.control: str = ready["control"]
         self.proxy: str = ready["proxy"]
+        self.browser: str = ready["browser"]
         self.ca_file = Path(ready["ca_file"])
         self.regions: dict[str, dict[str, str]] = ready["regions"]
         self.pid = process.pid
@@ -77,6 +80,13 @@ class StandIn:
                 stand_in._http.close()
         finally:
             _stop(process)
+
+    def sign_on_host(self, account: str, region: str) -> str:
+        """Base URL of an account's identity host for browsers, with ``/login`` and ``/logout``.
+
+        Browsers resolve its name to this machine by themselves; for others, send its ``Host`` to ``browser``.
+        """
+        return sign_on_root(region, account, port=int(self.browser.rpartition(":")[2]))
 
     def get(self, path: str, **query: Any) -> Any:
         """JSON of ``GET path``."""

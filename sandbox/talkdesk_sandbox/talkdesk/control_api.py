@@ -21,6 +21,7 @@ from talkdesk_sandbox.talkdesk.control_state import (
     world_state,
 )
 from talkdesk_sandbox.talkdesk.hosts import millis_time
+from talkdesk_sandbox.talkdesk.launches import launch_url
 from talkdesk_sandbox.talkdesk.platform import UnknownError
 from talkdesk_sandbox.talkdesk.population import (
     add_account,
@@ -111,7 +112,7 @@ async def create_user(request: web.Request) -> web.Response:
 
 @routes.patch("/control/users/{id}")
 async def patch_user(request: web.Request) -> web.Response:
-    """Change a user's e-mail, name or activity. Talkdesk sends no event for it."""
+    """Change a user's e-mail, name, activity or roles. Talkdesk sends no event for it."""
     user = change_user(
         request.app[TALKDESK], request.match_info["id"], await _read(request, bodies.UserChanges)
     )
@@ -130,6 +131,19 @@ async def install(request: web.Request) -> web.Response:
         created_by=body.created_by,
     )
     return web.json_response({"installation_id": installation_id, "event_id": event_id}, status=201)
+
+
+@routes.get("/control/launch")
+async def launch(request: web.Request) -> web.Response:
+    """What the app's icon opens for a user."""
+    if missing := {"installation_id", "user_id"} - set(request.query):
+        raise web.HTTPBadRequest(reason=f"the query lacks {' and '.join(sorted(missing))}")
+    url = launch_url(
+        request.app[TALKDESK],
+        installation_id=request.query["installation_id"],
+        user_id=request.query["user_id"],
+    )
+    return web.json_response({"url": url})
 
 
 @routes.post("/control/installations/{id}/update")

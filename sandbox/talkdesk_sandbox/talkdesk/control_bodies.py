@@ -24,6 +24,8 @@ from talkdesk_sandbox.talkdesk.keys import new_id
 from talkdesk_sandbox.talkdesk.model import Plan
 
 AccountName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+#: SCIM writes a user's roles in one text, with semicolons between.
+RoleName = Annotated[str, Field(pattern=r"^[^;\s]([^;]*[^;\s])?$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[!-~]+$")]
 
 #: What an app needs for everything this project does.
@@ -96,6 +98,7 @@ class NewUser(_Body):
     email: Annotated[str, Field(min_length=3)]
     name: Annotated[str, Field(min_length=1)]
     active: bool = True
+    roles: list[RoleName] = []
 
 
 class UserChanges(_Body):
@@ -104,6 +107,7 @@ class UserChanges(_Body):
     email: str | None = None
     name: str | None = None
     active: bool | None = None
+    roles: list[RoleName] | None = None
 
 
 class Install(_Body):

@@ -29,7 +29,9 @@ def world_state(talkdesk: Talkdesk) -> dict[str, Any]:
 
 def app_state(app: App) -> dict[str, Any]:
     """An app."""
-    return _plain(asdict(app))
+    shown = asdict(app)
+    del shown["former"]
+    return _plain(shown)
 
 
 def account_state(account: Account) -> dict[str, Any]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from talkdesk_sandbox.talkdesk.hosts import api_root, identity_root, offset_time, seconds_time
+from talkdesk_sandbox.talkdesk.hosts import (
+    api_root,
+    identity_root,
+    offset_time,
+    seconds_time,
+    sign_on_root,
+)
 
 if TYPE_CHECKING:
     from talkdesk_sandbox.talkdesk.model import Account, Installation, User
@@ -25,8 +31,12 @@ def envelope(
     account: Account,
     data: dict[str, Any],
     switches: Switches,
+    browser_port: int | None = None,
 ) -> dict[str, Any]:
-    """One event. ``data`` is what it says beyond the ids; ``link_id`` ends ``_links.self``."""
+    """One event. ``data`` is what it says beyond the ids; ``link_id`` ends ``_links.self``.
+
+    ``browser_port`` is where browsers sign on; without one they do so where tokens are asked for.
+    """
     body: dict[str, Any] = {}
     if switches.event_id_field in {"id", "both"}:
         body["id"] = event_id
@@ -48,8 +58,14 @@ def envelope(
         },
     }
     links = _links(type_, installation=installation, account=account, link_id=link_id, data=data)
-    if type_ == "app.installed" and switches.token_link != "absent":  # noqa: S105 - a link's name
-        links[switches.token_link] = f"{identity_root(account.region, account.name)}/oauth/token"
+    if type_ == "app.installed":
+        links["userinfo"] = f"{api_root(account.region)}/users/me"
+        # Without a link to the token endpoint, that is derived from this one.
+        port = None if switches.token_link == "absent" else browser_port  # noqa: S105 - a link's name
+        root = sign_on_root(account.region, account.name, port=port)
+        links["authorization"] = f"{root}/oauth/authorize"
+        if switches.token_link != "absent":  # noqa: S105 - a link's name
+            links[switches.token_link] = f"{identity_root(account.region, account.name)}/oauth/token"
     body["_links"] = {name: {"href": href} for name, href in links.items()}
     return body
 
@@ -76,9 +92,6 @@ def _links(
 ) -> dict[str, str]:
     root = api_root(account.region)
     links = {"root": root, "self": f"{root}/apps/{installation.app_id}/events/{link_id}"}
-    if type_ == "app.installed":
-        links["userinfo"] = f"{root}/users/me"
-        links["authorization"] = f"{identity_root(account.region, account.name)}/oauth/authorize"
     if type_ in _LINKED_TO_INSTALLATION:
         links["installation"] = f"{root}/apps/{installation.app_id}/installations/{installation.id}"
     if type_ == "user.logout":

@@ -42,6 +42,12 @@ def identity_root(region: str, account: str) -> str:
     return f"https://{account}.id.{region}.{DOMAIN}"
 
 
+def sign_on_root(region: str, account: str, *, port: int | None) -> str:
+    """Base URL of an account's identity host for browsers: plain http, on the listener at ``port``."""
+    root = identity_root(region, account)
+    return root if port is None else f"{root.replace('https', 'http', 1)}:{port}"
+
+
 def certificate_names() -> list[str]:
     """What the TLS listener's certificate covers."""
     return [name for region in REGIONS for name in (f"api.{region}.{DOMAIN}", f"*.id.{region}.{DOMAIN}")]

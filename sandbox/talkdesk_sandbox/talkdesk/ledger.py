@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-Kind = Literal["token", "api", "key", "delivery", "transition", "control", "proxy"]
+Kind = Literal["authorize", "token", "api", "key", "delivery", "transition", "control", "proxy"]
 
 HIDDEN = "***"
 #: Larger bodies are told by size and keys alone, so that the ledger of 10,000 users stays readable.
 _LARGEST_BODY = 8192
-_SECRET = re.compile(r"secret|private_?key|password|assertion|^(access_|refresh_|id_|)token$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"secret|private_?key|password|assertion|^(access_|refresh_|id_|)token$|^sid$", re.IGNORECASE
+)
 _PLAIN_QUERY = re.compile(r"(page|per_page|active)=[A-Za-z0-9]{1,16}")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from talkdesk_sandbox.talkdesk.switches import KeyAlgorithm
@@ -34,8 +35,16 @@ class Version:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BrowserUrls:
+    """Where a version of an app sends browsers, and lets them be sent to."""
+
+    launch_url: str
+    redirect_uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class App:
-    """A partner's app, as its developer described it."""
+    """A partner's app, as its developer described it. ``former``: the URLs of its earlier versions, by id."""
 
     id: str
     name: str
@@ -46,6 +55,12 @@ class App:
     plans: tuple[Plan, ...]
     version: Version
     created_at: datetime
+    former: Mapping[str, BrowserUrls] = field(default_factory=dict)
+
+    def urls(self, version_id: str) -> BrowserUrls:
+        """The URLs of a version of it; they stay while somebody has it installed."""
+        current = BrowserUrls(launch_url=self.launch_url, redirect_uris=self.redirect_uris)
+        return current if version_id == self.version.id else self.former[version_id]
 
     def plan(self, name: str) -> Plan | None:
         """The plan of that name."""
@@ -74,6 +89,7 @@ class User:
     name: str
     active: bool
     created_at: datetime
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,14 @@
-"""OAuth on each account's identity host: the token endpoint (client credentials) and the key set."""
+"""OAuth on each account's identity host, between servers: the token endpoint and the key set."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from talkdesk_sandbox.talkdesk.answers import TALKDESK, RefusalError, about, answer, host_of, refusal
+from talkdesk_sandbox.talkdesk.answers import TALKDESK, about, account_at, answer, host_of, refusal
 from talkdesk_sandbox.talkdesk.hosts import identity_root
 from talkdesk_sandbox.talkdesk.tokens import (
     ASSERTION_TYPE,
@@ -20,6 +20,7 @@ from talkdesk_sandbox.talkdesk.tokens import (
     expiry,
     granted_scopes,
 )
+from talkdesk_sandbox.talkdesk.user_tokens import beside_the_token, redeemed, user_grant
 
 if TYPE_CHECKING:
     from talkdesk_sandbox.talkdesk.model import Account, Credential
@@ -31,8 +32,11 @@ _GRANT_TYPES = frozenset({"client_credentials", "authorization_code", "refresh_t
 
 @routes.post("/oauth/token")
 async def token(request: web.Request) -> web.Response:
-    """``grant_type=client_credentials`` by private_key_jwt or Basic → a bearer token."""
-    talkdesk, account = request.app[TALKDESK], _account(request)
+    """A bearer token for a client that shows who it is, by private_key_jwt or Basic.
+
+    Its own (``client_credentials``), or a user's (``authorization_code``, ``refresh_token``).
+    """
+    talkdesk, account = request.app[TALKDESK], account_at(request)
     if request.content_type != "application/x-www-form-urlencoded":
         raise refusal(400, "the request is form-encoded", shape="oauth", error="invalid_request")
     try:
@@ -43,19 +47,11 @@ async def token(request: web.Request) -> web.Response:
     if len(fields) != len(form):
         raise refusal(400, "a parameter is repeated, or is a file", shape="oauth", error="invalid_request")
     try:
-        grant, wire = _grant(request, talkdesk=talkdesk, account=account, fields=fields)
+        body = _granted(request, talkdesk=talkdesk, account=account, fields=fields)
     except TokenRefusedError as refused:
         raise refusal(refused.status, refused.description, shape="oauth", error=refused.error) from None
     about(request).detail["token_form"] = talkdesk.switches.token_form
-    response = answer(
-        request,
-        {
-            "access_token": wire,
-            "token_type": "Bearer",
-            "expires_in": talkdesk.switches.token_seconds,
-            "scope": " ".join(grant.scopes),
-        },
-    )
+    response = answer(request, body)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -64,32 +60,21 @@ async def token(request: web.Request) -> web.Response:
 @routes.get("/oauth/2023-10/certs")
 async def certs(request: web.Request) -> web.Response:
     """The identity provider's public keys (JWKS)."""
-    _account(request)
+    account_at(request)
     return answer(request, request.app[TALKDESK].issuer.certs())
 
 
-def _account(request: web.Request) -> Account:
-    """The account whose identity host was asked."""
-    place = host_of(request)
-    here = [one for one in request.app[TALKDESK].accounts.values() if one.region == place.region]
-    # A name that was given up may be somebody else's by now.
-    for account in (
-        *(one for one in here if one.name == place.account),
-        *(one for one in here if place.account in one.former_names),
-    ):
-        about(request).account_id = account.id
-        return account
-    raise RefusalError(404, {"error": "not_found", "error_description": f"no account at {request.host}"})
-
-
-def _grant(
+def _granted(
     request: web.Request, *, talkdesk: Talkdesk, account: Account, fields: dict[str, str]
-) -> tuple[Grant, str]:
+) -> dict[str, Any]:
+    """The answer of a success. Raises :class:`TokenRefusedError`."""
     grant_type = fields.get("grant_type")
     # A value nobody knows is not written down: it may be a secret in the wrong field.
     about(request).detail["grant_type"] = grant_type if grant_type in _GRANT_TYPES else None
-    if grant_type != "client_credentials":
-        raise TokenRefusedError(400, "unsupported_grant_type", "grant_type must be client_credentials")
+    if grant_type not in _GRANT_TYPES:
+        raise TokenRefusedError(
+            400, "unsupported_grant_type", f"grant_type must be one of {', '.join(sorted(_GRANT_TYPES))}"
+        )
     credential = _client(request, talkdesk=talkdesk, account=account, fields=fields)
     found = talkdesk.client(credential.client_id, account=account)
     if found is None:
@@ -102,18 +87,32 @@ def _grant(
     delay = timedelta(seconds=talkdesk.switches.scope_delay_seconds)
     if now < installation.created_at + delay:
         raise TokenRefusedError(401, "invalid_scope", "the client's scopes are not known here yet")
-    scopes = granted_scopes(fields.get("scope"), allowed=installation.scopes)
-    noted.detail["scope"] = " ".join(scopes)
-    grant = Grant(
-        installation_id=installation.id,
-        account_id=account.id,
-        region=account.region,
-        client_id=credential.client_id,
-        scopes=scopes,
-        expires_at=expiry(now, switches=talkdesk.switches),
-    )
+    more: dict[str, Any] = {}
+    if grant_type == "client_credentials":
+        grant = Grant(
+            installation_id=installation.id,
+            account_id=account.id,
+            region=account.region,
+            client_id=credential.client_id,
+            scopes=granted_scopes(fields.get("scope"), allowed=installation.scopes),
+            expires_at=expiry(now, switches=talkdesk.switches),
+        )
+    else:
+        authorization = redeemed(talkdesk, fields, client_id=credential.client_id)
+        noted.detail["user_id"] = authorization.user_id
+        grant = user_grant(talkdesk, authorization, installation=installation, account=account)
+        more = beside_the_token(
+            talkdesk, authorization, account=account, with_id_token=grant_type == "authorization_code"
+        )
+    noted.detail["scope"] = " ".join(grant.scopes)
     issuer = identity_root(account.region, account.name)
-    return grant, talkdesk.issuer.issue(grant, issuer=issuer, now=now, switches=talkdesk.switches)
+    return {
+        "access_token": talkdesk.issuer.issue(grant, issuer=issuer, now=now, switches=talkdesk.switches),
+        "token_type": "Bearer",
+        "expires_in": talkdesk.switches.token_seconds,
+        "scope": " ".join(grant.scopes),
+        **more,
+    }
 
 
 def _client(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from talkdesk_sandbox.talkdesk import life, rotation, trials
 from talkdesk_sandbox.talkdesk.change import Announcement, Change, NotPossibleError
 from talkdesk_sandbox.talkdesk.clock import Agenda, Clock
+from talkdesk_sandbox.talkdesk.codes import Codes, RefreshTokens
 from talkdesk_sandbox.talkdesk.deliveries import Deliveries, Event
 from talkdesk_sandbox.talkdesk.envelopes import envelope, logout_data
 from talkdesk_sandbox.talkdesk.faults import Faults
@@ -29,6 +30,7 @@ from talkdesk_sandbox.talkdesk.model import (
     User,
     Verdict,
 )
+from talkdesk_sandbox.talkdesk.sign_ins import SignIns
 from talkdesk_sandbox.talkdesk.tokens import Issuer, SeenAssertions
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ class Talkdesk:
         self.ledger = Ledger(self.clock.now)
         self.issuer = Issuer()
         self.seen_assertions = SeenAssertions()
+        self.codes = Codes()
+        self.refresh_tokens = RefreshTokens()
+        self.sign_ins = SignIns()
+        #: Where browsers sign on, once somebody listens there.
+        self.browser_port: int | None = None
         self.apps: dict[str, App] = {}
         self.accounts: dict[str, Account] = {}
         self.users: dict[str, User] = {}
@@ -233,10 +240,22 @@ class Talkdesk:
         self.apply(rotation.acknowledge(self.installation(id_), client_id=client_id, switches=self.switches))
 
     def logout(self, id_: str, *, user_id: str) -> str:
-        """A licensed user logs out of Talkdesk: the event's id."""
+        """A licensed user logs out of Talkdesk, in every browser: the event's id."""
         installation, user = self.installation(id_), self.user(user_id)
         if user_id not in installation.licensed:
             raise NotPossibleError(f"user {user_id} is not licensed for installation {id_}")
+        self.sign_ins.end_all(user_id)
+        return self._announce_logout(installation, user)
+
+    def signed_out(self, user_id: str) -> None:
+        """A user has signed out in a browser: every app that they are licensed for hears of it."""
+        if self.switches.logout_events == "off":
+            return
+        for installation in list(self.installations.values()):
+            if installation.live and user_id in installation.licensed:
+                self._announce_logout(installation, self.user(user_id))
+
+    def _announce_logout(self, installation: Installation, user: User) -> str:
         event_id = new_id()
         announcement = Announcement(type="user.logout", data=logout_data(user), event_id=event_id)
         self.apply(Change(installation=installation, announcements=(announcement,)))
@@ -286,6 +305,7 @@ class Talkdesk:
             account=self.account(installation.account_id),
             data=announcement.data,
             switches=self.switches,
+            browser_port=self.browser_port,
         )
         self.deliveries.send(
             Event(

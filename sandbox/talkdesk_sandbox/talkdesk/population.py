@@ -34,14 +34,15 @@ def add_app(talkdesk: Talkdesk, body: bodies.NewApp) -> App:
 def change_app(talkdesk: Talkdesk, id_: str, body: bodies.AppChanges) -> App:
     """Change an app in place; a ``version`` makes a new one, which later installs get."""
     app = talkdesk.app(id_)
+    if body.version is not None:
+        former = {**app.former, app.version.id: app.urls(app.version.id)}
+        app = replace(app, version=Version(id=new_id(), name=body.version), former=former)
     if body.redirect_uris is not None:
         app = replace(app, redirect_uris=tuple(body.redirect_uris))
     if body.scopes is not None:
         app = replace(app, scopes=tuple(dict.fromkeys(body.scopes)))
     if body.plans is not None:
         app = replace(app, plans=tuple(plan.to_plan() for plan in body.plans))
-    if body.version is not None:
-        app = replace(app, version=Version(id=new_id(), name=body.version))
     app = replace(
         app,
         name=body.name or app.name,
@@ -88,6 +89,7 @@ def add_user(talkdesk: Talkdesk, account_id: str, body: bodies.NewUser) -> User:
         name=body.name,
         active=body.active,
         created_at=talkdesk.clock.now(),
+        roles=tuple(dict.fromkeys(body.roles)),
     )
     talkdesk.users[user.id] = user
     return user
@@ -101,6 +103,7 @@ def change_user(talkdesk: Talkdesk, id_: str, body: bodies.UserChanges) -> User:
         email=body.email or user.email,
         name=body.name or user.name,
         active=user.active if body.active is None else body.active,
+        roles=user.roles if body.roles is None else tuple(dict.fromkeys(body.roles)),
     )
     talkdesk.users[id_] = user
     return user

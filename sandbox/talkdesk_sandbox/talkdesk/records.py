@@ -81,6 +81,17 @@ def user_record(user: User, *, root: str) -> dict[str, Any]:
     }
 
 
+def userinfo_record(user: User, *, root: str, switches: Switches) -> dict[str, Any]:
+    """What userinfo says of a user."""
+    return {
+        **({"id": user.id} if switches.userinfo_id == "both" else {}),
+        "sub": user.id,
+        "name": user.name,
+        "email": user.email,
+        "_links": {"self": {"href": f"{root}/users/me"}},
+    }
+
+
 def account_record(account: Account, *, root: str) -> dict[str, Any]:
     """An account; ``users`` is a plain string inside ``self``, as in Talkdesk's document."""
     return {

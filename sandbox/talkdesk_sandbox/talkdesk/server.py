@@ -1,4 +1,4 @@
-"""The running stand-in: TLS listener, egress proxy, control API, and the clock's agenda."""
+"""The running stand-in: listeners for servers and for browsers, egress proxy, control API, the agenda."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from talkdesk_sandbox.certificates import Authority
-from talkdesk_sandbox.talkdesk import accounts_api, apps_api, control_api, oauth_api
-from talkdesk_sandbox.talkdesk.answers import TALKDESK, public
+from talkdesk_sandbox.talkdesk import (
+    accounts_api,
+    apps_api,
+    authorize_api,
+    bar_api,
+    control_api,
+    login_api,
+    oauth_api,
+    scim_api,
+)
+from talkdesk_sandbox.talkdesk.answers import FOR_BROWSERS, TALKDESK, public
 from talkdesk_sandbox.talkdesk.hosts import certificate_names
 from talkdesk_sandbox.talkdesk.proxy import ConnectProxy
 
@@ -29,10 +38,11 @@ _LARGEST_CONTROL_BODY = 16 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where the stand-in is reached."""
+    """Where the stand-in is reached; ``browser`` is plain http, the identity hosts told by their names."""
 
     control: str
     proxy: str
+    browser: str
     ca_file: Path
 
 
@@ -53,8 +63,14 @@ async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -
         proxy = ConnectProxy(ledger=talkdesk.ledger, tls_port=tls_port)
         proxy_url = await proxy.start()
         stack.push_async_callback(proxy.close)
+        talkdesk.browser_port = await _listen(stack, browser_app(talkdesk))
         port = await _listen(stack, control_app(talkdesk), port=control_port)
-        yield Addresses(control=f"http://127.0.0.1:{port}", proxy=proxy_url, ca_file=ca_file)
+        yield Addresses(
+            control=f"http://127.0.0.1:{port}",
+            proxy=proxy_url,
+            browser=f"http://127.0.0.1:{talkdesk.browser_port}",
+            ca_file=ca_file,
+        )
 
 
 def _identity(directory: Path) -> tuple[Path, ssl.SSLContext]:
@@ -71,8 +87,18 @@ def public_app(talkdesk: Talkdesk) -> web.Application:
     """Talkdesk's gateways and identity hosts, told apart by the Host header."""
     app = web.Application(middlewares=[public])
     app[TALKDESK] = talkdesk
-    for routes in (oauth_api.routes, apps_api.routes, accounts_api.routes):
-        app.add_routes(routes)
+    for module in (oauth_api, authorize_api, login_api, apps_api, accounts_api, scim_api):
+        app.add_routes(module.routes)
+    return app
+
+
+def browser_app(talkdesk: Talkdesk) -> web.Application:
+    """What browsers see of Talkdesk: signing in and on, and the bar."""
+    app = web.Application(middlewares=[public])
+    app[TALKDESK] = talkdesk
+    app[FOR_BROWSERS] = True
+    for module in (authorize_api, login_api, bar_api):
+        app.add_routes(module.routes)
     return app
 
 

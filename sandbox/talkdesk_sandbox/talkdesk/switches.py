@@ -127,6 +127,16 @@ class Switches(BaseModel):
     ] = "allowed"
     token_seconds: Annotated[int, Field(gt=0, description="Life of an access token.")] = 600
     token_form: Annotated[Literal["jwt", "opaque"], Field(description="Form of an access token.")] = "jwt"  # noqa: S105 - a format's name
+    code_seconds: Annotated[float, Field(gt=0, description="Life of an authorization code.")] = 60.0
+    userinfo_id: Annotated[
+        Literal["both", "sub"], Field(description="Whether userinfo has id beside sub, or sub alone.")
+    ] = "both"
+    logout_events: Annotated[
+        Literal["sent", "off"],
+        Field(
+            description="user.logout when a user signs out in the browser; Talkdesk's support turns it on."
+        ),
+    ] = "sent"
     scope_delay_seconds: Annotated[
         float, Field(ge=0, description="Token requests get 401 for so long after an install.")
     ] = 0.0

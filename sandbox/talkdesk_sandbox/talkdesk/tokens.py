@@ -47,7 +47,7 @@ class TokenRefusedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """An access token's meaning."""
+    """An access token's meaning; ``user_id`` is whom it speaks for, None for a client's own."""
 
     installation_id: str
     account_id: str
@@ -55,6 +55,7 @@ class Grant:
     client_id: str
     scopes: tuple[str, ...]
     expires_at: datetime
+    user_id: str | None = None
 
 
 class SeenAssertions:
@@ -232,11 +233,18 @@ class Issuer:
                     "aid": grant.account_id,
                     "scp": list(grant.scopes),
                     "reg": grant.region,
+                    **({} if grant.user_id is None else {"sub": grant.user_id}),
                 },
                 self._jose_key,
             )
         self._grants[digest(token)] = grant
         return token
+
+    def id_token(self, claims: dict[str, Any], *, issuer: str, now: datetime, switches: Switches) -> str:
+        """A signed ID token; it lives as long as the access token beside it."""
+        times = {"iat": int(now.timestamp()), "exp": int(expiry(now, switches=switches).timestamp())}
+        header = {"alg": "ES256", "kid": self._kid, "typ": "JWT"}
+        return jwt.encode(header, {"iss": issuer, **claims, **times}, self._jose_key)
 
     def grant(self, token: str, *, now: datetime) -> Grant | None:
         """What ``token`` is good for, unless it is unknown or has expired."""

@@ -1,0 +1,1 @@
+"""The gateway: signs Talkdesk's users in to their tenant, and decides on every request they make."""

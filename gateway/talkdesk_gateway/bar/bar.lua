@@ -1,0 +1,460 @@
+-- Puts the Talkdesk bar's loader into documents, in Envoy, as they stream by.
+--
+-- Runs on the routes of navigations alone (envoy/routes.py), behind ext_authz, whose word it reads from the
+-- request's metadata. Nothing that protects anybody is done here: where this fails, the page passes as it is.
+
+local VERDICT = "envoy.filters.http.ext_authz"
+local OWN = "talkdesk.bar"
+local TRUSTED_TYPES_POLICY = "talkdesk-bar"  -- the name bar.js uses
+local MOST_HELD = 16384      -- bytes of an unfinished tag
+local MOST_SCANNED = 262144  -- bytes in which a <meta> policy is looked for
+local BLANK = "[ \t\r\n\f]"
+local BOM = "\239\187\191"
+
+-- Encodings in which ASCII stands for itself, by how their labels begin. In any other we change nothing.
+local ENCODINGS = {
+  "utf%-?8$", "us%-ascii$", "ascii$", "latin%d", "iso[-_]?8859", "iso%-ir%-", "windows%-125", "cp125",
+  "x%-cp125", "windows%-874$", "koi8", "x%-mac", "macintosh$", "gb", "big5", "euc%-", "shift[-_]jis", "sjis$",
+  "x%-sjis$", "windows%-31j$", "iso%-2022%-jp$", "ks_c", "tis%-620$", "unicode%-1%-1%-utf%-8$",
+}
+
+-- A directive that a policy lacks is ruled by the first of these that it has.
+local FALLBACKS = {
+  ["script-src"] = {"default-src"}, ["style-src"] = {"default-src"}, ["img-src"] = {"default-src"},
+  ["font-src"] = {"default-src"}, ["connect-src"] = {"default-src"}, ["media-src"] = {"default-src"},
+  ["object-src"] = {"default-src"}, ["manifest-src"] = {"default-src"}, ["child-src"] = {"default-src"},
+  ["script-src-elem"] = {"script-src", "default-src"}, ["script-src-attr"] = {"script-src", "default-src"},
+  ["style-src-elem"] = {"style-src", "default-src"}, ["style-src-attr"] = {"style-src", "default-src"},
+  ["frame-src"] = {"child-src", "default-src"},
+  ["worker-src"] = {"child-src", "script-src", "default-src"},
+}
+
+-- Content Security Policy -------------------------------------------------------------------------------
+
+local function parse_policy(text)
+  local policy = {order = {}, lists = {}}
+  for directive in text:gmatch("[^;]+") do
+    local name, rest = directive:match("^%s*([^%s]+)%s*(.-)%s*$")
+    if name then
+      name = name:lower()
+      if not policy.lists[name] then  -- of several alike only the first counts
+        local sources = {}
+        for source in rest:gmatch("%S+") do sources[#sources + 1] = source end
+        policy.order[#policy.order + 1] = name
+        policy.lists[name] = sources
+      end
+    end
+  end
+  return policy
+end
+
+local function policy_text(policy)
+  local parts = {}
+  for _, name in ipairs(policy.order) do
+    local sources = table.concat(policy.lists[name], " ")
+    parts[#parts + 1] = sources == "" and name or name .. " " .. sources
+  end
+  return table.concat(parts, "; ")
+end
+
+local function has(sources, wanted)
+  for _, source in ipairs(sources) do
+    if source:lower() == wanted then return true end
+  end
+  return false
+end
+
+local function is_inline_proof(source)
+  local lower = source:lower()
+  return lower:find("^'nonce%-") or lower:find("^'sha%d+%-")
+end
+
+local function add(sources, more)
+  local result, proofs = {}, false
+  for _, source in ipairs(sources) do
+    if source:lower() ~= "'none'" then result[#result + 1] = source end
+    proofs = proofs or is_inline_proof(source)
+  end
+  -- One nonce or hash would end what 'unsafe-inline' allows the page.
+  local spare = has(sources, "'unsafe-inline'") and not proofs
+  for _, source in ipairs(more) do
+    if not has(result, source:lower()) and not (spare and is_inline_proof(source)) then
+      result[#result + 1] = source
+    end
+  end
+  if #result == 0 then result[1] = "'none'" end
+  return result
+end
+
+local function extend_directive(policy, name, more)
+  local sources = policy.lists[name]
+  if not sources then
+    for _, other in ipairs(FALLBACKS[name] or {}) do
+      sources = policy.lists[other]
+      if sources then break end
+    end
+    if not sources then return end  -- the policy does not limit it
+    policy.order[#policy.order + 1] = name
+  end
+  policy.lists[name] = add(sources, more)
+end
+
+local function script_sources(policy)
+  return policy.lists["script-src-elem"] or policy.lists["script-src"] or policy.lists["default-src"]
+end
+
+local function strict_dynamic(policy)
+  local sources = script_sources(policy)
+  return sources ~= nil and has(sources, "'strict-dynamic'")
+end
+
+local function nonce_of(policy)
+  for _, source in ipairs(script_sources(policy) or {}) do
+    local nonce = source:match("^'[nN][oO][nN][cC][eE]%-([%w+/_=-]+)'$")
+    if nonce then return nonce end
+  end
+  return nil
+end
+
+-- What the bar needs, added to one policy. Under 'strict-dynamic' addresses count for nothing: the loader
+-- bears `nonce`, and may load the bar's script itself.
+local function extend(policy, needs, nonce)
+  for _, name in ipairs(needs.order) do
+    extend_directive(policy, name, needs.lists[name])
+    for _, finer in ipairs({name .. "-elem"}) do
+      if policy.lists[finer] then extend_directive(policy, finer, needs.lists[name]) end
+    end
+  end
+  if nonce and strict_dynamic(policy) then
+    local name = policy.lists["script-src-elem"] and "script-src-elem" or "script-src"
+    extend_directive(policy, name, {"'nonce-" .. nonce .. "'"})
+  end
+  if policy.lists["require-trusted-types-for"] and policy.lists["trusted-types"] then
+    policy.lists["trusted-types"] = add(policy.lists["trusted-types"], {TRUSTED_TYPES_POLICY})
+  end
+  return policy_text(policy)
+end
+
+local function read_policies(headers, name)
+  local policies = {}
+  for index = 0, headers:getNumValues(name) - 1 do
+    for text in headers:getAtIndex(name, index):gmatch("[^,]+") do
+      if text:find("%S") then policies[#policies + 1] = parse_policy(text) end
+    end
+  end
+  return policies
+end
+
+-- Both headers, enforced and reported, gain the same. Returns the nonce for the loader's tag, or nil.
+local function extend_headers(headers, needs, spare_nonce)
+  local found, nonce, strict = {}, nil, false
+  for _, name in ipairs({"content-security-policy", "content-security-policy-report-only"}) do
+    found[name] = read_policies(headers, name)
+    for _, policy in ipairs(found[name]) do
+      if strict_dynamic(policy) then
+        strict = true
+        nonce = nonce or nonce_of(policy)
+      end
+    end
+  end
+  if strict then nonce = nonce or spare_nonce end
+  for name, policies in pairs(found) do
+    if #policies > 0 then
+      local texts = {}
+      for _, policy in ipairs(policies) do texts[#texts + 1] = extend(policy, needs, nonce) end
+      headers:replace(name, table.concat(texts, ", "))
+    end
+  end
+  return nonce
+end
+
+-- HTML --------------------------------------------------------------------------------------------------
+
+-- Index of the ">" that ends the tag whose name ended before `at`; nil if it is not there yet.
+local function tag_end(data, at)
+  while true do
+    local place, _, found = data:find("([=>])", at)
+    if not place then return nil end
+    if found == ">" then return place end
+    local value = data:find("[^ \t\r\n\f]", place + 1)
+    if not value then return nil end
+    local quote = data:sub(value, value)
+    if quote == '"' or quote == "'" then
+      local close = data:find(quote, value + 1, true)
+      if not close then return nil end
+      at = close + 1
+    elseif quote == ">" then
+      return value
+    else
+      at = data:find("[ \t\r\n\f>]", value)
+      if not at then return nil end
+    end
+  end
+end
+
+-- `[name] = value` of a whole tag, entities of quotes resolved.
+local function attributes(tag)
+  local found, at = {}, tag:find("[ \t\r\n\f/]") or #tag
+  while true do
+    local first, last = tag:find("[^ \t\r\n\f/>=]+", at)
+    if not first then return found end
+    local name = tag:sub(first, last):lower()
+    local value = ""
+    at = last + 1
+    local equals = tag:match("^[ \t\r\n\f]*=[ \t\r\n\f]*()", at)
+    if equals then
+      local quote = tag:sub(equals, equals)
+      if quote == '"' or quote == "'" then
+        local close = tag:find(quote, equals + 1, true) or #tag
+        value, at = tag:sub(equals + 1, close - 1), close + 1
+      else
+        value, at = tag:match("^([^ \t\r\n\f>]*)()", equals)
+      end
+    end
+    if not found[name] then
+      found[name] = value:gsub("&#0*39;", "'"):gsub("&#[xX]0*27;", "'"):gsub("&apos;", "'")
+        :gsub("&quot;", '"'):gsub("&#0*34;", '"'):gsub("&#0*59;", ";"):gsub("&amp;", "&")
+    end
+  end
+end
+
+local IN_HEAD = {
+  meta = true, link = true, base = true, script = true, style = true, title = true, noscript = true,
+  template = true, bgsound = true, basefont = true, noframes = true,
+}
+local RAW = {script = true, style = true, title = true, noscript = true, noframes = true, template = true}
+
+local Scan = {}
+Scan.__index = Scan
+
+-- `tag` is what to insert; `needs` is what a <meta> policy gains.
+local function new_scan(tag, needs)
+  return setmetatable({
+    tag = tag, needs = needs, held = "", state = "start", inserted = false, done = false, scanned = 0,
+  }, Scan)
+end
+
+function Scan:insert(out)
+  out[#out + 1] = self.tag
+  self.inserted = true
+end
+
+function Scan:meta(tag)
+  local found = attributes(tag)
+  local kind = (found["http-equiv"] or ""):lower()
+  if kind ~= "content-security-policy" or not found.content then return tag end
+  local texts = {}
+  for text in found.content:gmatch("[^,]+") do
+    -- No nonce: the loader was let in before, and 'strict-dynamic' lets it load the bar.
+    if text:find("%S") then texts[#texts + 1] = extend(parse_policy(text), self.needs, nil) end
+  end
+  local content = table.concat(texts, ", "):gsub("&", "&amp;"):gsub('"', "&quot;")
+  return '<meta http-equiv="Content-Security-Policy" content="' .. content .. '">'
+end
+
+-- One step over `data` from `at`. Returns where to go on; nil: more is needed; and where to hold from.
+-- In "between", nothing but the document's prolog has passed; the loader goes before whatever is neither
+-- white space, comment, doctype, <html> nor <head>, or behind <head>. In "head" it has been inserted.
+local STEPS = {}
+
+function STEPS.start(self, data, at)
+  if data:sub(1, 2) == "\254\255" or data:sub(1, 2) == "\255\254" or data:sub(1, 2):find("%z") then
+    self.done, self.inserted = true, true  -- UTF-16, whatever it says
+    return at
+  end
+  if #data < 3 and (BOM:sub(1, #data) == data or #data < 2) then return nil, at end
+  self.state = "between"
+  return data:sub(1, 3) == BOM and at + 3 or at
+end
+
+function STEPS.between(self, data, at, out, copied)
+  local place = data:find("[^ \t\r\n\f]", at)
+  if not place then return nil, #data + 1 end
+  local ahead = data:sub(place, place + 5):lower()
+  local function insert_here()
+    out[#out + 1] = data:sub(copied, place - 1)
+    self:insert(out)
+    self.state = "head"
+    return place, nil, place
+  end
+  if ahead:sub(1, 1) ~= "<" then return insert_here() end
+  for _, wanted in ipairs({"<!--", "<html", "<head"}) do
+    if #data - place + 1 <= #wanted and wanted:sub(1, #ahead) == ahead then return nil, place end
+  end
+  if ahead:sub(1, 4) == "<!--" then
+    self.state, self.after = "comment", "between"
+    return place + 2
+  end
+  if ahead:find("^<[!?]") then
+    self.state, self.after = "declaration", "between"
+    return place + 2
+  end
+  local name = ahead:match("^<(h[te][ma][ld])[ \t\r\n\f/>]")
+  if name ~= "html" and name ~= "head" then return insert_here() end
+  local last = tag_end(data, place + 5)
+  if not last then return nil, place end
+  if name == "head" then
+    out[#out + 1] = data:sub(copied, last)
+    self:insert(out)
+    self.state = "head"
+    return last + 1, nil, last + 1
+  end
+  return last + 1
+end
+
+function STEPS.comment(self, data, at)
+  local _, last = data:find("%-%-!?>", at)
+  if not last then return nil, math.max(at, #data - 2) end
+  self.state = self.after
+  return last + 1
+end
+
+function STEPS.declaration(self, data, at)
+  local last = data:find(">", at, true)
+  if not last then return nil, #data + 1 end
+  self.state = self.after
+  return last + 1
+end
+
+function STEPS.head(self, data, at, out, copied)
+  local place = data:find("<", at, true)
+  if not place then return nil, #data + 1 end
+  local ahead = data:sub(place, place + 15):lower()
+  if ahead == "<" or ("<!--"):sub(1, #ahead) == ahead and #ahead < 4 then return nil, place end
+  if ahead:sub(1, 4) == "<!--" then
+    self.state, self.after = "comment", "head"
+    return place + 2
+  end
+  local name, after = ahead:match("^<(%a[%w-]*)()")
+  if name and after > #ahead and #ahead < 16 then return nil, place end
+  if not name or not IN_HEAD[name] then
+    if ahead:find("^</") and not ahead:find("^</head") then
+      if #ahead < 6 and ("</head"):sub(1, #ahead) == ahead then return nil, place end
+      self.state, self.after = "declaration", "head"
+      return place + 2
+    end
+    if #ahead < 6 and ("</head"):sub(1, #ahead) == ahead then return nil, place end
+    self.done = true
+    return place
+  end
+  local last = tag_end(data, place + after - 1)
+  if not last then return nil, place end
+  if name == "meta" then
+    local tag = data:sub(place, last)
+    local changed = self:meta(tag)
+    if changed ~= tag then
+      out[#out + 1] = data:sub(copied, place - 1)
+      out[#out + 1] = changed
+      return last + 1, nil, last + 1
+    end
+  elseif RAW[name] then
+    self.state, self.raw = "raw", "</" .. name
+  end
+  return last + 1
+end
+
+function STEPS.raw(self, data, at)
+  local place = data:lower():find(self.raw, at, true)
+  if not place then return nil, math.max(at, #data - #self.raw + 1) end
+  self.state = "head"
+  return place
+end
+
+-- What goes out for what came in; the rest is held until more comes, or until `finish`.
+function Scan:feed(bytes)
+  local data, out, at, copied = self.held .. bytes, {}, 1, 1
+  self.scanned = self.scanned + #bytes
+  while not self.done do
+    local next_at, hold, next_copied = STEPS[self.state](self, data, at, out, copied)
+    copied = next_copied or copied
+    if not next_at then
+      self.held = data:sub(hold)
+      out[#out + 1] = data:sub(copied, hold - 1)
+      if #self.held > MOST_HELD or self.inserted and self.scanned > MOST_SCANNED then
+        out[#out + 1] = self:finish()
+      end
+      return table.concat(out)
+    end
+    at = next_at
+  end
+  self.held = ""
+  out[#out + 1] = data:sub(copied)
+  return table.concat(out)
+end
+
+-- The document ended, or what is held grew too long: the loader still gets in.
+function Scan:finish()
+  local rest = self.held
+  self.held, self.done = "", true
+  if self.inserted then return rest end
+  self.inserted = true
+  return self.tag .. rest
+end
+
+-- Envoy -------------------------------------------------------------------------------------------------
+
+local function known_encoding(content_type)
+  local charset = content_type:match("charset%s*=%s*[\"']?%s*([^%s;\"']+)")
+  if not charset then return true end
+  for _, label in ipairs(ENCODINGS) do
+    if charset:find("^" .. label) then return true end
+  end
+  return false
+end
+
+-- A whole document that a person is to see, and whose bytes we can read.
+local function wants_bar(headers)
+  local status = tonumber(headers:get(":status")) or 0
+  if status < 200 or status == 204 or status == 205 or status == 206 or (status >= 300 and status < 400) then
+    return false
+  end
+  local kind = (headers:get("content-type") or ""):lower()
+  local encoding = (headers:get("content-encoding") or "identity"):lower()
+  local disposition = (headers:get("content-disposition") or ""):lower()
+  return (kind:find("^%s*text/html%s*$") or kind:find("^%s*text/html%s*;")) and known_encoding(kind)
+    and encoding == "identity" and not disposition:find("^%s*attachment")
+end
+
+function envoy_on_request(handle)
+  local verdict = handle:streamInfo():dynamicMetadata():get(VERDICT)
+  local headers = handle:headers()
+  if not verdict or verdict["x-td-bar"] ~= "1" or headers:get(":method") == "HEAD" then return end
+  headers:replace("accept-encoding", "identity")
+  -- The body is not what the app's validators tell of, and its policy has news of ours.
+  headers:remove("if-none-match")
+  headers:remove("if-modified-since")
+  -- Drawn by Envoy for this request: nobody knew it before.
+  local own = handle:streamInfo():dynamicMetadata()
+  local nonce = (headers:get("x-request-id") or ""):gsub("[^%w-]", "")
+  own:set(OWN, "nonce", nonce)
+  own:set(OWN, "wanted", "1")
+end
+
+function envoy_on_response(handle)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local own, verdict = metadata:get(OWN), metadata:get(VERDICT)
+  local headers = handle:headers()
+  if not own or own["wanted"] ~= "1" or not verdict or not wants_bar(headers) then return end
+
+  local needs = parse_policy(verdict["x-td-bar-csp"] or "")
+  local nonce = extend_headers(headers, needs, own["nonce"])
+  local mark = nonce and ' nonce="' .. nonce .. '"' or ""
+  local scan = new_scan('<script src="/_td/bar.js" defer' .. mark .. "></script>", needs)
+
+  local etag = headers:get("etag")
+  if etag and etag:sub(1, 2) ~= "W/" then headers:replace("etag", "W/" .. etag) end
+  for _, name in ipairs({
+    "content-length", "accept-ranges", "content-md5", "digest", "content-digest", "repr-digest",
+  }) do
+    headers:remove(name)
+  end
+
+  local last, out
+  for chunk in handle:bodyChunks() do
+    last, out = chunk, scan:feed(chunk:getBytes(0, chunk:length()))
+    chunk:setBytes(out)
+    if scan.done then return end
+  end
+  -- The last chunk may still be changed here. After trailers it may not, but no HTTP/1.1 app sends any here.
+  if last then pcall(last.setBytes, last, out .. scan:finish()) end
+end

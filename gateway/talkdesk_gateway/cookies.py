@@ -1,0 +1,48 @@
+"""The gateway's own cookies among a browser's: how they are read, written, and kept from the tenant.
+
+All are ``__Host-``: Secure, for this host alone and all its paths. No sibling can set one for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+#: What the name of every cookie of the gateway's begins with.
+PREFIX: Final = "__Host-td-"
+
+_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def ours(headers: Iterable[str]) -> dict[str, str]:
+    """Our cookies in the values of ``Cookie`` headers; of several of one name the first counts."""
+    found: dict[str, str] = {}
+    for pair in _pairs(headers):
+        name, equals, value = pair.partition("=")
+        name = name.strip()
+        if equals and name.startswith(PREFIX):
+            found.setdefault(name, value.strip().strip('"'))
+    return found
+
+
+def without_ours(headers: Iterable[str]) -> str | None:
+    """The ``Cookie`` header for the tenant: as it came, without ours; None where nothing is left."""
+    kept = [pair for pair in _pairs(headers) if not pair.lower().startswith(PREFIX.lower())]
+    return "; ".join(kept) or None
+
+
+def set_cookie(name: str, value: str, life: timedelta) -> str:
+    """A ``Set-Cookie`` header; the browser forgets it after ``life``."""
+    return f"{name}={value}; Max-Age={int(life.total_seconds())}; {_ATTRIBUTES}"
+
+
+def removed(name: str) -> str:
+    """The ``Set-Cookie`` header that takes ``name`` away."""
+    return f"{name}=; Max-Age=0; {_ATTRIBUTES}"
+
+
+def _pairs(headers: Iterable[str]) -> list[str]:
+    return [stripped for header in headers for pair in header.split(";") if (stripped := pair.strip())]

@@ -1,0 +1,103 @@
+"""Envoy's question about every request: may it go to the tenant, and what is the tenant told?
+
+An answer of 5xx would count as none, so a page that is a 503 to the browser is answered as 403 with
+``x-td-status: 503``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from talkdesk_gateway import bar
+from talkdesk_gateway.answers import Answer, answer, reference_of
+from talkdesk_gateway.identity import NoIdentityKeyError
+from talkdesk_gateway.judge import cookies_of, facts_of
+from talkdesk_gateway.seal import NoKeysError
+from talkdesk_gateway.sessions import use_cookie
+from talkdesk_gateway.verdict import Passed, Refusal, Refused
+
+if TYPE_CHECKING:
+    from talkdesk_gateway.decide import Facts
+    from talkdesk_gateway.identity import Identity
+    from talkdesk_gateway.judge import Headers, Judge
+    from talkdesk_gateway.metrics import Metrics
+
+PREFIX: Final = "/decide"
+
+_log = structlog.get_logger("talkdesk_gateway.decision")
+
+#: What anybody on the internet can cause at will leaves no line in the log.
+_QUIET: Final = frozenset({Refusal.SIGN_IN, Refusal.UNKNOWN_HOST})
+
+
+class Decision:
+    """Answers ``/decide…``."""
+
+    def __init__(self, judge: Judge, identity: Identity, metrics: Metrics) -> None:
+        self._judge = judge
+        self._identity = identity
+        self._metrics = metrics
+
+    def answer(self, method: str, path: str, headers: Headers) -> Answer:
+        """One decision."""
+        if not path.startswith(PREFIX):
+            return Answer(404, {"content-type": "text/plain"}, b"only /decide is served here\n")
+        facts = facts_of(method, path[len(PREFIX) :] or "/", headers)
+        verdict, _ = self._judge.verdict(facts, headers)
+        if isinstance(verdict, Passed):
+            try:
+                passed = self._pass(verdict, headers)
+            except (NoIdentityKeyError, NoKeysError) as missing:
+                verdict = Refused(Refusal.UNAVAILABLE, verdict.tenancy, str(missing))
+            else:
+                self._metrics.decided("passed")
+                return passed
+        self._metrics.decided(verdict.why.value)
+        return _refuse(verdict, facts, headers)
+
+    def _pass(self, passed: Passed, headers: Headers) -> Answer:
+        """200 with everything that the tenant and Envoy are told, nothing of it left out."""
+        tenancy, now = passed.tenancy, self._judge.clock()
+        told = dict(self._identity.headers(passed, now=now))
+        told["x-td-upstream"] = tenancy.upstream or ""
+        told["x-td-bar"] = "0"
+        if tenancy.shows_bar and tenancy.app.spec.bar is not None:
+            told["x-td-bar"] = "1"
+            told["x-td-bar-csp"] = bar.csp_sources(tenancy.app.spec.bar, self._judge.origin(tenancy.host))
+        left = cookies_of(headers)[1]
+        if left is None:
+            told["x-envoy-auth-headers-to-remove"] = "cookie"
+        else:
+            told["cookie"] = left
+        if passed.renew:
+            keys, policy = self._judge.keys.session_keys(), tenancy.app.spec.session
+            told["set-cookie"] = use_cookie(passed.session, policy, keys=keys, now=now)
+        return Answer(200, told)
+
+
+def _refuse(refused: Refused, facts: Facts, headers: Headers) -> Answer:
+    reference = reference_of(headers.get("X-Request-Id"))
+    told = answer(refused, facts, reference=reference)
+    note_refusal(refused, facts, status=told.status, reference=reference)
+    if told.status < 500:
+        return told
+    return Answer(403, {**told.headers, "x-td-status": str(told.status)}, told.body)
+
+
+def note_refusal(refused: Refused, facts: Facts, *, status: int, reference: str) -> None:
+    """One line in the log, with the page's reference and without the path, which may hold a secret."""
+    if refused.why in _QUIET:
+        return
+    installation = refused.tenancy.installation.metadata.name if refused.tenancy is not None else None
+    _log.info(
+        "request refused",
+        reason=refused.why.value,
+        detail=refused.detail or None,
+        host=facts.host,
+        method=facts.method,
+        installation=installation,
+        status=status,
+        reference=reference,
+    )

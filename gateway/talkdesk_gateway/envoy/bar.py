@@ -1,0 +1,58 @@
+"""The filters behind the Talkdesk bar: off, but on the routes of navigations.
+
+What they do is for the eye: no one is let in or kept out by them, and Envoy lets a page through unchanged
+where the script fails.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from talkdesk_gateway.envoy.names import DECOMPRESSORS, LUA, Json, typed
+
+
+def bar_filters() -> list[Json]:
+    """In this order: a page is decompressed before the script sees it."""
+    script = resources.files("talkdesk_gateway.bar").joinpath("bar.lua").read_text(encoding="utf-8")
+    lua = typed(
+        "extensions.filters.http.lua.v3.Lua",
+        default_source_code={"inline_string": script},
+        # Which route a request has was decided before.
+        clear_route_cache=False,
+    )
+    return [_off(LUA, lua), *(_off(_name(kind), _decompressor(kind)) for kind in DECOMPRESSORS)]
+
+
+def bar_on_route() -> Json:
+    """``typed_per_filter_config`` of a route on which they work."""
+    return {
+        name: typed("config.route.v3.FilterConfig", config={}, disabled=False)
+        for name in (LUA, *(_name(kind) for kind in DECOMPRESSORS))
+    }
+
+
+def _off(name: str, config: Json) -> Json:
+    return {"name": name, "typed_config": config, "disabled": True}
+
+
+def _name(kind: str) -> str:
+    return f"decompress.{kind}"
+
+
+def _decompressor(kind: str) -> Json:
+    """An app may compress although it was not asked to; only answers are decompressed, never requests."""
+    kinds = {
+        "gzip": typed("extensions.compression.gzip.decompressor.v3.Gzip"),
+        "brotli": typed("extensions.compression.brotli.decompressor.v3.Brotli"),
+        "zstd": typed("extensions.compression.zstd.decompressor.v3.Zstd"),
+    }
+    return typed(
+        "extensions.filters.http.decompressor.v3.Decompressor",
+        decompressor_library={"name": kind, "typed_config": kinds[kind]},
+        # What is not decompressed has no bar, and the gateway is part of the app's own server.
+        response_direction_config={"common_config": {"ignore_no_transform_header": True}},
+        request_direction_config={
+            "advertise_accept_encoding": False,
+            "common_config": {"enabled": {"default_value": False, "runtime_key": "talkdesk.never"}},
+        },
+    )

@@ -1,0 +1,130 @@
+"""``GET /_td/start`` at the tenant: binds a sign-in to this browser and sends it to Talkdesk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from talkdesk_gateway.seal import Kind, seal
+from talkdesk_gateway.seams import NotAskedError, TalkdeskUnavailableError
+from talkdesk_gateway.signin.edge import (
+    PARTS,
+    carry_out,
+    is_navigation,
+    moment_of,
+    one,
+    only_host,
+    our_cookies,
+)
+from talkdesk_gateway.signin.login import LOGIN_LIFE, Login, cookies_of, digest
+from talkdesk_gateway.signin.step import Go, Moment, Outcome, Show, identifier, refuse
+from talkdesk_gateway.signin.talkdesk import redirect_uri
+from talkdesk_gateway.to import safe_to
+from talkdesk_gateway.verdict import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+    from talkdesk_gateway.signin.edge import Parts
+    from talkdesk_gateway.tenancy import Tenancy
+
+
+@dataclass(frozen=True)
+class Departure:
+    """What goes with the browser: ``state`` through Talkdesk, ``cookies`` (``Set-Cookie``) at home.
+
+    ``nonce`` is OpenID's, ``verifier`` PKCE's; both are in ``state`` too.
+    """
+
+    tenancy: Tenancy
+    state: str
+    nonce: str
+    verifier: SecretStr
+    cookies: tuple[str, ...]
+
+
+def start(
+    *,
+    host: str,
+    tenancy: Tenancy | None,
+    hint: str | None,
+    to: str,
+    again: bool,
+    cookies: Mapping[str, str],
+    moment: Moment,
+) -> Departure | Show:
+    """Begins a sign-in at ``host``. Raises NoKeysError. Pure but for ``moment.draw``.
+
+    The hinted user's epoch is noted now: should they sign out on the way, this sign-in is worth nothing.
+    """
+    if tenancy is None:
+        return refuse(Refusal.UNKNOWN_HOST, moment)
+    if not tenancy.allowed:
+        return refuse(Refusal.SUSPENDED, moment, tenancy=tenancy, retry=moment.start(host, hint=hint, to=to))
+    hinted = tenancy.user(hint) if hint else None
+    login = Login(
+        nonce=moment.draw(), to=to, hint=hint, hint_epoch=hinted.epoch if hinted else None, again=again
+    )
+    nonce, verifier = moment.draw(), moment.draw()
+    claims: dict[str, Any] = {
+        "host": host,
+        "installation": tenancy.installation.metadata.name,
+        "uid": tenancy.installation.metadata.uid,
+        "nonce": digest(login.nonce),
+        "oauth": nonce,
+        "verifier": verifier,
+        "hint": hint,
+    }
+    return Departure(
+        tenancy=tenancy,
+        state=seal(Kind.STATE, claims, keys=moment.keys, now=moment.now, life=LOGIN_LIFE),
+        nonce=nonce,
+        verifier=SecretStr(verifier),
+        cookies=cookies_of(login, cookies, host=host, moment=moment),
+    )
+
+
+async def handle(request: web.Request) -> web.StreamResponse:
+    """Answers a start; only a browser that opens a page can begin one."""
+    parts, moment, host = request.app[PARTS], moment_of(request), only_host(request)
+    tenancy = parts.directory.by_host(host)
+    hint, to = identifier(one(request, "hint")), safe_to(one(request, "to"))
+    if not is_navigation(request):
+        shown = refuse(Refusal.CROSS_SITE, moment, tenancy=tenancy, detail="not a navigation")
+        return carry_out(request, "start", shown, moment)
+    begun = start(
+        host=host,
+        tenancy=tenancy,
+        hint=hint,
+        to=to,
+        again=one(request, "again") == "1",
+        cookies=our_cookies(request),
+        moment=moment,
+    )
+    if isinstance(begun, Show):
+        return carry_out(request, "start", begun, moment)
+    retry = moment.start(host, hint=hint, to=to)
+    return carry_out(request, "start", await _depart(parts, begun, moment, retry=retry), moment)
+
+
+async def _depart(parts: Parts, begun: Departure, moment: Moment, *, retry: str) -> Outcome:
+    tenancy = begun.tenancy
+    try:
+        url = await parts.talkdesk.authorize_url(
+            tenancy,
+            redirect_uri=redirect_uri(tenancy, parts.origin),
+            state=begun.state,
+            nonce=begun.nonce,
+            verifier=begun.verifier,
+        )
+    except TalkdeskUnavailableError as failed:
+        why, detail = Refusal.TALKDESK_UNAVAILABLE, str(failed)
+    except NotAskedError as failed:
+        why, detail = Refusal.UNAVAILABLE, str(failed)
+    else:
+        return Go(url, begun.cookies)
+    return refuse(why, moment, tenancy=tenancy, detail=detail, retry=retry)

@@ -1,0 +1,107 @@
+"""Two connections that are one WebSocket: bytes go both ways as they come, and a Close of ours ends both.
+
+Subprotocols, extensions, fragments, pings and close codes are between the two ends: nothing of them is
+touched. Each direction reads no further than the other side takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from talkdesk_gateway.frames import Frames, close_frame
+
+_CHUNK: Final = 65536
+#: How long a frame that has begun may take to end before the connection is cut in the middle of it.
+FRAME_SECONDS: Final = 0.5
+#: How long the two ends have to say goodbye, in seconds.
+GOODBYE_SECONDS: Final = 1.0
+
+
+@dataclass
+class Direction:
+    """From one end to the other. ``masked``: the other end is a server, to whom frames are masked."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    masked: bool
+    frames: Frames = field(default_factory=Frames)
+    _said: bool = field(default=False, init=False)
+
+    async def pump(self) -> None:
+        """Until this end says no more."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while data := await self.reader.read(_CHUNK):
+                self.writer.write(data)
+                self.frames.feed(data)
+                await self.writer.drain()
+
+    async def close(self, code: int, reason: str) -> None:
+        """End the frame that is under way, then say Close; a frame that does not end is cut off."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(FRAME_SECONDS):
+                while not self.frames.between:
+                    data = await self.reader.read(_CHUNK)
+                    if not data:
+                        return
+                    ending = self.frames.rest(data)
+                    self.writer.write(data[:ending])
+                    self._say(code, reason)
+                    self.frames.feed(data[ending:])
+            self._say(code, reason)
+
+    def _say(self, code: int, reason: str) -> None:
+        if self.frames.between and not self.frames.closed and not self._said:
+            self.writer.write(close_frame(code, reason, masked=self.masked))
+            self._said = True
+
+    async def until_closed(self) -> None:
+        """Read on, passing nothing on, until this end has said Close or is gone."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while not self.frames.closed and (data := await self.reader.read(_CHUNK)):
+                self.frames.feed(data)
+
+
+class Splice:
+    """Both directions of one WebSocket."""
+
+    def __init__(
+        self,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        tenant: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self._directions = (
+            Direction(client[0], tenant[1], masked=True),
+            Direction(tenant[0], client[1], masked=False),
+        )
+
+    async def run(self) -> None:
+        """Until one end is gone; then the other one has all that was said."""
+        pumps = [asyncio.create_task(direction.pump()) for direction in self._directions]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.wait(pumps)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say Close to both ends, and hear theirs, for at most a moment. Not while ``run`` is running."""
+        await asyncio.gather(*(direction.close(code, reason) for direction in self._directions))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.gather(*(direction.until_closed() for direction in self._directions))
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection once it has sent everything, or after a moment."""
+    writer.close()
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await writer.wait_closed()
+    except TimeoutError:
+        writer.transport.abort()
+    except (ConnectionError, OSError):
+        return

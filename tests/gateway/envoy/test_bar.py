@@ -1,0 +1,408 @@
+"""The bar's loader gets into every document that a person opens, once, and into nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conftest import Answer, Edge
+
+pytestmark = [pytest.mark.processes, pytest.mark.asyncio(loop_scope="module")]
+
+TAG = '<script src="/_td/bar.js" defer></script>'
+NAVIGATION = {"sec-fetch-dest": "document", "accept": "text/html", "accept-encoding": "gzip, br, zstd"}
+HTML = "text/html; charset=utf-8"
+
+
+async def open_page(
+    edge: Edge,
+    *chunks: bytes,
+    headers: Mapping[str, str] | None = None,
+    request: Mapping[str, str] = NAVIGATION,
+    method: str = "GET",
+    status: int = 200,
+    apart: bool = False,
+) -> Answer:
+    """Let the app answer a navigation with these chunks; ``apart``: Envoy sees one after the other."""
+    edge.bar()
+
+    def received() -> int:
+        return edge.envoy.stats("^cluster.tenant.upstream_cx_rx_bytes_total$").popitem()[1]
+
+    async def answer(asked: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status, headers={"content-type": HTML, **(headers or {})})
+        response.enable_chunked_encoding()
+        await response.prepare(asked)
+        for chunk in chunks:
+            before = received() if apart else 0
+            await response.write(chunk)
+            if apart:
+                await edge.eventually(lambda before=before: received() > before)
+        await response.write_eof()
+        return response
+
+    edge.app.answer = answer
+    return await edge.request(method, headers=request)
+
+
+PAGES = {
+    "plain": ("<!doctype html><html><head>|<title>x</title></head><body>b</body></html>"),
+    "upper case": ("<!DOCTYPE HTML><HTML LANG=EN><HEAD>|<TITLE>x</TITLE></HEAD></HTML>"),
+    "head with attributes": ("<html><head data-x=\"a > b\" prefix='og: >'>|<title>x</title>"),
+    "html with a > in an attribute": ('<html data-x="<head>"><head>|<title>x</title>'),
+    "byte order mark": ("\ufeff<!doctype html><head>|</head>"),
+    "comment with a head in it": ("<!-- <head> --><!doctype html><html><!--><head>|<title>"),
+    "comment that ends oddly": ("<!-- a --!><!---><head>|<title>"),
+    "no head": ("<!doctype html><title>|x</title>".replace("<title>|", "|<title>")),
+    "no head but a header": ("<!doctype html>\n|<header>not a head</header>"),
+    "no html at all": ("|just text"),
+    "body only": ("<html>\n|<body><p>x</p></body></html>"),
+    "a script that writes a head": ("<html>|<script>document.write('<head>')</script><head></head>"),
+    "white space first": ("\n\n <!doctype html>\n<html>\n<head>|\n</head>"),
+    "xml declaration": ('<?xml version="1.0"?><!doctype html><html xmlns="x"><head>|</head>'),
+    "stray end tag": ("<!doctype html>|</p><head></head>"),
+    "empty but for a doctype": ("<!doctype html>|"),
+    "ends in a tag": ("<!doctype html>|<ht"),
+    "ends in a comment": ("|<!-- never closed"),
+    "empty head": ("<html><head/>|<title>x</title>"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_the_loader_comes_first_in_the_head_or_before_the_first_element(edge: Edge, name: str) -> None:
+    before, after = PAGES[name].split("|")
+    if name == "ends in a comment":  # what never ends can be told only at the end
+        before, after = "", ""
+    page = PAGES[name].replace("|", "").encode()
+    for size in (len(page), 7, 1):
+        chunks = [page[at : at + size] for at in range(0, len(page), size)]
+        answer = await open_page(edge, *chunks, apart=True)
+        assert answer.status == 200
+        if name == "ends in a comment":
+            assert answer.text.count(TAG) == 1
+            assert answer.text.replace(TAG, "").encode() == page
+        else:
+            assert answer.text == before + TAG + after, f"in pieces of {size}"
+
+
+PLAIN = b"<!doctype html><html><head><title>x</title></head><body>b</body></html>"
+BARRED = PLAIN.replace(b"<head>", b"<head>" + TAG.encode())
+
+
+def stored_brotli(data: bytes) -> bytes:
+    """A brotli stream that holds ``data`` as it is (RFC 7932, section 9.2: an uncompressed meta-block)."""
+    return ((len(data) - 1) << 4 | 1 << 20).to_bytes(3, "little") + data + b"\x03"
+
+
+def stored_zstd(data: bytes) -> bytes:
+    """A zstd frame of one raw block (RFC 8878, section 3.1.1)."""
+    block = (len(data) << 3 | 1).to_bytes(3, "little")
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + block + data
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"), [("gzip", gzip.compress), ("br", stored_brotli), ("zstd", stored_zstd)]
+)
+async def test_a_page_that_comes_compressed_all_the_same_is_decompressed(
+    edge: Edge, coding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    packed = encode(PLAIN)
+    headers = {"content-encoding": coding, "cache-control": "no-transform"}
+    answer = await open_page(edge, packed[:9], packed[9:], headers=headers, apart=True)
+    assert answer.body == BARRED
+    assert "content-encoding" not in answer.headers
+
+
+async def test_navigations_ask_the_app_for_a_whole_page_without_compression(edge: Edge) -> None:
+    asks = {**NAVIGATION, "if-none-match": '"1"', "if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    await open_page(edge, PLAIN, request=asks)
+    (heard,) = edge.app.heard
+    assert heard.all("accept-encoding") == ["identity"]
+    assert heard.all("if-none-match") == heard.all("if-modified-since") == []
+
+
+async def test_headers_that_tell_of_the_unchanged_bytes_go(edge: Edge) -> None:
+    told = {"etag": '"abc"', "accept-ranges": "bytes", "content-digest": "sha-256=:x:", "digest": "x=y"}
+    answer = await open_page(edge, PLAIN, headers=told)
+    assert answer.headers["etag"] == 'W/"abc"'
+    assert not {"accept-ranges", "content-digest", "digest", "content-length"} & {
+        name.lower() for name in answer.headers
+    }
+
+
+@pytest.mark.parametrize("status", [200, 201, 401, 404, 500, 503])
+async def test_error_pages_of_the_app_have_the_bar_too(edge: Edge, status: int) -> None:
+    answer = await open_page(edge, PLAIN, status=status)
+    assert (answer.status, answer.body) == (status, BARRED)
+
+
+async def test_a_page_that_answers_a_form_has_the_bar_too(edge: Edge) -> None:
+    answer = await open_page(edge, PLAIN, method="POST")
+    assert answer.body == BARRED
+
+
+UNTOUCHED_ANSWERS: dict[str, tuple[dict[str, str], bytes]] = {
+    "not HTML": ({"content-type": "application/json"}, b'{"a": "<head>"}'),
+    "XHTML": ({"content-type": "application/xhtml+xml"}, PLAIN),
+    "no type": ({"content-type": ""}, PLAIN),
+    "a name that begins alike": ({"content-type": "text/html-sandboxed"}, PLAIN),
+    "a download": ({"content-disposition": 'attachment; filename="x.html"'}, PLAIN),
+    "UTF-16 by its type": (
+        {"content-type": "text/html; charset=utf-16le"},
+        PLAIN.decode().encode("utf-16-le"),
+    ),
+    "UTF-16 by its mark": ({"content-type": "text/html"}, PLAIN.decode().encode("utf-16")),
+    "UTF-16 big by its mark": ({}, b"\xfe\xff" + PLAIN.decode().encode("utf-16-be")),
+    "UTF-16 unmarked": ({"content-type": "text/html"}, PLAIN.decode().encode("utf-16-le")),
+    "UTF-32": ({"content-type": 'text/html; charset="UTF-32"'}, PLAIN),
+    "an unknown encoding": ({"content-type": "text/html; charset=x-mine"}, PLAIN),
+    "a coding we cannot read": ({"content-encoding": "deflate"}, b"\x00\x01<head>"),
+    "two codings": ({"content-encoding": "x-mine, gzip"}, gzip.compress(b"<head>", mtime=0)),
+}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED_ANSWERS)
+async def test_what_is_no_readable_page_passes_byte_for_byte(edge: Edge, name: str) -> None:
+    headers, body = UNTOUCHED_ANSWERS[name]
+    answer = await open_page(edge, body[:1], body[1:], headers=headers, apart=True)
+    assert answer.body == body
+
+
+@pytest.mark.parametrize(
+    "request_headers",
+    [
+        {"accept": "text/html"},
+        {"accept": "text/html", "sec-fetch-dest": "iframe"},
+        {"accept": "text/html", "sec-fetch-dest": "empty"},
+        {"accept": "text/html", "sec-fetch-dest": "DOCUMENT"},
+    ],
+)
+async def test_only_documents_have_the_bar(edge: Edge, request_headers: dict[str, str]) -> None:
+    packed = gzip.compress(PLAIN)
+    answer = await open_page(edge, packed, headers={"content-encoding": "gzip"}, request=request_headers)
+    assert answer.body == packed
+    assert edge.app.heard[0].all("accept-encoding") == ["gzip, deflate"]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_body_stays_without(edge: Edge, status: int) -> None:
+    edge.bar()
+
+    async def nothing(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers={"content-type": HTML, "etag": '"abc"'})
+
+    edge.app.answer = nothing
+    answer = await edge.get(headers=NAVIGATION)
+    assert (answer.status, answer.body, answer.headers["etag"]) == (status, b"", '"abc"')
+
+
+async def test_a_part_of_a_page_is_not_changed(edge: Edge) -> None:
+    answer = await open_page(edge, PLAIN[20:40], status=206, headers={"content-range": "bytes 20-39/80"})
+    assert answer.body == PLAIN[20:40]
+
+
+async def test_head_requests_tell_what_the_app_told(edge: Edge) -> None:
+    edge.bar()
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=PLAIN, content_type="text/html", headers={"etag": '"abc"'})
+
+    edge.app.answer = page
+    answer = await edge.request("HEAD", headers=NAVIGATION)
+    assert (answer.status, answer.body, answer.headers["etag"]) == (200, b"", '"abc"')
+    assert answer.headers["content-length"] == str(len(PLAIN))
+
+
+async def test_no_client_can_ask_for_the_bar_or_change_what_it_may_load(edge: Edge) -> None:
+    async def page(_: web.Request) -> web.StreamResponse:
+        headers = {"content-security-policy": "default-src 'self'", "x-td-bar": "1"}
+        return web.Response(body=PLAIN, content_type="text/html", headers=headers)
+
+    edge.app.answer = page  # and the decision says 0
+    asked = {**NAVIGATION, "x-td-bar": "1", "X-Td-Bar-Csp": "script-src https://evil.example"}
+    answer = await edge.get(headers=asked)
+    assert answer.body == PLAIN
+    edge.bar()
+    answer = await edge.get(headers=asked)
+    assert answer.body == BARRED
+    assert "evil" not in answer.headers["content-security-policy"]
+
+
+SCRIPT = "https://acme.apps.localhost:8443/_td/bar.js https://cdn.example/bar.js"
+NEEDS = f"script-src {SCRIPT}; connect-src https://api.example; style-src 'sha256-abc='; frame-src https://f.example"
+POLICIES: dict[str, tuple[str, str, str | None]] = {
+    # name: (the page's, what comes out, nonce of the loader: "own" for one of Envoy's)
+    "no limits on scripts": ("frame-ancestors 'none'", "frame-ancestors 'none'", None),
+    "script-src": ("script-src 'self'", f"script-src 'self' {SCRIPT}", None),
+    "upper case": ("Script-Src 'SELF'", f"script-src 'SELF' {SCRIPT}", None),
+    "nonce": ("script-src 'nonce-r4nd0m'", f"script-src 'nonce-r4nd0m' {SCRIPT}", None),
+    "hash": ("script-src 'sha256-xyz='", f"script-src 'sha256-xyz=' {SCRIPT}", None),
+    "none": ("script-src 'none'", f"script-src {SCRIPT}", None),
+    "empty": ("script-src", f"script-src {SCRIPT}", None),
+    "nonce and strict-dynamic": (
+        "script-src 'nonce-r4nd0m' 'strict-dynamic'",
+        f"script-src 'nonce-r4nd0m' 'strict-dynamic' {SCRIPT}",
+        "r4nd0m",
+    ),
+    "hash and strict-dynamic": (
+        "script-src 'sha256-xyz=' 'strict-dynamic'",
+        f"script-src 'sha256-xyz=' 'strict-dynamic' {SCRIPT} 'nonce-OWN'",
+        "own",
+    ),
+    "script-src-elem": (
+        "script-src 'self'; script-src-elem 'none'",
+        f"script-src 'self' {SCRIPT}; script-src-elem {SCRIPT}",
+        None,
+    ),
+    "default-src alone": (
+        "default-src 'none'",
+        f"default-src 'none'; {NEEDS}",
+        None,
+    ),
+    "child-src rules frames": (
+        "child-src 'self'",
+        "child-src 'self'; frame-src 'self' https://f.example",
+        None,
+    ),
+    "inline styles stay allowed": (
+        "style-src 'self' 'unsafe-inline'",
+        "style-src 'self' 'unsafe-inline'",
+        None,
+    ),
+    "inline scripts stay allowed": (
+        "script-src 'self' 'unsafe-inline'",
+        f"script-src 'self' 'unsafe-inline' {SCRIPT}",
+        None,
+    ),
+    "trusted types": (
+        "require-trusted-types-for 'script'; trusted-types app",
+        "require-trusted-types-for 'script'; trusted-types app talkdesk-bar",
+        None,
+    ),
+    "two policies in one header": (
+        "script-src 'self', img-src 'none'; script-src 'none'",
+        f"script-src 'self' {SCRIPT}, img-src 'none'; script-src {SCRIPT}",
+        None,
+    ),
+    "only the first of two alike counts": (
+        "script-src 'self'; script-src 'none'",
+        f"script-src 'self' {SCRIPT}",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("header", ["content-security-policy", "content-security-policy-report-only"])
+@pytest.mark.parametrize("name", POLICIES)
+async def test_a_pages_policy_gains_what_the_bar_needs_and_no_more(
+    edge: Edge, name: str, header: str
+) -> None:
+    policy, expected, nonce = POLICIES[name]
+    edge.bar(NEEDS)
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=PLAIN, content_type="text/html", headers={header: policy})
+
+    edge.app.answer = page
+    answer = await edge.get(headers=NAVIGATION)
+    own = answer.headers["x-request-id"]
+    assert answer.headers[header] == expected.replace("OWN", own)
+    mark = {None: "", "own": f' nonce="{own}"'}.get(nonce, f' nonce="{nonce}"')
+    assert f'<script src="/_td/bar.js" defer{mark}></script>' in answer.text
+
+
+async def test_of_several_policy_headers_each_gains_it(edge: Edge) -> None:
+    edge.bar(NEEDS)
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        response = web.Response(body=PLAIN, content_type="text/html")
+        response.headers.add("content-security-policy", "script-src 'nonce-one' 'strict-dynamic'")
+        response.headers.add("content-security-policy", "script-src 'nonce-two' 'strict-dynamic'")
+        return response
+
+    edge.app.answer = page
+    answer = await edge.get(headers=NAVIGATION)
+    assert answer.headers.getall("content-security-policy") == [
+        (
+            f"script-src 'nonce-one' 'strict-dynamic' {SCRIPT}, "
+            f"script-src 'nonce-two' 'strict-dynamic' {SCRIPT} 'nonce-one'"
+        )
+    ]
+    assert 'defer nonce="one"' in answer.text
+
+
+METAS = {
+    "double quotes": """<meta http-equiv="Content-Security-Policy" content="script-src 'self'">""",
+    "single quotes": (
+        "<meta charset=utf-8>"
+        "<META content='script-src &#39;self&#39;' HTTP-EQUIV='content-security-policy' />"
+    ),
+    "after other things": (
+        "<title><meta></title>"
+        """<script>"<meta http-equiv=content-security-policy content=x>"</script>"""
+        "<!-- </head> --><link rel=x>"
+        """<meta http-equiv=Content-Security-Policy content="script-src 'self'">"""
+    ),
+}
+
+
+@pytest.mark.parametrize("name", METAS)
+async def test_a_policy_in_a_meta_element_gains_it_too(edge: Edge, name: str) -> None:
+    body = f"<!doctype html><head>{METAS[name]}</head><body><p>{METAS[name]}".encode()
+    changed = (
+        '<meta http-equiv="Content-Security-Policy" content="script-src \'self\' https://cdn.example/bar.js">'
+    )
+    for size in (len(body), 11, 2):
+        chunks = [body[at : at + size] for at in range(0, len(body), size)]
+        answer = await open_page(edge, *chunks, apart=True)
+        head, _, rest = answer.text.partition("</head><body>")
+        assert head.endswith(changed)
+        assert head.count(changed) == 1
+        assert rest == f"<p>{METAS[name]}"
+        assert len(re.findall("bar.js", answer.text)) == 2
+
+
+async def test_a_head_without_end_stops_nothing(edge: Edge) -> None:
+    body = b"<head><style>" + b"x" * 3_000_000
+    answer = await open_page(edge, body)
+    assert answer.body == body.replace(b"<head>", b"<head>" + TAG.encode())
+    body = b'<head><meta content="' + b"x" * 300_000
+    answer = await open_page(edge, body)
+    assert answer.body == body.replace(b"<head>", b"<head>" + TAG.encode())
+
+
+async def test_a_tag_that_never_ends_is_not_held_for_ever(edge: Edge) -> None:
+    body = b'<html data-x="' + b"x" * 300_000
+    answer = await open_page(edge, body)
+    assert answer.body == TAG.encode() + body
+
+
+async def test_a_page_begins_to_show_before_it_ends(edge: Edge) -> None:
+    edge.bar()
+    go_on = asyncio.Event()
+
+    async def answer(asked: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": HTML})
+        await response.prepare(asked)
+        await response.write(b"<!doctype html><head><title>x</title></head><body>first")
+        await go_on.wait()
+        await response.write(b"second")
+        return response
+
+    edge.app.answer = answer
+    headers = {"host": "acme.apps.localhost", **NAVIGATION}
+    async with edge.client.get(edge.url(), headers=headers) as response:
+        begun = b""
+        while not begun.endswith(b"first"):
+            begun += await asyncio.wait_for(response.content.readany(), 10)
+        assert TAG.encode() in begun
+        go_on.set()
+        assert (await response.content.read()).endswith(b"second")

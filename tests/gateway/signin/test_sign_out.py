@@ -1,0 +1,141 @@
+"""Signing out, and what the app's scripts may ask about the session."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from talkdesk_gateway import sessions
+
+
+async def signed_in(gateway: Any) -> Any:
+    """A browser with a session of u1."""
+    browser = gateway.browser()
+    await browser.follow(gateway.launch_url())
+    assert sessions.SESSION_COOKIE in browser.cookies()
+    return browser
+
+
+async def test_signing_out_asks_first_so_that_no_link_does_it(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    answer = await browser.get(gateway.url("/_td/sign-out"))
+    assert answer.status_code == 200
+    assert "You are signed in as User u1" in answer.text
+    assert '<form method="post">' in answer.text
+    assert "form-action 'self'" in answer.headers["Content-Security-Policy"]
+    # Under no-referrer the form's Origin would be null.
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert gateway.signed_out.made == []
+    assert sessions.SESSION_COOKIE in browser.cookies()
+
+
+async def test_the_form_ends_all_the_users_sessions_and_takes_every_cookie_of_ours(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    await browser.get(gateway.url("/_td/start"))
+    answer = await browser.post(gateway.url("/_td/sign-out"), Origin=gateway.origin(gateway.host))
+    assert answer.status_code == 200
+    assert "You are signed out" in answer.text
+    assert browser.cookies() == {}
+    ((installation, user, cause),) = gateway.signed_out.made
+    assert (installation, user) == ("i1", "u1")
+    assert cause.startswith("sign-out/")
+    assert gateway.counted("sign-out", "signed-out") == 1
+
+
+async def test_pressing_twice_is_one_sign_out(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies().items())}
+    for _ in range(2):
+        answer = await browser.post(
+            gateway.url("/_td/sign-out"), Origin=gateway.origin(gateway.host), **cookies
+        )
+        assert answer.status_code == 200
+    assert len(set(gateway.signed_out.made)) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://i2.apps.example.com"},
+        {"Origin": "null"},
+        {"Origin": "https://evil.example"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ],
+)
+async def test_another_sites_form_signs_nobody_out(gateway: Any, headers: dict[str, str]) -> None:
+    browser = await signed_in(gateway)
+    answer = await browser.post(gateway.url("/_td/sign-out"), **headers)
+    assert answer.status_code == 403
+    assert "This request came from another site" in answer.text
+    assert gateway.signed_out.made == []
+    assert sessions.SESSION_COOKIE in browser.cookies()
+
+
+async def test_a_sign_out_that_cannot_be_stored_says_so_and_can_be_tried_again(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    gateway.signed_out.failing = True
+    url, origin = gateway.url("/_td/sign-out"), gateway.origin(gateway.host)
+    answer = await browser.post(url, Origin=origin)
+    assert answer.status_code == 503
+    assert "You are still signed in" in answer.text
+    assert sessions.SESSION_COOKIE in browser.cookies()
+    gateway.signed_out.failing = False
+    assert (await browser.post(url, Origin=origin)).status_code == 200
+    assert len(gateway.signed_out.made) == 1
+
+
+async def test_a_session_that_ended_is_signed_out_already(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    gateway.put(users={"u1": "e2"})
+    answer = await browser.get(gateway.url("/_td/sign-out"))
+    assert "You are signed out" in answer.text
+    assert browser.cookies() == {}
+    assert gateway.signed_out.made == []
+
+
+async def test_scripts_learn_who_is_signed_in_and_until_when(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    gateway.now += timedelta(hours=1)
+    answer = await browser.get(gateway.url("/_td/session"))
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "user": {"id": "u1", "name": "User u1", "email": "u1@example.com", "role": "user"},
+        "ends": 7 * 86400 - 3600,
+    }
+    assert answer.headers["Cache-Control"] == "no-store"
+    # Asking is no use: a page left open would keep its session for ever.
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("why", ["nobody", "signed out", "removed", "refused", "idle", "no tenant"])
+async def test_without_a_session_that_counts_they_get_401_and_where_to_go(gateway: Any, why: str) -> None:
+    browser = await signed_in(gateway)
+    host = gateway.host
+    match why:
+        case "nobody":
+            browser.http.cookies.clear()
+        case "signed out":
+            gateway.put(users={"u1": "e2"})
+        case "removed":
+            gateway.put(users={})
+        case "refused":
+            gateway.put(users={"u1": "e1"}, reason="TrialEnded")
+        case "idle":
+            gateway.now += timedelta(hours=12)
+        case _:
+            host = "nobody.apps.example.com"
+    answer = await browser.get(gateway.url("/_td/session", host=host))
+    assert answer.status_code == 401
+    assert answer.headers["x-td-sign-in"] == "/_td/start"
+    assert answer.json() == {"error": "sign-in"}
+
+
+async def test_a_tenants_cookie_is_nothing_at_another_tenant(gateway: Any) -> None:
+    gateway.put("i2", users={"u1": "e1"})
+    browser = await signed_in(gateway)
+    stolen = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies().items())}
+    url = gateway.url("/_td/session", host="i2.apps.example.com")
+    assert (await gateway.browser().get(url, **stolen)).status_code == 401

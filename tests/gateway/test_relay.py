@@ -1,0 +1,451 @@
+"""WebSockets through the relay, between a real client and a real app: carried as they are, ended at once."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp import WSMsgType, web
+
+from talkdesk_gateway import relay as relay_module
+from talkdesk_gateway.frames import Frames, close_frame
+from talkdesk_kube.resources import INSTALLATIONS, SERVICES, USER_SLICES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+ORIGIN = "https://i1.apps.example.com"
+
+
+class App:
+    """A tenant's app: ``/echo`` says everything back, ``/slow`` may not read; it remembers the ends."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.seen: list[dict[str, str]] = []
+        self.closed: asyncio.Queue[int | None] = asyncio.Queue()
+        self.heard = 0
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+
+    async def echo(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append({name.lower(): value for name, value in request.headers.items()})
+        answer = web.WebSocketResponse(protocols=["chat.v2", "chat.v1"], autoping=True, max_msg_size=0)
+        await answer.prepare(request)
+        async for message in answer:
+            self.heard += 1
+            if message.type is WSMsgType.TEXT:
+                if message.data == "bye":
+                    await answer.close(code=4001, message=b"as you wish")
+                    break
+                await answer.send_str(message.data)
+            else:
+                await answer.send_bytes(message.data)
+        self.closed.put_nowait(answer.close_code)
+        return answer
+
+    async def slow(self, request: web.Request) -> web.StreamResponse:
+        answer = web.WebSocketResponse(max_msg_size=0)
+        await answer.prepare(request)
+        await self.may_read.wait()
+        async for _ in answer:
+            self.heard += 1
+        return answer
+
+    async def no(self, _: web.Request) -> web.Response:
+        return web.Response(status=418, text="I take no sockets", headers={"x-td-sign-in": "/evil"})
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[App]:
+    app, http = App(), web.Application()
+    http.add_routes([web.get("/echo", app.echo), web.get("/slow", app.slow), web.get("/no", app.no)])
+    runner = web.AppRunner(http, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    app.port = int(runner.addresses[0][1])
+    try:
+        yield app
+    finally:
+        await runner.cleanup()
+
+
+class Through:
+    """A browser in front of the relay."""
+
+    def __init__(self, it: Any, app: App, http: aiohttp.ClientSession) -> None:
+        self.it, self.app, self.http = it, app, http
+
+    async def connect(self, path: str = "/echo", *, cookie: str = "", **more: Any) -> Any:
+        headers = {"Host": self.it.host, "Origin": ORIGIN, "Cookie": cookie or self.it.cookie()}
+        headers |= more.pop("headers", {})
+        url = f"ws://127.0.0.1:{self.it.relay.port}{path}"
+        return await self.http.ws_connect(url, headers=headers, max_msg_size=0, **more)
+
+    def count(self, name: str, **labels: str) -> float:
+        return float(self.it.metrics.registry.get_sample_value(name, labels) or 0)
+
+
+@pytest.fixture
+def through(edge: Any) -> Any:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Through]:
+        jar = aiohttp.DummyCookieJar()
+        async with (
+            served() as app,
+            edge(serve=True, address="127.0.0.1", port=app.port) as it,
+            aiohttp.ClientSession(cookie_jar=jar) as http,
+        ):
+            yield Through(it, app, http)
+
+    return make
+
+
+async def closing(socket: Any) -> int | None:
+    """The code that the client hears, at most 5 s from now; None where the connection broke off."""
+    async with asyncio.timeout(5):
+        while True:
+            message = await socket.receive()
+            if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR}:
+                code: int | None = socket.close_code
+                return code
+
+
+async def test_texts_bytes_and_subprotocols_go_both_ways(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect(protocols=["chat.v1", "chat.v2"])
+        assert socket.protocol == "chat.v1"
+        await socket.send_str("héllo")
+        assert await socket.receive_str() == "héllo"
+        await socket.send_bytes(bytes(range(256)) * 4096)
+        assert await socket.receive_bytes() == bytes(range(256)) * 4096
+        assert it.count("talkdesk_gateway_websockets") == 1
+        await socket.close(code=4000)
+        assert await asyncio.wait_for(it.app.closed.get(), 5) == 4000
+
+
+async def test_compression_is_between_the_two_ends(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect(compress=15)
+        assert socket.compress == 15
+        await socket.send_str("again " * 10_000)
+        assert await socket.receive_str() == "again " * 10_000
+        await socket.close()
+
+
+async def test_the_apps_own_close_code_reaches_the_client(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect()
+        await socket.send_str("bye")
+        assert await closing(socket) == 4001
+
+
+async def test_pings_are_answered_by_the_app(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect(autoping=False)
+        await socket.ping(b"are you there?")
+        message = await asyncio.wait_for(socket.receive(), 5)
+        assert (message.type, message.data) == (WSMsgType.PONG, b"are you there?")
+        await socket.close()
+
+
+async def test_the_app_is_told_who_it_is_and_gets_nothing_that_is_ours(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect(
+            cookie=f"theme=dark; {it.it.cookie()}",
+            headers={"X-Td-User": "root", "x_td_role": "admin", "x-td-upstream": "10.9.9.9:1"},
+        )
+        await socket.close()
+        seen = it.app.seen[0]
+        assert (seen["x-td-user"], seen["x-td-role"], seen["x-td-name"]) == ("u1", "user", "User%20u1")
+        assert seen["x-td-identity"].count(".") == 2
+        assert (seen["cookie"], seen["host"], seen["origin"]) == ("theme=dark", it.it.host, ORIGIN)
+        assert "x_td_role" not in seen
+        assert "x-td-upstream" not in seen
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("removed", 1008),
+        ("signed out", 1008),
+        ("suspended", 1008),
+        ("uninstalled", 1008),
+        ("deleted", 1008),
+        ("slice deleted", 1008),
+        ("service deleted", 1008),
+        ("service moved", 1012),
+    ],
+)
+async def test_whatever_ends_access_closes_both_ends_at_once(through: Any, change: str, code: int) -> None:
+    async with through() as it:
+        socket = await it.connect()
+        await socket.send_str("still here")
+        assert await socket.receive_str() == "still here"
+        edge = it.it
+        left = {"at": "2026-01-06T10:00:00.000000Z", "rank": 90, "event": "e-2"}
+        match change:
+            case "removed":
+                await edge.users({"u2": "e1"})
+            case "signed out":
+                await edge.users({"u1": "e2"})
+            case "suspended":
+                await edge.users({"u1": "e1"}, access="Refused")
+            case "uninstalled":
+                await edge.users({"u1": "e1"}, talkdesk={"uninstalled": left})
+            case "deleted":
+                await edge.server.delete(INSTALLATIONS, "i1")
+            case "slice deleted":
+                await edge.server.delete(USER_SLICES, "i1-1-0")
+            case "service deleted":
+                await edge.server.delete(SERVICES, "web", namespace="td-i1")
+            case "service moved":
+                await edge.server.put(edge.objects.service(address="127.0.0.9", port=it.app.port))
+        assert await closing(socket) == code
+        assert await asyncio.wait_for(it.app.closed.get(), 5) == code
+
+
+async def test_another_users_removal_and_other_installations_changes_leave_it_open(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect()
+        await it.it.users({"u1": "e1", "u2": "e2"})
+        await it.it.users({"u1": "e1"})
+        await it.it.server.put(it.it.objects.user_slice("i2", {}))
+        await it.it.caught_up()
+        await socket.send_str("still here")
+        assert await socket.receive_str() == "still here"
+        await socket.close()
+
+
+async def test_the_end_of_the_session_ends_it_without_any_change(through: Any) -> None:
+    async with through() as it:
+        almost = it.it.now - timedelta(days=7) + timedelta(milliseconds=200)
+        cookie = it.it.cookie(it.it.session(began=almost))
+        socket = await it.connect(cookie=cookie)
+        it.it.now += timedelta(milliseconds=200)
+        assert await closing(socket) == 1008
+
+
+async def test_silence_of_kubernetes_ends_it_after_the_stated_time(
+    through: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.05)
+    async with through() as it:
+        socket = await it.connect()
+        it.it.silence += 10**6
+        assert await closing(socket) == 1008
+
+
+async def test_it_ends_while_messages_stream_both_ways_with_the_close_between_two_frames(
+    through: Any,
+) -> None:
+    async with through() as it:
+        socket = await it.connect()
+        heard = 0
+
+        async def talk() -> None:
+            for number in range(100_000):
+                await socket.send_bytes(number.to_bytes(4, "big") * 5000)
+
+        talking = asyncio.create_task(talk())
+        async with asyncio.timeout(10):
+            while heard < 50:
+                message = await socket.receive()
+                assert message.data == heard.to_bytes(4, "big") * 5000
+                heard += 1
+            await it.it.users({})
+            while (message := await socket.receive()).type is WSMsgType.BINARY:
+                assert message.data == heard.to_bytes(4, "big") * 5000
+                heard += 1
+        assert (message.type, message.data) == (WSMsgType.CLOSE, 1008)
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+        assert await asyncio.wait_for(it.app.closed.get(), 5) == 1008
+
+
+async def test_an_app_that_does_not_read_holds_the_client_back(through: Any) -> None:
+    async with through() as it:
+        it.app.may_read.clear()
+        socket = await it.connect("/slow")
+        sent = 0
+
+        async def talk() -> None:
+            nonlocal sent
+            for _ in range(4096):
+                await socket.send_bytes(b"x" * 65536)
+                sent += 1
+
+        talking = asyncio.create_task(talk())
+        before = -1
+        async with asyncio.timeout(20):
+            while sent == 0 or sent != before:
+                before = sent
+                await asyncio.sleep(0.2)
+        assert sent < 1024, "256 MiB did not go anywhere"
+        it.app.may_read.set()
+        await asyncio.wait_for(talking, 20)
+        await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "cookie", "status"),
+    [
+        ({"Origin": "https://i2.apps.example.com"}, "", 403),
+        ({"Origin": "null"}, "", 403),
+        ({}, "none=1", 401),
+        ({"Host": "elsewhere.example.com"}, "", 404),
+    ],
+)
+async def test_a_handshake_that_may_not_be_is_answered_and_the_app_never_hears_of_it(
+    through: Any, headers: dict[str, str], cookie: str, status: int
+) -> None:
+    async with through() as it:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await it.connect(cookie=cookie, headers=headers)
+        assert refused.value.status == status
+        assert it.app.seen == []
+        if status == 401:
+            assert refused.value.headers is not None
+            assert refused.value.headers["x-td-sign-in"] == "/_td/start"
+
+
+async def test_an_upgrade_without_origin_is_refused(through: Any) -> None:
+    async with through() as it:
+        reader, writer = await asyncio.open_connection("127.0.0.1", it.it.relay.port)
+        lines = [
+            "GET /echo HTTP/1.1",
+            f"Host: {it.it.host}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            f"Cookie: {it.it.cookie()}",
+        ]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 403 ")
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET / HTTP/1.1\r\nHost: i1.apps.example.com\r\n\r\n",
+        b"POST / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nContent-Length: 5\r\n\r\nhello",
+        b"GET / HTTP/1.1\r\nUpgrade: h2c\r\nSec-WebSocket-Key: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbroken\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_no_handshake_is_answered_400(through: Any, raw: bytes) -> None:
+    async with through() as it:
+        reader, writer = await asyncio.open_connection("127.0.0.1", it.it.relay.port)
+        writer.write(raw)
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_an_app_that_takes_no_websocket_answers_for_itself(through: Any) -> None:
+    async with through() as it:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await it.connect("/no")
+        assert refused.value.status == 418
+        assert refused.value.headers is not None
+        assert "x-td-sign-in" not in refused.value.headers
+
+
+async def test_an_app_that_is_not_there_is_a_503_with_a_page(through: Any) -> None:
+    async with through() as it:
+        await it.it.server.put(it.it.objects.app(service={"name": "web", "port": 1}))
+        await it.it.server.put(it.it.objects.service(address="127.0.0.1", port=1))
+        await it.it.caught_up()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await it.connect()
+        assert refused.value.status == 503
+
+
+async def test_when_the_gateway_ends_both_ends_are_told_that_it_goes_away(through: Any) -> None:
+    async with through() as it:
+        socket = await it.connect()
+        ending = asyncio.create_task(it.it.relay.close())
+        assert await closing(socket) == 1001
+        assert await asyncio.wait_for(it.app.closed.get(), 5) == 1001
+        await asyncio.wait_for(ending, 5)
+
+
+def framed(payload: bytes, *, opcode: int = 2, mask: bytes = b"", final: bool = True) -> bytes:
+    size = len(payload)
+    bit = 0x80 if mask else 0
+    head = bytes([(0x80 if final else 0) | opcode])
+    if size < 126:
+        head += bytes([bit | size])
+    elif size < 65536:
+        head += bytes([bit | 126]) + struct.pack(">H", size)
+    else:
+        head += bytes([bit | 127]) + struct.pack(">Q", size)
+    return head + mask + payload
+
+
+FRAMES = [
+    framed(b""),
+    framed(b"hello", mask=b"abcd"),
+    framed(b"x" * 126, final=False),
+    framed(b"y" * 70_000, opcode=0, mask=b"wxyz"),
+    framed(b"ping", opcode=9),
+    framed(b"z" * 65_535),
+]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 1000, 65536, 10**6])
+def test_the_ends_of_frames_are_found_however_the_bytes_are_cut(step: int) -> None:
+    stream = b"".join(FRAMES)
+    ends = {sum(len(frame) for frame in FRAMES[: count + 1]) for count in range(len(FRAMES))}
+    frames = Frames()
+    for start in range(0, len(stream), step):
+        frames.feed(stream[start : start + step])
+        assert frames.between is (min(start + step, len(stream)) in ends)
+        assert not frames.closed
+    frames.feed(close_frame(1000, "", masked=True))
+    assert frames.closed
+
+
+def test_the_rest_of_a_frame_is_told_from_what_follows() -> None:
+    frames = Frames()
+    first = framed(b"a" * 1000)
+    frames.feed(first[:10])
+    assert frames.rest(first[10:] + framed(b"next")) == len(first) - 10
+    assert frames.between
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_close_of_ours_is_a_whole_frame(masked: bool, decoded: Callable[[bytes], tuple[int, str]]) -> None:
+    frame = close_frame(1008, "x" * 500, masked=masked)
+    assert decoded(frame) == (1008, "x" * 123)
+    frames = Frames()
+    frames.feed(frame)
+    assert frames.closed
+    assert frames.between
+
+
+@pytest.fixture
+def decoded() -> Callable[[bytes], tuple[int, str]]:
+    """Code and reason of a Close frame, read by the RFC's own words."""
+
+    def read(frame: bytes) -> tuple[int, str]:
+        assert frame[0] == 0x88
+        masked, size = frame[1] & 0x80, frame[1] & 0x7F
+        body = frame[6:] if masked else frame[2:]
+        assert len(body) == size
+        if masked:
+            body = bytes(byte ^ frame[2 + index % 4] for index, byte in enumerate(body))
+        return struct.unpack(">H", body[:2])[0], body[2:].decode()
+
+    return read

@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Processes that `make test` runs tests in: each has a control plane of its own.
+LANES ?= 2
+# Afterwards, with nothing beside them: what counts requests, and what judges the audit logs of all the others.
+ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 # Tests that start no program, and fewer examples of each property than `make test` tries.
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
@@ -34,7 +38,9 @@ unit-all: ## the fast tests on every supported Python that is at hand
 	@MAKE='$(MAKE)' sh tests/unit-all.sh
 
 test: controlplane ## every test
-	@$(PYTEST) --durations=15
+	@rm -rf build/audits
+	@AUDITS=build/audits $(PYTEST) --numprocesses=$(LANES) --dist=loadgroup --durations=15 $(addprefix --ignore=,$(ALONE))
+	@AUDITS=build/audits $(PYTEST) -q $(ALONE)
 
 kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)
 	@KILL=all $(PYTEST) tests/faults/test_kill.py
@@ -43,7 +49,7 @@ costs: controlplane ## count what each step of a customer's life costs, into doc
 	@COSTS=write $(PYTEST) -q tests/stateful/test_costs.py
 
 turmoil: controlplane ## customers, platform and faults at random, and the invariants that must hold
-	@TURMOIL=1 $(PYTEST) -s tests/stateful/test_turmoil.py
+	@TURMOIL_TELL=1 $(PYTEST) -s tests/stateful/test_turmoil.py
 
 bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run them
 	@$(BIN)/python bench/install_share.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import secrets
 import sys
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.controlplane import ControlPlane
     from talkdesk_sandbox.intercepted import Intercepted
     from talkdesk_sandbox.release import Release
+    from talkdesk_sandbox.run_audit import RunAudit
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
@@ -86,12 +88,23 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``.
 
-    What reads the audit logs of the whole run comes last.
+    What reads the audit logs of the whole run comes last. In a run of several processes (pytest-xdist) a file
+    stays in one of them, all that use the shared sandbox stay together, and what takes longest begins.
     """
     for item in items:
-        if "control_plane" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "control_plane" in fixtures:
             item.add_marker(pytest.mark.cluster)
+        item.add_marker(pytest.mark.xdist_group("sandbox" if "sandbox" in fixtures else str(item.path)))
     items.sort(key=lambda item: item.path.name == "test_audit.py")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_lightness)
+
+
+def _lightness(item: pytest.Item) -> int:
+    if "sandbox" in getattr(item, "fixturenames", ()):
+        return 0
+    return 1 if any(item.get_closest_marker(name) for name in ("sandbox", "cluster")) else 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -119,9 +132,21 @@ class WholeRun:
         finally:
             self.refusals.append((began, datetime.now(UTC) + timedelta(seconds=1)))
 
-    def intended(self, moment: datetime) -> bool:
-        """Whether a refusal at ``moment`` was intended."""
-        return any(began <= moment <= ended for began, ended in self.refusals)
+    def audit(self, plane: ControlPlane) -> RunAudit:
+        """What is on record so far of ``plane``."""
+        from talkdesk_sandbox.run_audit import of_log  # noqa: PLC0415 - unit tests do not pay for it
+
+        return of_log(plane.audit_log, refusals=self.refusals, wide_story=self.wide_story)
+
+    @contextlib.contextmanager
+    def kept(self, plane: ControlPlane) -> Iterator[None]:
+        """The audit log of ``plane`` is one of the run's; where ``AUDITS`` names a folder it outlives it."""
+        self.control_planes.append(plane)
+        try:
+            yield
+        finally:
+            if folder := os.environ.get("AUDITS"):
+                self.audit(plane).write(Path(folder) / f"{secrets.token_hex(8)}.json")
 
 
 @pytest.fixture(scope="session")
@@ -151,8 +176,8 @@ def control_plane(request: pytest.FixtureRequest, whole_run: WholeRun) -> Iterat
             files = [argument for path in crds for argument in ("-f", str(path))]
             plane.kubectl("apply", "--server-side", *files)
             plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *files)
-        whole_run.control_planes.append(plane)
-        yield plane
+        with whole_run.kept(plane):
+            yield plane
 
 
 @pytest.fixture
@@ -203,5 +228,5 @@ async def sandbox(whole_run: WholeRun) -> AsyncIterator[Intercepted]:
 
     values = {"env": {"TALKDESK_REVOCATION_SECONDS": "3"}, "operator": {"copySecrets": [SOURCE]}}
     async with intercepted(values=values) as running:
-        whole_run.control_planes.append(running.environment.control_plane)
-        yield running
+        with whole_run.kept(running.environment.control_plane):
+            yield running

@@ -16,7 +16,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.meta import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 #: Not a word of Talkdesk's: it answers 404 where the installation was, to a token that works.
 NOT_FOUND_STATE = "(not found)"
@@ -80,6 +80,14 @@ class Given:
             return parse_time(self.at) + wait
         except ValueError:  # an annotation that somebody else wrote
             return datetime.max.replace(tzinfo=UTC)
+
+
+def uninstall_approved(given: Sequence[Given]) -> bool:
+    """Talkdesk took our approval of the uninstallation, and nothing was answered since."""
+    if not given:
+        return False
+    last = given[-1]
+    return last.answer == "approve" and last.state == UNINSTALLED_STATE and last.result_state is not None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ class CredentialStore:
                 self._located.popitem(last=False)
         return self._located[key]
 
+    async def others(self, installation: TalkdeskInstallation) -> tuple[str, ...]:
+        """All Secrets with credentials of the installation, newest first. Raises KubeError."""
+        return tuple(one.name for one in await search(self._kube, self._namespace, installation))
+
     async def newest(self, installation: TalkdeskInstallation) -> str | None:
         """The Secret with the newest credentials; None where there are none. Raises KubeError."""
         register = installation.spec.talkdesk.credentials

@@ -14,6 +14,7 @@ from talkdesk_operator.failures import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from collections.abc import Set as AbstractSet
 
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.installation import TalkdeskInstallation
@@ -63,6 +64,9 @@ class Keyring:
     ) -> T | Unusable:
         """What ``read`` returns with the first set that is not refused; ``notes.ref`` is that set's.
 
+        Where the known ones are refused, every other set that lies here for the installation is tried as
+        well: of two rotations in the same second, events do not tell which came last.
+
         :param news: something was said about the installation: the newest set is tried first.
 
         Raises KubeError, and the TalkdeskError of the newest set where all are refused.
@@ -70,7 +74,10 @@ class Keyring:
         installation, keys, now = notes.installation, notes.memory.keys, self._monotonic()
         newest, in_use = await self._store.newest(installation), installation.status.credentials
         problem: Unusable | TalkdeskError | None = None
-        for name in rotation.in_order(newest, in_use, keys, now=now, first=news or self.is_due(notes)):
+        untried = [*rotation.in_order(newest, in_use, keys, now=now, first=news or self.is_due(notes))]
+        searched = False
+        while untried:
+            name = untried.pop(0)
             notes.ref = await self._store.ref(app, installation, name=name)
             if not isinstance(notes.ref, InstallationRef):
                 problem = problem if problem is not None and name != newest else notes.ref
@@ -81,10 +88,13 @@ class Keyring:
                 failure = failures.of_reading(error)
                 if failure.kind is not Kind.REFUSED:
                     raise
-                if failure.final:
-                    rotation.refused(keys, name, newest=newest, now=now, pause=self._pause)
                 _log.info("credentials were refused", installation=notes.name, secret=name, error=str(error))
                 problem = problem if problem is not None and name != newest else error
+                if failure.final:
+                    rotation.refused(keys, name, newest=newest, now=now, pause=self._pause)
+                    if not untried and not searched:
+                        searched = True
+                        untried = await self._others(installation, besides={newest, in_use, *keys.dropped})
                 continue
             rotation.worked(keys, name, newest=newest, in_use=in_use)
             notes.worked = name
@@ -94,3 +104,9 @@ class Keyring:
         return problem or Unusable(
             Reason.AWAITING_INSTALLED, "no event has carried credentials yet", permanent=False
         )
+
+    async def _others(
+        self, installation: TalkdeskInstallation, *, besides: AbstractSet[str | None]
+    ) -> list[str]:
+        """Every other Secret of the installation, newest first. Raises KubeError."""
+        return [name for name in await self._store.others(installation) if name not in besides]

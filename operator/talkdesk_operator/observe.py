@@ -16,7 +16,12 @@ from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import parse, resources
 from talkdesk_operator import answers, failures, not_found, reading
 from talkdesk_operator.conditions import false, true, unknown
-from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, is_pending
+from talkdesk_operator.confirm import (
+    NOT_FOUND_STATE,
+    UNINSTALLED_STATE,
+    is_pending,
+    uninstall_approved,
+)
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.memory import RECHECKS, due
@@ -295,7 +300,9 @@ class Observer:
         if refused and notes.leaving and self._over(installation):
             message = "uninstalled, and Talkdesk no longer accepts the credentials: nothing is left to answer"
             notes.verdicts[types.CREDENTIALS_VALID] = false(Reason.CREDENTIALS_REVOKED, message)
-            notes.verdicts[types.CONFIRMED] = true(Reason.CREDENTIALS_REVOKED, message)
+            approved = uninstall_approved(notes.given)
+            reason = Reason.UNINSTALL_APPROVED if approved else Reason.CREDENTIALS_REVOKED
+            notes.verdicts[types.CONFIRMED] = true(reason, message)
             return
         _log.warning("Talkdesk could not be read", installation=notes.name, error=failure.message)
         agenda.fail(failure.retry_after)

@@ -194,7 +194,7 @@ def keyword_refusals(kind: Kind, path: Path_, node: dict[str, Any]) -> Iterator[
         "minProperties": lambda _: {},
         "maxProperties": lambda entries: many_keys(node["maxProperties"], entries),
     }
-    for keyword in node.keys() - SILENT - {VALIDATIONS, "required", "x-kubernetes-list-type"}:
+    for keyword in sorted(node.keys() - SILENT - {VALIDATIONS, "required", "x-kubernetes-list-type"}):
         yield refusal(keyword, edits[keyword])
     if node.get("x-kubernetes-list-type") in ("map", "set"):
         doubled = put(path, lambda items: [items[0], copy.deepcopy(items[0])])

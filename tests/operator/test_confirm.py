@@ -25,6 +25,7 @@ from talkdesk_operator.confirm import (
     Wait,
     decide,
     remember,
+    uninstall_approved,
 )
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -42,6 +43,17 @@ INSTALLING = Situation(
     patience=timedelta(hours=1),
 )
 UNINSTALLING = replace(INSTALLING, state="uninstalled", uninstalled=True)
+
+
+def test_an_approved_uninstallation_is_known_until_something_else_is_answered() -> None:
+    done = Given("uninstalled", "t1", "approve", "x", result_state="uninstalled", result_updated_at="t2")
+    later = Given("installing", "t3", "approve", "x", result_state="completed", result_updated_at="t4")
+    assert uninstall_approved([later, done])
+    assert not uninstall_approved([done, later])
+    assert not uninstall_approved([replace(done, result_state=None)])
+    assert not uninstall_approved([])
+
+
 APPROVED = Given(
     state="installing", updated_at="t1", answer="approve", at="2026-01-05T10:00:00Z",
     result_state="completed", result_updated_at="t2",

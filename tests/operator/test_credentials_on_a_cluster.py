@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 from typing import TYPE_CHECKING
@@ -184,6 +185,42 @@ async def test_the_set_in_use_serves_while_the_newest_is_refused(world: World, e
     assert status["credentials"] != old
     (await world.control.delete("/control/faults")).raise_for_status()
     await world.condition(installed, "Ready", "True")
+
+
+async def test_of_two_rotations_in_one_second_the_living_set_is_found(world: World, eventually: Any) -> None:
+    await world.declare()
+    installed = await served(world)
+    secrets: dict[str, str] = {}
+
+    async def living() -> str | None:
+        """The Secret of the set that Talkdesk made last."""
+        state = (await world.control.get("/control/state")).json()
+        mine = next(one for one in state["installations"] if one["id"] == installed.id)
+        listed = await world.kube.list(
+            resources.SECRETS,
+            namespace=world.release.credentials_namespace,
+            labels=f"talkdesk-operator.io/installation={installed.id}",
+        )
+        for one in listed.items:
+            client = base64.b64decode(one["data"]["client_id"]).decode()
+            secrets[client] = one["metadata"]["name"]
+        return secrets.get(mine["credentials"][-1]["client_id"])
+
+    for attempt in range(16):
+        for _ in range(2):  # events of whole seconds: which came last, only their ids could tell
+            await world.post(f"/control/installations/{installed.id}/rotate", {"compromise": True})
+        secret = await eventually(living)
+        await resynced(world, installed, f"rotated-{attempt}", eventually)
+
+        async def used(name: str = secret) -> bool:
+            return bool((await world.installation(installed))["status"].get("credentials") == name)
+
+        await eventually(used)
+        if (await world.installation(installed))["spec"]["talkdesk"]["credentials"]["secret"] != secret:
+            break
+    else:
+        pytest.fail("of sixteen pairs of events the last one always had the greater id")
+    await world.condition(installed, "CredentialsValid", "True")
 
 
 async def test_an_acknowledgement_that_nobody_waits_for_is_not_repeated(

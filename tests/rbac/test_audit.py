@@ -6,38 +6,34 @@ else say so by another user agent.
 
 from __future__ import annotations
 
-import json
+import os
 from collections import Counter
-from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from talkdesk_kube.client import USER_AGENT
 from talkdesk_sandbox.rights import COMPONENTS, is_refused, promised, used
+from talkdesk_sandbox.run_audit import RunAudit, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from talkdesk_sandbox.controlplane import ControlPlane
 
 pytestmark = [pytest.mark.cluster, pytest.mark.sandbox]
 
-#: Kopf names itself; everything else of ours goes through talkdesk_kube.
-AGENTS = (f'"userAgent":"{USER_AGENT}"', '"userAgent":"kopf/')
 #: A tenant that somebody deletes takes nothing new any more: neither RBAC nor a policy says so.
 TERMINATING = "because it is being terminated"
 
 
 @pytest.fixture(scope="module")
-def requests_of_the_product(whole_run: Any) -> list[dict[str, Any]]:
-    """Every request with one of the product's user agents, in all audit logs of the run."""
-    return [entry for plane in whole_run.control_planes for entry in _by_agent(plane)]
-
-
-def _by_agent(plane: Any) -> Iterator[dict[str, Any]]:
-    with plane.audit_log.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n") and any(agent in line for agent in AGENTS):
-                yield json.loads(line)
+def audits(whole_run: Any) -> list[RunAudit]:
+    """Of the run that ``AUDITS`` names, which may have had several processes, else of this one."""
+    folder = os.environ.get("AUDITS")
+    if folder is None:
+        return [whole_run.audit(plane) for plane in whole_run.control_planes]
+    found = read(sorted(Path(folder).glob("*.json")))
+    assert any(audit.wide_story for audit in found), f"{folder} holds no record of a whole run"
+    return found
 
 
 def shown(entry: dict[str, Any]) -> str:
@@ -51,11 +47,12 @@ def shown(entry: dict[str, Any]) -> str:
 
 
 def test_the_product_runs_under_the_charts_service_accounts_alone(
-    requests_of_the_product: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    audits: list[RunAudit], capsys: pytest.CaptureFixture[str]
 ) -> None:
     others = Counter(
         entry["user"].get("username", "nobody")
-        for entry in requests_of_the_product
+        for audit in audits
+        for entry in audit.requests
         # A token that has expired names nobody; the request is refused and repeated with a new one.
         if not _is_ours(entry) and (entry.get("responseStatus") or {}).get("code") != 401
     )
@@ -65,21 +62,21 @@ def test_the_product_runs_under_the_charts_service_accounts_alone(
 
 
 def test_no_request_of_the_product_is_refused_but_on_purpose(
-    requests_of_the_product: list[dict[str, Any]], whole_run: Any, capsys: pytest.CaptureFixture[str]
+    audits: list[RunAudit], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = [entry for entry in requests_of_the_product if is_refused(entry)]
-    ending = [entry for entry in found if TERMINATING in entry["responseStatus"].get("message", "")]
-    others = [entry for entry in found if entry not in ending]
-    unintended = [
-        entry
-        for entry in others
-        if not whole_run.intended(datetime.fromisoformat(entry["requestReceivedTimestamp"]))
+    asked = sum(len(audit.requests) for audit in audits)
+    found = [(audit, entry) for audit in audits for entry in audit.requests if is_refused(entry)]
+    others = [
+        (audit, entry)
+        for audit, entry in found
+        if TERMINATING not in entry["responseStatus"].get("message", "")
     ]
+    unintended = [entry for audit, entry in others if not audit.intended(entry)]
     with capsys.disabled():
         print(
-            f"\n  {len(requests_of_the_product)} requests of the product: "
+            f"\n  {asked} requests of the product: "
             f"{len(others) - len(unintended)} refused on purpose, {len(unintended)} otherwise, "
-            f"{len(ending)} to namespaces that were being deleted"
+            f"{len(found) - len(others)} to namespaces that were being deleted"
         )
         for entry in unintended[:10]:
             print(f"    {shown(entry)}")
@@ -87,22 +84,20 @@ def test_no_request_of_the_product_is_refused_but_on_purpose(
 
 
 def test_no_right_of_the_chart_is_unused(
-    requests_of_the_product: list[dict[str, Any]], whole_run: Any, capsys: pytest.CaptureFixture[str]
+    audits: list[RunAudit], control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exercised = {right for entry in requests_of_the_product for right in used(entry)}
-    if not whole_run.control_planes:
-        assert not exercised
-        return
-    rights = set(promised(whole_run.control_planes[0]))
+    exercised = {right for audit in audits for entry in audit.requests for right in used(entry)}
+    rights = set(promised(control_plane))
+    wide_story = any(audit.wide_story for audit in audits)
     beyond = sorted(map(str, exercised - rights))
     unused = sorted(map(str, rights - exercised))
     with capsys.disabled():
-        judged = "" if whole_run.wide_story else " (not judged: the wide story is no part of this run)"
+        judged = "" if wide_story else " (not judged: the wide story is no part of this run)"
         print(
             f"\n  {len(rights)} rights, {len(unused)} unused{judged}: {unused}; beyond the chart's: {beyond}"
         )
     assert not beyond, f"used, and not the chart's: {beyond}"
-    assert not whole_run.wide_story or not unused, f"the chart grants, and nothing uses: {unused}"
+    assert not wide_story or not unused, f"the chart grants, and nothing uses: {unused}"
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:

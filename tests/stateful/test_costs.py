@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import yaml
 
 from turmoil.costs import life
@@ -38,7 +37,6 @@ async def _one(ground: Ground) -> dict[str, Costs]:
         await end(made)
 
 
-@pytest.mark.skipif("COSTS" not in os.environ, reason="counts while nothing else runs: make costs")
 def test_the_page_on_costs_says_what_is_counted(ground: Ground) -> None:
     if os.environ.get("COSTS") == "write":
         lives = [ground.loop.run(_one(ground)) for _ in range(LIVES)]

@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -25,7 +24,6 @@ SEED = os.environ.get("TURMOIL_SEED", "20261122")
 EXAMPLES = int(os.environ.get("TURMOIL_EXAMPLES", "3"))
 
 
-@pytest.mark.skipif("TURMOIL" not in os.environ, reason="takes minutes: make turmoil")
 def test_whatever_happens_in_whatever_order_the_invariants_hold(ground: Ground) -> None:
     class Here(Turmoil):
         loop: LoopThread = ground.loop

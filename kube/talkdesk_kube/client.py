@@ -301,11 +301,14 @@ class Kube:
         try:
             async with await self._answer(request, limits) as response:
                 pending = b""
-                async for chunk in response.content.iter_any():
-                    *lines, pending = (pending + chunk).split(b"\n")
-                    for line in lines:
-                        if line.strip():
-                            yield _watch_event(line, request)
+                try:
+                    async for chunk in response.content.iter_any():
+                        *lines, pending = (pending + chunk).split(b"\n")
+                        for line in lines:
+                            if line.strip():
+                                yield _watch_event(line, request)
+                finally:
+                    _cut(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(error, request) from error
 
@@ -369,6 +372,16 @@ class Kube:
             answer = await response.read()
         status = parse_status(code, answer, retry_after=response.headers.get("Retry-After"))
         raise error_of(status, method=request.method, path=request.path)
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of a watch that is left early, which nothing else can use.
+
+    TLS would say goodbye first and wait for an answer: with the loop gone by then, the socket stays open.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _document(answer: bytes, request: Request) -> Obj:

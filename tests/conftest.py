@@ -89,13 +89,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``.
 
     What reads the audit logs of the whole run comes last. In a run of several processes (pytest-xdist) a file
-    stays in one of them, all that use the shared sandbox stay together, and what takes longest begins.
+    stays in one of them (several that share something name a group themselves), all that use the shared
+    sandbox stay together, and what takes longest begins.
     """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "control_plane" in fixtures:
             item.add_marker(pytest.mark.cluster)
-        item.add_marker(pytest.mark.xdist_group("sandbox" if "sandbox" in fixtures else str(item.path)))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("sandbox" if "sandbox" in fixtures else str(item.path)))
     items.sort(key=lambda item: item.path.name == "test_audit.py")
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=_lightness)

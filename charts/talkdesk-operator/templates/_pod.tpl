@@ -95,3 +95,12 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels: {{- include "td.selector" . | nindent 8 }}
 {{- end -}}
+
+{{- /* Who may read metrics, as a rule of a NetworkPolicy. */ -}}
+{{- define "td.metricsIngress" -}}
+- ports:
+    - {protocol: TCP, port: metrics}
+  {{- with .Values.networkPolicy.metricsFrom }}
+  from: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

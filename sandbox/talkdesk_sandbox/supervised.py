@@ -70,6 +70,11 @@ class Supervised:
         return cls("operator", environment, port, log)
 
     @property
+    def pid(self) -> int:
+        """Of the process of this moment; 0 before there is one."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def url(self) -> str:
         """Base URL of ``port``."""
         return f"http://127.0.0.1:{self.port}"

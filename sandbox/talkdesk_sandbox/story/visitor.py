@@ -53,8 +53,7 @@ class Loopback(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx.AsyncBaseTransport."""
         asked = Request(str(request.url))  # noqa: S310 - only for the jar, never opened
-        self._jar.add_cookie_header(asked)
-        headers = httpx.Headers({**request.headers, "cookie": asked.get_header("Cookie", "")})
+        headers = httpx.Headers({**request.headers, "cookie": self.cookies(str(request.url))})
         if not headers["cookie"]:
             del headers["cookie"]
         url = request.url
@@ -67,6 +66,12 @@ class Loopback(httpx.AsyncBaseTransport):
         )
         self._jar.extract_cookies(_Answer(response), asked)  # type: ignore[arg-type]  # all it asks for is info()
         return response
+
+    def cookies(self, url: str) -> str:
+        """The ``Cookie`` header that goes with a request of ``url``, "" for none."""
+        asked = Request(url)  # noqa: S310 - only for the jar, never opened
+        self._jar.add_cookie_header(asked)
+        return str(asked.get_header("Cookie", ""))
 
     async def aclose(self) -> None:
         """See httpx.AsyncBaseTransport."""

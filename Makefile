@@ -11,7 +11,7 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane unit unit-all bench costs turmoil test lint format crds lock kill-all rbac-all clean
+.PHONY: help install sandbox controlplane unit unit-all bench costs turmoil test lint format crds lock kill-all browser rbac-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,7 +38,7 @@ unit-all: ## the fast tests on every supported Python that is at hand
 	@MAKE='$(MAKE)' sh tests/unit-all.sh
 
 test: controlplane ## every test
-	@rm -rf build/audits
+	@rm -rf build/audits build/browser
 	@AUDITS=build/audits $(PYTEST) --numprocesses=$(LANES) --dist=loadgroup --durations=15 $(addprefix --ignore=,$(ALONE))
 	@AUDITS=build/audits $(PYTEST) -q $(ALONE)
 
@@ -53,6 +53,10 @@ turmoil: controlplane ## customers, platform and faults at random, and the invar
 
 bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run them
 	@$(BIN)/python bench/install_share.py
+
+browser: controlplane ## the marketplace in a real browser, with screenshots in build/browser
+	@rm -rf build/browser
+	@$(PYTEST) -v tests/browser
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox

@@ -1,6 +1,17 @@
 "use strict";
 // The page works without this: it adds the live clock, the feed, and leads through the tour step by step.
 
+function ended() {
+  const note = document.createElement("p");
+  note.className = "note ended";
+  note.setAttribute("role", "alert");
+  const again = document.createElement("a");
+  again.href = location.href;
+  again.textContent = "Load it again";
+  note.append("You are no longer signed in here, and this page has stopped. ", again, " to go on.");
+  document.querySelector("main").prepend(note);
+}
+
 const clock = document.getElementById("clock");
 if (clock) {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/clock`);
@@ -8,7 +19,10 @@ if (clock) {
     const { now } = JSON.parse(data);
     if (now) clock.textContent = new Date(now).toLocaleTimeString("en-GB");
   };
-  socket.onclose = () => { clock.textContent = "ended"; };
+  socket.onclose = ({ code }) => {
+    clock.textContent = "ended";
+    if (code === 1008) ended(); // the gateway's word: this user may not listen any longer
+  };
 }
 
 const events = document.getElementById("events");

@@ -187,8 +187,8 @@ class Bar(Model):
         ],
         Field(
             max_length=16,
-            description="of its script element; ${account.id}, ${account.name}, ${region}, ${user.id} and "
-            "${installation.id} are replaced",
+            description="of its script element; ${account.id}, ${account.name}, ${region}, ${user.id}, "
+            "${user.name} and ${installation.id} are replaced",
         ),
         MAP,
     ] = Field(default_factory=dict)

@@ -110,6 +110,7 @@ class Reason(StrEnum):
     UNKNOWN_TO_TALKDESK = "UnknownToTalkdesk"
     ACCESS_ENDING = "AccessEnding"
     BRAKE_HOLDS = "BrakeHolds"
+    USERS_VANISHED = "UsersVanished"
     PAUSED = "Paused"
     # Accepted, of a TalkdeskApp
     APP_ACCEPTED = "AppAccepted"

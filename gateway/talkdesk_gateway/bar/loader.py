@@ -47,12 +47,13 @@ def _source() -> str:
 
 def _values(tenancy: Tenancy, user: str) -> dict[str, str]:
     spec = tenancy.installation.spec
-    name = spec.talkdesk.account_name
+    name, entry = spec.talkdesk.account_name, tenancy.user(user)
     return {
         "account.id": spec.account_id,
         "account.name": name.name if name is not None else "",
         "region": spec.region or "",
         "user.id": user,
+        "user.name": (entry.name or "") if entry is not None else "",
         "installation.id": spec.installation_id,
     }
 

@@ -10,6 +10,7 @@ import pytest
 
 from talkdesk_crds.app import Bar, TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.user_slice import LicensedUser
 from talkdesk_gateway.bar import bar_script, csp_sources
 from talkdesk_gateway.tenancy import Tenancy
 
@@ -17,8 +18,13 @@ SCRIPT = "https://cdn.example/bar.js?key=1;2,3#x"
 
 
 def tenancy(
-    *, bar: dict[str, Any] | None, account: str | None = "Acme", resellers: tuple[str, ...] = ()
+    *,
+    bar: dict[str, Any] | None,
+    account: str | None = "Acme",
+    resellers: tuple[str, ...] = (),
+    user: str | None = "Ada",
 ) -> Tenancy:
+    entry = LicensedUser(name=user, epoch="e")
     made = {"namespace": "td", "creationTimestamp": "2026-01-01T00:00:00Z"}
     app = {
         "appId": "a1",
@@ -44,7 +50,7 @@ def tenancy(
         app=TalkdeskApp.model_validate({"metadata": {"name": "a", **made}, "spec": app}),
         host="acme.apps.example.com",
         upstream=None,
-        user=lambda _: None,
+        user={"u1": entry}.get,
     )
 
 
@@ -61,7 +67,7 @@ def test_the_loader_knows_the_bar_and_who_sees_it() -> None:
         "height": 56,
         "attributes": {
             "data-account": "${account.id}/${account.name}",
-            "data-more": "${region} ${user.id} ${installation.id} ${unknown} $ {} ${account.id",
+            "data-more": "${region} ${user.id} ${user.name} ${installation.id} ${unknown} $ {} ${account.id",
         },
     }
     told = settings_of(bar_script(tenancy(bar=bar), "u1"))
@@ -72,7 +78,7 @@ def test_the_loader_knows_the_bar_and_who_sees_it() -> None:
             "height": 56,
             "attributes": {
                 "data-account": "acc/Acme",
-                "data-more": "eu u1 i1 ${unknown} $ {} ${account.id",
+                "data-more": "eu u1 Ada i1 ${unknown} $ {} ${account.id",
             },
         },
     }
@@ -90,18 +96,18 @@ def test_the_loader_knows_the_bar_and_who_sees_it() -> None:
     ],
 )
 def test_names_are_data_whatever_they_hold(name: str) -> None:
-    bar = {"script": SCRIPT, "attributes": {"data-name": "${account.name}"}}
-    script = bar_script(tenancy(bar=bar, account=name), "u1")
-    assert settings_of(script)["bar"]["attributes"] == {"data-name": name}
+    bar = {"script": SCRIPT, "attributes": {"data-account": "${account.name}", "data-user": "${user.name}"}}
+    script = bar_script(tenancy(bar=bar, account=name, user=name), "u1")
+    assert settings_of(script)["bar"]["attributes"] == {"data-account": name, "data-user": name}
     assert "</script" not in script
     assert script.isascii()
 
 
-def test_an_account_without_name_leaves_its_place_empty() -> None:
-    bar = {"script": SCRIPT, "attributes": {"data-name": "<${account.name}>"}}
-    assert settings_of(bar_script(tenancy(bar=bar, account=None), "u1"))["bar"]["attributes"] == {
-        "data-name": "<>"
-    }
+@pytest.mark.parametrize("user", ["u1", "u2"])
+def test_a_name_that_is_not_known_leaves_its_place_empty(user: str) -> None:
+    bar = {"script": SCRIPT, "attributes": {"data-name": "<${account.name}|${user.name}>"}}
+    script = bar_script(tenancy(bar=bar, account=None, user=None), user)
+    assert settings_of(script)["bar"]["attributes"] == {"data-name": "<|>"}
 
 
 def test_without_a_bar_requests_are_still_helped_over_a_sessions_end() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -34,7 +35,7 @@ from talkdesk_kube import Kube
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from talkdesk_gateway.seams import Keys
     from talkdesk_gateway.settings import GatewaySettings
@@ -91,9 +92,18 @@ async def run(settings: GatewaySettings, *, registry: CollectorRegistry = REGIST
     _log.info("ended")
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @asynccontextmanager
-async def gateway(settings: GatewaySettings, *, registry: CollectorRegistry) -> AsyncIterator[Gateway]:
-    """A gateway that serves while the context is open; leaving it finishes the requests under way."""
+async def gateway(
+    settings: GatewaySettings, *, registry: CollectorRegistry, clock: Callable[[], datetime] = _now
+) -> AsyncIterator[Gateway]:
+    """A gateway that serves while the context is open; leaving it finishes the requests under way.
+
+    ``clock`` is this machine's, by which everything that is sealed and signed begins and ends.
+    """
     namespace, release, address = settings.namespace, settings.release, settings.bind_address
     metrics, options = Metrics(registry), ClientOptions()
     async with AsyncExitStack() as stack:
@@ -108,12 +118,12 @@ async def gateway(settings: GatewaySettings, *, registry: CollectorRegistry) -> 
         directory = WatchedDirectory(caches, namespace=namespace, fault=watches.fault)
         readiness = Readiness(watches.fault, keys)
         metrics.watch(fresh=lambda: directory.fresh, installations=directory.installations)
-        judge = Judge(directory, keys, settings.origin)
+        judge = Judge(directory, keys, settings.origin, clock=clock)
         identity = Identity(keys, origin=settings.origin)
         parts = Parts(
             directory=directory,
             keys=keys,
-            lookup=WatchedLookup(kube, directory, wait=settings.wait_seconds),
+            lookup=WatchedLookup(kube, directory, wait=settings.wait_seconds, clock=clock),
             sign_out=StoredSignOut(kube),
             talkdesk=TalkdeskSignOn(
                 kube, client, namespace=settings.credentials_namespace, pkce=options.pkce
@@ -121,6 +131,7 @@ async def gateway(settings: GatewaySettings, *, registry: CollectorRegistry) -> 
             metrics=metrics,
             origin=settings.origin,
             switch_path=settings.switch_path,
+            clock=clock,
         )
         watching = asyncio.create_task(watches.run(), name="watches")
         stack.push_async_callback(_cancelled, watching)

@@ -202,14 +202,21 @@ def test_an_unknown_reference_in_the_sample_data_is_told_with_its_path() -> None
         desired(made_of(app(sampleData=wrong)))
 
 
-def test_the_gateways_urls_are_on_the_tenants_host() -> None:
-    told = {"keys": "${gateway.jwks}", "sign-in": "${gateway.start}"}
+def test_the_gateways_urls_are_on_the_tenants_host_and_its_keys_inside_the_cluster_too() -> None:
+    told = {
+        "public": "${gateway.jwks}",
+        "keys": "${gateway.keys}",
+        "sign-in": "${gateway.start}",
+        "sign-out": "${gateway.signOut}",
+    }
     made = desired(made_of(app(template=[{**of("ConfigMap", "x"), "data": told}])))
     (found,) = [one for one in made.children if one["metadata"]["name"] == "x"]
     host = TENANT.host("apps.example.com")
     assert found["data"] == {
-        "keys": f"https://{host}/_td/jwks.json",
+        "public": f"https://{host}/_td/jwks.json",
+        "keys": f"http://{RELEASE.name}-gateway.{RELEASE.namespace}.svc:8083/jwks.json",
         "sign-in": f"https://{host}/_td/start",
+        "sign-out": f"https://{host}/_td/sign-out",
     }
 
 

@@ -10,6 +10,9 @@ from talkdesk_crds import names
 if TYPE_CHECKING:
     from talkdesk_operator.keys import TenantKey
 
+#: Of the gateway's Service, as the chart has it.
+_KEYS_PORT = 8083
+
 
 @dataclass(frozen=True)
 class Release:
@@ -55,12 +58,18 @@ class Tenant:
         return f"{self.name.rpartition('-')[2]}.{base_domain}"
 
     def gateway(self, base_domain: str) -> dict[str, str]:
-        """What the gateway serves on the tenant's host.
+        """What the gateway serves for the tenant.
 
-        ``jwks``: its key set; ``start``: the sign-in; ``signOut``: the page that signs out.
+        On the tenant's host ``jwks``: its key set; ``start``: the sign-in; ``signOut``: the page that signs
+        out. Inside the cluster ``keys``: the key set again, where the tenant's NetworkPolicy lets it be read.
         """
         root = f"{self.release.url(self.host(base_domain))}/_td"
-        return {"jwks": f"{root}/jwks.json", "start": f"{root}/start", "signOut": f"{root}/sign-out"}
+        return {
+            "jwks": f"{root}/jwks.json",
+            "keys": f"http://{self.release.name}-gateway.{self.release.namespace}.svc:{_KEYS_PORT}/jwks.json",
+            "start": f"{root}/start",
+            "signOut": f"{root}/sign-out",
+        }
 
     @property
     def inventory(self) -> str:

@@ -62,7 +62,7 @@ async def test_a_session_that_nobody_used_begins_anew_by_way_of_talkdesk_without
     visit.assert_without_a_click()
     assert urlsplit(regulars.customer.talkdesk).hostname in visit.hosts
     assert visit.page.url == f"{origin}/calls?of=today"
-    await visit.page.get_by_text("Ben Okafor").wait_for()
+    await visit.page.get_by_text("Ben Novak").wait_for()
 
 
 async def test_beyond_the_absolute_limit_pages_pass_through_talkdesk_and_work_that_is_open_is_saved(

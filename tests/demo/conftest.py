@@ -56,6 +56,7 @@ class Place:
 
     folder: Path
     jwks: str
+    record = RECORD
 
     def token(self, user: str, **other: Any) -> dict[str, str]:
         """The header by which the gateway tells of ``user``."""

@@ -29,6 +29,15 @@ async def test_a_user_is_greeted_by_name_and_sees_account_and_sample_data_at_onc
     assert '<form method="post" action="/_td/sign-out">' in text
 
 
+async def test_a_trial_that_has_ended_is_not_mentioned_any_more(place: Any) -> None:
+    record = {**place.record, "plan": {"name": "Professional"}}
+    place.write({**record, "trial": {**record["trial"], "endedAt": "2026-12-01T10:00:00Z"}})
+    async with place.demo() as (url, http, _), http.get(url, headers=place.token("u1")) as answer:
+        text = await answer.text()
+    assert "Professional" in text
+    assert "2026-12-29" not in text
+
+
 async def test_the_page_takes_nothing_from_elsewhere_and_has_one_stylesheet(place: Any) -> None:
     async with place.demo() as (url, http, _):
         for path in ("/", "/calls", "/about"):

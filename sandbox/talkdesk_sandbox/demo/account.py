@@ -39,6 +39,7 @@ class Account:
     timezone: str = ""
     region: str = ""
     plan: str = ""
+    #: Of a trial that goes on.
     trial_ends: str = ""
     installation: str = ""
     #: What identity tokens name as their issuer: the tenant, as browsers reach it.
@@ -64,7 +65,7 @@ class Account:
             timezone=str(account.get("timezone", "")),
             region=str(_group(record, "region").get("name", "")),
             plan=str(_group(record, "plan").get("name", "")),
-            trial_ends=str(trial.get("expiresAt", "")),
+            trial_ends="" if trial.get("endedAt") else str(trial.get("expiresAt", "")),
             installation=str(_group(record, "installation").get("id", "")),
             issuer=f"{start.scheme}://{start.netloc}" if start.netloc else "",
             links={name: str(url) for name, url in _group(record, "links").items() if url},

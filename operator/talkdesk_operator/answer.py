@@ -95,7 +95,7 @@ class Answerer:
                 reading = await self._current(notes, reading)
                 decision = decide(self._situation(notes, app, ready, reading), self._desk.clock())
                 if isinstance(decision, Say):
-                    reading = await self._say(notes, ref, reading, decision, agenda)
+                    reading = await self._say(notes, app, ref, reading=reading, say=decision, agenda=agenda)
                     decision = decide(self._situation(notes, app, ready, reading), self._desk.clock())
             except TalkdeskError as error:
                 self._failed(notes, error, agenda)
@@ -154,7 +154,14 @@ class Answerer:
         return self._keep(notes, found, reading)
 
     async def _say(
-        self, notes: Notes, ref: InstallationRef, reading: Reading, say: Say, agenda: Agenda
+        self,
+        notes: Notes,
+        app: TalkdeskApp,
+        ref: InstallationRef,
+        *,
+        reading: Reading,
+        say: Say,
+        agenda: Agenda,
     ) -> Reading:
         """Give the answer, and what Talkdesk shows afterwards."""
         try:
@@ -185,10 +192,17 @@ class Answerer:
         self._desk.metrics.answered(
             say.answer, reading.state, self._desk.clock() - waiting_since(notes, reading)
         )
-        return await self._afterwards(notes, ref, reading, result, agenda)
+        return await self._afterwards(notes, app, ref, reading=reading, result=result, agenda=agenda)
 
     async def _afterwards(
-        self, notes: Notes, ref: InstallationRef, reading: Reading, result: State, agenda: Agenda
+        self,
+        notes: Notes,
+        app: TalkdeskApp,
+        ref: InstallationRef,
+        *,
+        reading: Reading,
+        result: State,
+        agenda: Agenda,
     ) -> Reading:
         """Read and list once more: in between, the list may have shown the old users or the new."""
         said = replace(
@@ -208,7 +222,7 @@ class Answerer:
             return after
         after = self._keep(notes, found, reading)
         if notes.role is Role.INCUMBENT:
-            await self._desk.users.sync(notes, ref, after, agenda)
+            await self._desk.users.sync(notes, app, ref, after, agenda)
         changed = (after.account, after.plan, after.trial) != (reading.account, reading.plan, reading.trial)
         if changed or (is_pending(after.state) and not any(one.covers(after.moment) for one in notes.given)):
             agenda.look_in(0.0)

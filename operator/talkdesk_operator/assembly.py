@@ -151,7 +151,7 @@ def tenants(parts: Parts) -> TenantReconciler:
     """What reconciles tenants."""
     kube, caches, client, settings = parts.kube, parts.caches, parts.client, parts.settings
     slices, revocations = parts.slices, parts.revocations
-    users = UserSync(client, slices, revocations, now)
+    users = UserSync(client, slices, revocations, endings(parts), now)
     keyring = Keyring(
         CredentialStore(kube, settings.credentials_namespace),
         monotonic=time.monotonic,

@@ -297,7 +297,7 @@ class TenantReconciler:
             return
         ref = await self._steps.observer.ref(holder, app)
         if ref is not None:
-            await self._steps.users.sync(holder, ref, holder.reading, agenda)
+            await self._steps.users.sync(holder, app, ref, holder.reading, agenda)
 
     async def _conclude(
         self, notes: Notes, holds: bool, wanted: Wanted, verdict: Verdict, agenda: Agenda

@@ -19,6 +19,7 @@ from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.failures import Kind
 from talkdesk_operator.reading import NO_STATE
 from talkdesk_operator.revocations import new_epoch, revoked
+from talkdesk_operator.standing import Suspension
 from talkdesk_operator.users import ListedUser, held, merge, missing, settled_by
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from talkdesk_client import InstallationRef, TalkdeskClient, User
+    from talkdesk_crds.app import TalkdeskApp
     from talkdesk_operator.conditions import Verdict
+    from talkdesk_operator.endings import Endings
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.revocations import RevocationDesk
@@ -42,6 +45,10 @@ _EMAIL_LIMIT = 320
 _NAME_LIMIT = 512
 
 
+#: Nobody is licensed any more: unheard of, for whoever installs an app stays its user.
+VANISHED = Suspension(
+    Reason.USERS_VANISHED, "Talkdesk lists no user any more, and no event has said so", read=True
+)
 #: A list that is torn by a change is read again so often.
 _READINGS = 3
 
@@ -78,15 +85,23 @@ class UserSync:
         client: TalkdeskClient,
         slices: SliceStore,
         revocations: RevocationDesk,
+        endings: Endings,
         clock: Callable[[], datetime],
     ) -> None:
         self._clock = clock
+        self._endings = endings
         self._client = client
         self._slices = slices
         self._revocations = revocations
 
-    async def sync(self, notes: Notes, ref: InstallationRef, reading: Reading, agenda: Agenda) -> None:
-        """List the users into the slices; Talkdesk's failures become verdicts. Raises KubeError."""
+    async def sync(
+        self, notes: Notes, app: TalkdeskApp, ref: InstallationRef, reading: Reading, agenda: Agenda
+    ) -> None:
+        """List the users into the slices; Talkdesk's failures become verdicts. Raises KubeError.
+
+        A list that lets nobody in any more, without an event that says so, ends everybody's access: it waits
+        as other ends do that Talkdesk's API alone tells of, and the brake may stop it.
+        """
         try:
             listing = await self._listing(notes, ref, reading)
         except TalkdeskError as error:
@@ -103,6 +118,11 @@ class UserSync:
             notes.memory.resync_due = -math.inf
             agenda.fail()
             return
+        if self._empties(notes, listing) and (wait := self._endings.comes(notes, app, VANISHED)) is not None:
+            self._not_listed(notes, f"{VANISHED.message}; whoever was licensed still is")
+            notes.memory.listed_for = None  # until it comes every pass asks again
+            agenda.decide_in(wait)
+            return
         async with self._slices.alone(notes.installation):
             count, lines = await self._merge(notes, reading, listing)
         await audit.say_each("user access changed", lines)
@@ -115,6 +135,12 @@ class UserSync:
         notes.verdicts[types.USERS_SYNCED] = listing.verdict(count)
         if not listing.told.roles.known:
             agenda.fail(listing.told.retry_after)
+
+    def _empties(self, notes: Notes, listing: Listing) -> bool:
+        """Somebody may enter, and by this list nobody may."""
+        if any(user.active or notes.rules.inactive for user in listing.users):
+            return False
+        return self._missing(notes, ())
 
     def _not_listed(self, notes: Notes, message: str) -> None:
         _log.warning("the users could not be listed", installation=notes.name, error=message)

@@ -189,3 +189,49 @@ async def test_a_person_who_finds_that_it_is_true_releases_the_brake(many: World
     finally:
         await well(many)
     await eventually(lambda: calm(many))
+
+
+EMPTY = {"status": 200, "body": {"total": 0, "page": 1, "per_page": 20, "_embedded": {"users": []}}}
+
+
+async def licensed(world: World) -> int:
+    return sum(status["users"]["count"] for status in await statuses(world))
+
+
+async def test_an_empty_list_of_users_for_everybody_takes_nobodys_access(
+    many: World, eventually: Any
+) -> None:
+    await eventually(lambda: calm(many))
+    await faulty(many, "[^/]+/users", **EMPTY)
+    await read_again(many)
+    try:
+        await eventually(lambda: held(many))
+        assert {one["impending"]["reason"] for one in await statuses(many)} == {"UsersVanished"}
+        assert await licensed(many) == CUSTOMERS
+    finally:
+        await well(many)
+    await eventually(lambda: calm(many))
+    assert await licensed(many) == CUSTOMERS
+
+
+async def test_one_customer_without_any_user_loses_them_a_moment_later(many: World, eventually: Any) -> None:
+    await eventually(lambda: calm(many))
+    one = many.all[1]
+    await faulty(many, f"{one.id}/users", **EMPTY)
+    await read_again(many)
+    try:
+        await many.condition(one, "Ready", "False", "AccessEnding")
+        assert (await many.installation(one))["status"]["users"]["count"] == 1
+
+        async def gone() -> bool:
+            return bool((await many.installation(one))["status"]["users"]["count"] == 0)
+
+        await eventually(gone)
+        assert await licensed(many) == CUSTOMERS - 1
+    finally:
+        await well(many)
+
+    async def back() -> bool:
+        return await licensed(many) == CUSTOMERS
+
+    await eventually(back)

@@ -75,6 +75,7 @@ class Stage:
     addresses: list[str] = field(default_factory=list)
     product: EnvoyProcess | None = None
     bare: EnvoyProcess | None = None
+    upstream: EnvoyProcess | None = None
     #: By installation.
     people: dict[str, list[SignedIn]] = field(default_factory=dict)
 
@@ -105,7 +106,7 @@ async def opened(plane: ControlPlane, folder: Path, size: Size) -> AsyncIterator
         app_id = await _app(stage, stand_in, events_url)
         installed = await asyncio.gather(*(_install(stage, app_id, n, size) for n in range(size.tenants)))
         served = [f"{one['address']}:8080" for one in installed]
-        stack.enter_context(EnvoyProcess.start(upstream(served), folder / "upstream"))
+        stage.upstream = stack.enter_context(EnvoyProcess.start(upstream(served), folder / "upstream"))
         configuration = product(stage.edge.port, stage.addresses)
         stage.product = stack.enter_context(
             EnvoyProcess.start(configuration, folder / "product", workers=size.workers)

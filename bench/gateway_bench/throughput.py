@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -42,11 +45,21 @@ class WrongAnswer(Exception):  # noqa: N818 - an outcome of the measurement
 
 @dataclass
 class Throughput:
-    """The runs of each, in their order: ``bare``, ``product``, ``endpoint``."""
+    """The runs of each, in their order: ``bare``, ``product``, ``endpoint``.
+
+    ``cpu``: seconds of CPU that each program spent over all runs of one, by that name and the program's.
+    Unlike a rate it hardly depends on what else the machine does.
+    """
 
     runs: dict[str, list[Load]] = field(
         default_factory=lambda: {"bare": [], "product": [], "endpoint": []}
     )
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def cpu_us(self, name: str) -> dict[str, float]:
+        """Microseconds of CPU a request, by program."""
+        requests = sum(load.requests for load in self.runs[name])
+        return {program: 1e6 * seconds / requests for program, seconds in self.cpu[name].items()}
 
 
 async def measure(
@@ -59,13 +72,37 @@ async def measure(
     found = Throughput()
     ways = _Ways(stage, generator)
     for number in range(pairs + 1):
-        loads = {name: await getattr(ways, name)(seconds if number else min(seconds, 2.0)) for name in found.runs}
-        rates = ", ".join(f"{name} {load.rate:.0f}/s" for name, load in loads.items())
-        tell(f"{f'pair {number}' if number else 'warm-up'}: {rates}")
-        if number:
-            for name, load in loads.items():
-                found.runs[name].append(load)
+        rates = []
+        for name, runs in found.runs.items():
+            before = _cpu(stage)
+            load: Load = await getattr(ways, name)(seconds if number else min(seconds, 2.0))
+            rates.append(f"{name} {load.rate:.0f}/s")
+            if number:
+                runs.append(load)
+                spent = found.cpu.setdefault(name, dict.fromkeys(before, 0.0))
+                for program, seconds_now in _cpu(stage).items():
+                    spent[program] += seconds_now - before[program]
+        tell(f"{f'pair {number}' if number else 'warm-up'}: {', '.join(rates)}")
     return found
+
+
+def _cpu(stage: Stage) -> dict[str, float]:
+    """Seconds of CPU so far, by program; ``load`` is all generators that ended."""
+    assert stage.bare is not None and stage.product is not None and stage.upstream is not None
+    pids = {
+        "bare Envoy": [stage.bare.pid],
+        "Envoy": [stage.product.pid],
+        "gateways": [one.pid for one in stage.gateways],
+        "upstream": [stage.upstream.pid],
+    }
+    spent = {program: sum(map(_seconds_of, some)) for program, some in pids.items()}
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {**spent, "load": children.ru_utime + children.ru_stime}
+
+
+def _seconds_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass

@@ -27,8 +27,8 @@ class Line:
     """One connection to ``address``; it connects when it has to."""
 
     address: tuple[str, int]
-    #: Body of the newest answer, chunked ones as they came.
-    body: bytes = field(default=b"", repr=False)
+    #: Head of the newest answer, in lower case.
+    head: str = field(default="", repr=False)
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, repr=False)
 
     async def ask(self, question: bytes) -> Answered:
@@ -40,29 +40,30 @@ class Line:
         try:
             writer.write(question)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await self._read_body(reader, head)
+            await _body_read(reader, head)
         except (OSError, asyncio.IncompleteReadError):
             self.close()
             raise
         done = time.time()
+        self.head = head.decode("latin-1")
         if b"connection: close" in head:
             self.close()
         return Answered(int(head[9:12]), sent, done)
-
-    async def _read_body(self, reader: asyncio.StreamReader, head: bytes) -> None:
-        self.body = b""
-        _, found, rest = head.partition(b"\r\ncontent-length:")
-        if found:
-            self.body = await reader.readexactly(int(rest.partition(b"\r\n")[0]))
-            return
-        while b"\r\ntransfer-encoding: chunked" in head:
-            size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
-            self.body += await reader.readexactly(size + 2)
-            if size == 0:
-                return
 
     def close(self) -> None:
         """Hang up."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+async def _body_read(reader: asyncio.StreamReader, head: bytes) -> None:
+    _, found, rest = head.partition(b"\r\ncontent-length:")
+    if found:
+        await reader.readexactly(int(rest.partition(b"\r\n")[0]))
+        return
+    while b"\r\ntransfer-encoding: chunked" in head:
+        size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+        await reader.readexactly(size + 2)
+        if size == 0:
+            return

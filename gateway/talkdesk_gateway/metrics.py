@@ -52,7 +52,7 @@ class Metrics:
         )
         self._ended = Counter(
             "talkdesk_gateway_websockets_ended",
-            "WebSockets that ended, by who ended them: peer, moved, stopping, or why they were refused.",
+            "WebSockets that ended, by what ended them: peer, moved, idle, stopping, or why it was refused.",
             ["cause"],
             registry=self.registry,
         )

@@ -1,13 +1,14 @@
 """WebSockets: the relay decides on each by itself, and again at every change that is watched.
 
 Envoy decides once, when a stream begins, and cannot end one user's stream later. Here a refusal ends it at
-once: both ends get a Close with 1008.
+once: both ends get a Close with 1008. One with 1012 asks the client to connect again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,7 +30,7 @@ from talkdesk_gateway.heads import (
 from talkdesk_gateway.identity import NoIdentityKeyError
 from talkdesk_gateway.judge import cookies_of, facts_of
 from talkdesk_gateway.seal import NoKeysError
-from talkdesk_gateway.sessions import use_cookie
+from talkdesk_gateway.sessions import entry, use_cookie
 from talkdesk_gateway.splice import Splice, end
 from talkdesk_gateway.verdict import Passed, Refusal, Refused
 
@@ -50,7 +51,7 @@ HANDSHAKE_SECONDS: Final = 30.0
 #: An open WebSocket is looked at this often even where nothing changes: time alone may end it.
 LOOK_SECONDS: Final = 15.0
 
-REFUSED, MOVED, GOING_AWAY = 1008, 1012, 1001
+REFUSED, CONNECT_AGAIN, GOING_AWAY = 1008, 1012, 1001
 
 _log = structlog.get_logger("talkdesk_gateway.relay")
 
@@ -227,12 +228,24 @@ class Relay:
         while not self._stopping.is_set():
             changed.clear()
             verdict = self._judge.again(opening.facts, opening.session)
+            if isinstance(verdict, Refused) and self._only_idle(verdict, opening.session):
+                return Ending("idle", CONNECT_AGAIN, "the idle limit has passed since this was opened")
             if isinstance(verdict, Refused):
                 return Ending(verdict.why.value, REFUSED, f"access ended: {verdict.why.value}")
             if verdict.tenancy.upstream != opening.upstream:
-                return Ending("moved", MOVED, "the app has moved")
+                return Ending("moved", CONNECT_AGAIN, "the app has moved")
             await self._something(changed, seconds=min(LOOK_SECONDS, self._left(verdict)))
         return Ending("stopping", GOING_AWAY, "the gateway is going away")
+
+    def _only_idle(self, refused: Refused, session: Session | None) -> bool:
+        """Whether nothing but the idle limit stands against ``session``.
+
+        Whether it was used since the handshake is in the browser's newer cookie, which the next one brings.
+        """
+        if session is None or refused.tenancy is None or refused.why is not Refusal.SIGN_IN:
+            return False
+        now = self._judge.clock()
+        return entry(dataclasses.replace(session, used=now), refused.tenancy, now) is not None
 
     def _left(self, passed: Passed) -> float:
         """Seconds until the session is over by time alone."""

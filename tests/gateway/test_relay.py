@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import struct
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -229,6 +230,22 @@ async def test_the_end_of_the_session_ends_it_without_any_change(through: Any) -
         socket = await it.connect(cookie=cookie)
         it.it.now += timedelta(milliseconds=200)
         assert await closing(socket) == 1008
+
+
+async def test_where_only_the_idle_limit_passed_the_client_is_asked_to_connect_again(through: Any) -> None:
+    async with through() as it:
+        edge = it.it
+        almost = edge.now - timedelta(hours=12) + timedelta(milliseconds=200)
+        session = edge.session(began=almost, used=almost)
+        socket = await it.connect(cookie=edge.cookie(session))
+        edge.now += timedelta(milliseconds=200)
+        assert await closing(socket) == 1012
+        # Used meanwhile, by pages and requests beside it: the newer cookie opens it again. Else nothing does.
+        again = await it.connect(cookie=edge.cookie(dataclasses.replace(session, used=edge.now)))
+        await again.close()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await it.connect(cookie=edge.cookie(session))
+        assert refused.value.status == 401
 
 
 async def test_silence_of_kubernetes_ends_it_after_the_stated_time(

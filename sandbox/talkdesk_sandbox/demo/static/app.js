@@ -14,15 +14,25 @@ function ended() {
 
 const clock = document.getElementById("clock");
 if (clock) {
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/clock`);
-  socket.onmessage = ({ data }) => {
-    const { now } = JSON.parse(data);
-    if (now) clock.textContent = new Date(now).toLocaleTimeString("en-GB");
+  let pause = 1000;
+  const listen = () => {
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/clock`);
+    socket.onopen = () => { pause = 1000; };
+    socket.onmessage = ({ data }) => {
+      const { now } = JSON.parse(data);
+      if (now) clock.textContent = new Date(now).toLocaleTimeString("en-GB");
+    };
+    socket.onclose = ({ code }) => {
+      clock.textContent = code === 1008 ? "ended" : "waits";
+      if (code === 1008) { // the gateway's word: this user may not listen any longer
+        ended();
+      } else { // the app or the gateway was restarted, or asks to connect again
+        setTimeout(listen, pause);
+        pause = Math.min(2 * pause, 60000);
+      }
+    };
   };
-  socket.onclose = ({ code }) => {
-    clock.textContent = "ended";
-    if (code === 1008) ended(); // the gateway's word: this user may not listen any longer
-  };
+  listen();
 }
 
 const events = document.getElementById("events");

@@ -89,7 +89,7 @@ async def test_qa_4_a_removed_user_is_out_by_any_way_and_an_added_one_launches(
         assert not_yet.status == 403
         await acme.update(adding=["Cleo"], removing=["Ben"])
         assert await ending(tab) == (1008, "access ended: not-licensed")
-        await tab.get_by_role("alert").get_by_text("You are no longer signed in here").wait_for()
+        await tab.get_by_role("alert").filter(has_text="You are no longer signed in here").wait_for()
         await ben.shot(tab, "the page that was open tells")
         await all_refused(tab)
         await assert_out(ben, acme, "Ben", talkdesk, his, says="You have no licence for this app")

@@ -48,6 +48,7 @@ async def test_a_session_that_is_used_goes_on_beyond_the_idle_limit_without_anyb
     assert {how for how, _ in seen} == {"fetch", "XMLHttpRequest", "upload"}
     assert {status for _, status in seen} == {200}
     assert await page.get_by_role("alert").count() == 0
+    assert await page.locator("#clock").inner_text() != "ended"
     before = await regulars.customer.sign_ons("Ada")
     visit = await regulars.people["Ada"].goes(page, f"{regulars.visits['Ada'].origin}/calls")
     assert visit.answers == [(200, urlsplit(visit.page.url).hostname, "/calls")]
@@ -62,7 +63,7 @@ async def test_a_session_that_nobody_used_begins_anew_by_way_of_talkdesk_without
     visit.assert_without_a_click()
     assert urlsplit(regulars.customer.talkdesk).hostname in visit.hosts
     assert visit.page.url == f"{origin}/calls?of=today"
-    await visit.page.get_by_text("Ben Novak").wait_for()
+    await visit.page.get_by_role("banner").get_by_text("Ben Novak", exact=True).wait_for()
 
 
 async def test_beyond_the_absolute_limit_pages_pass_through_talkdesk_and_work_that_is_open_is_saved(

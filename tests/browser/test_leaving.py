@@ -27,14 +27,14 @@ pytestmark = [
 
 _LISTEN = """new Promise(open => {
     const socket = new WebSocket(`ws://${location.host}/clock`);
-    window.ended = new Promise(done => { socket.onclose = ({code, reason}) => done([code, reason]) });
+    window.ending = new Promise(done => { socket.onclose = ({code, reason}) => done([code, reason]) });
     socket.onopen = () => open();
 })"""
 
 
 async def ending(page: Page) -> tuple[int, str]:
     """How the WebSocket of ``page`` was closed: code and reason. Waits for it."""
-    code, reason = await asyncio.wait_for(page.evaluate("window.ended"), PATIENCE)
+    code, reason = await asyncio.wait_for(page.evaluate("window.ending"), PATIENCE)
     return code, reason
 
 

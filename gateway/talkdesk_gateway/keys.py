@@ -10,6 +10,8 @@ from talkdesk_crds import key_ring, names
 from talkdesk_kube import Reflector, resources
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from talkdesk_crds.key_ring import Key
     from talkdesk_kube import Kube, Obj, ReflectorTimings
 
@@ -46,6 +48,10 @@ class WatchedKeys:
     def identity_keys(self) -> tuple[Key, ...]:
         """Sign who a request comes from."""
         return _keys(self.reflectors[1].store.get(self._identity))
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call ``changed`` at each change of the session keys, once it can be read; the result ends it."""
+        return self.reflectors[0].subscribe(lambda _key, _old, _new: changed())
 
 
 def _keys(kept: Obj | None) -> tuple[Key, ...]:

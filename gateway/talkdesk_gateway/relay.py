@@ -35,8 +35,9 @@ from talkdesk_gateway.splice import Splice, end
 from talkdesk_gateway.verdict import Passed, Refusal, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from talkdesk_crds.key_ring import Key
     from talkdesk_gateway.decide import Facts
     from talkdesk_gateway.heads import RequestHead
     from talkdesk_gateway.identity import Identity
@@ -74,6 +75,8 @@ class Opening:
     request: RequestHead
     facts: Facts
     session: Session | None
+    #: The session keys that opened it.
+    keys: tuple[Key, ...]
     passed: Passed
     #: ``ip:port``.
     upstream: str
@@ -102,6 +105,9 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._stopping = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
+        #: Of each open WebSocket, what wakes whoever looks after it.
+        self._wakes: set[asyncio.Event] = set()
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Listen. Raises OSError where that cannot be done."""
@@ -109,11 +115,14 @@ class Relay:
             self._accept, self._address, self.port, limit=LONGEST, backlog=512
         )
         self.port = int(self._server.sockets[0].getsockname()[1])
+        self._unsubscribe = self._judge.keys.subscribe(self._wake)
 
     async def close(self) -> None:
         """Accept no more, tell both ends of each WebSocket that we go away, and end."""
         if self._server is None:
             return
+        self._unsubscribe()
+        self._unsubscribe = lambda: None
         self._server.close()
         self._stopping.set()
         if self._serving:
@@ -123,6 +132,11 @@ class Relay:
         if self._serving:
             await asyncio.wait(self._serving)
         await self._server.wait_closed()
+
+    def _wake(self) -> None:
+        """The keys changed: whose session they do not open any more is out."""
+        for wake in self._wakes:
+            wake.set()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve((reader, writer)), name="websocket")
@@ -154,17 +168,19 @@ class Relay:
             client[1].write(own_answer(400, {"Content-Type": "text/plain"}, b"not a WebSocket's handshake\n"))
             return None
         facts = facts_of(request.method, request.path, request.headers, upgrade=True)
+        keys = self._judge.keys.session_keys()
         verdict, session = self._judge.verdict(facts, request.headers)
         if isinstance(verdict, Refused):
             self._refuse(verdict, facts, request, client)
             return None
-        return Opening(request, facts, session, verdict, verdict.tenancy.upstream or "")
+        return Opening(request, facts, session, keys, verdict, verdict.tenancy.upstream or "")
 
     async def _relay(self, opening: Opening, client: Connection) -> None:
         tenancy, facts = opening.passed.tenancy, opening.facts
         changed = asyncio.Event()
         # From before the first byte goes to the tenant: no change may fall between two looks.
         unsubscribe = self._judge.directory.subscribe(tenancy.installation.metadata.name, changed.set)
+        self._wakes.add(changed)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 try:
@@ -188,6 +204,7 @@ class Relay:
                     # No WebSocket: its answer goes through as it comes, until either side is done.
                     await splice.run()
         finally:
+            self._wakes.discard(changed)
             unsubscribe()
 
     async def _shake_hands(self, opening: Opening, tenant: Connection) -> tuple[int, bytes]:
@@ -225,10 +242,14 @@ class Relay:
 
     async def _until_refused(self, opening: Opening, changed: asyncio.Event) -> Ending:
         """Decide again at each change, at the session's end, and now and then."""
+        keys, session = opening.keys, opening.session
         while not self._stopping.is_set():
             changed.clear()
-            verdict = self._judge.again(opening.facts, opening.session)
-            if isinstance(verdict, Refused) and self._only_idle(verdict, opening.session):
+            if self._judge.keys.session_keys() is not keys:
+                keys = self._judge.keys.session_keys()
+                session = self._judge.session(opening.facts.host, cookies_of(opening.request.headers)[0])
+            verdict = self._judge.again(opening.facts, session)
+            if isinstance(verdict, Refused) and self._only_idle(verdict, session):
                 return Ending("idle", CONNECT_AGAIN, "the idle limit has passed since this was opened")
             if isinstance(verdict, Refused):
                 return Ending(verdict.why.value, REFUSED, f"access ended: {verdict.why.value}")

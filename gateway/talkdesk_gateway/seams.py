@@ -50,6 +50,9 @@ class Keys(Protocol):
     def identity_keys(self) -> tuple[Key, ...]:
         """Sign who a request comes from."""
 
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call ``changed`` soon after the session keys changed; the result ends it."""
+
 
 class NotAskedError(Exception):
     """Kubernetes could not be asked; the message is for the log."""

@@ -293,6 +293,10 @@ class Edge:
         version = written["metadata"]["resourceVersion"]
         await self.server.put(self.objects.installation(users=(1, version), **installation))
 
+    async def put_session_keys(self, keys: tuple[key_ring.Key, ...]) -> None:
+        """Their Secret, changed by somebody."""
+        await self.server.put(secret(names.session_keys_name(RELEASE), keys))
+
     async def make_keys(self) -> None:
         """Both Secrets, as the operator makes them."""
         for name, jwk in (

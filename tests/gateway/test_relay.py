@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import struct
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
+from joserfc.jwk import OctKey
+from pydantic import SecretStr
 
+from talkdesk_crds import key_ring, names
 from talkdesk_gateway import relay as relay_module
 from talkdesk_gateway.frames import Frames, close_frame
-from talkdesk_kube.resources import INSTALLATIONS, SERVICES, USER_SLICES
+from talkdesk_kube.resources import INSTALLATIONS, SECRETS, SERVICES, USER_SLICES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -181,6 +185,8 @@ async def test_the_app_is_told_who_it_is_and_gets_nothing_that_is_ours(through: 
         ("slice deleted", 1008),
         ("service deleted", 1008),
         ("service moved", 1012),
+        ("keys deleted", 1008),
+        ("keys made anew", 1008),
     ],
 )
 async def test_whatever_ends_access_closes_both_ends_at_once(through: Any, change: str, code: int) -> None:
@@ -207,6 +213,11 @@ async def test_whatever_ends_access_closes_both_ends_at_once(through: Any, chang
                 await edge.server.delete(SERVICES, "web", namespace="td-i1")
             case "service moved":
                 await edge.server.put(edge.objects.service(address="127.0.0.9", port=it.app.port))
+            case "keys deleted":
+                await edge.server.delete(SECRETS, names.session_keys_name("td"))
+            case "keys made anew":
+                edge.session_key = OctKey.generate_key(256).as_dict(private=True)
+                await edge.make_keys()
         assert await closing(socket) == code
         assert await asyncio.wait_for(it.app.closed.get(), 5) == code
 
@@ -218,6 +229,19 @@ async def test_another_users_removal_and_other_installations_changes_leave_it_op
         await it.it.users({"u1": "e1"})
         await it.it.server.put(it.it.objects.user_slice("i2", {}))
         await it.it.caught_up()
+        await socket.send_str("still here")
+        assert await socket.receive_str() == "still here"
+        await socket.close()
+
+
+async def test_a_routine_turn_of_the_keys_leaves_it_open(through: Any) -> None:
+    async with through() as it:
+        socket, edge = await it.connect(), it.it
+        ring = edge.keys.session_keys()
+        jwk = SecretStr(json.dumps(OctKey.generate_key(256).as_dict(private=True)))
+        await edge.put_session_keys((*ring, key_ring.Key("k2", edge.now, jwk)))
+        await edge.caught_up()
+        assert [key.id for key in edge.keys.session_keys()] == ["k1", "k2"]
         await socket.send_str("still here")
         assert await socket.receive_str() == "still here"
         await socket.close()

@@ -95,6 +95,9 @@ class Ring:
     def identity_keys(self) -> tuple[Key, ...]:
         return ()
 
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        raise NotImplementedError  # no step of a sign-in waits for keys
+
 
 @dataclass
 class Looks:

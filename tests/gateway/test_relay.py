@@ -185,8 +185,6 @@ async def test_the_app_is_told_who_it_is_and_gets_nothing_that_is_ours(through: 
         ("slice deleted", 1008),
         ("service deleted", 1008),
         ("service moved", 1012),
-        ("keys deleted", 1008),
-        ("keys made anew", 1008),
     ],
 )
 async def test_whatever_ends_access_closes_both_ends_at_once(through: Any, change: str, code: int) -> None:
@@ -213,11 +211,6 @@ async def test_whatever_ends_access_closes_both_ends_at_once(through: Any, chang
                 await edge.server.delete(SERVICES, "web", namespace="td-i1")
             case "service moved":
                 await edge.server.put(edge.objects.service(address="127.0.0.9", port=it.app.port))
-            case "keys deleted":
-                await edge.server.delete(SECRETS, names.session_keys_name("td"))
-            case "keys made anew":
-                edge.session_key = OctKey.generate_key(256).as_dict(private=True)
-                await edge.make_keys()
         assert await closing(socket) == code
         assert await asyncio.wait_for(it.app.closed.get(), 5) == code
 
@@ -232,6 +225,21 @@ async def test_another_users_removal_and_other_installations_changes_leave_it_op
         await socket.send_str("still here")
         assert await socket.receive_str() == "still here"
         await socket.close()
+
+
+@pytest.mark.parametrize("made_anew", [False, True])
+async def test_whoever_takes_the_session_keys_away_closes_both_ends_at_once(
+    through: Any, made_anew: bool
+) -> None:
+    async with through() as it:
+        socket, edge = await it.connect(), it.it
+        if made_anew:
+            edge.session_key = OctKey.generate_key(256).as_dict(private=True)
+            await edge.make_keys()
+        else:
+            await edge.server.delete(SECRETS, names.session_keys_name("td"))
+        assert await closing(socket) == 1008
+        assert await asyncio.wait_for(it.app.closed.get(), 5) == 1008
 
 
 async def test_a_routine_turn_of_the_keys_leaves_it_open(through: Any) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,13 @@ _ROOT = Path(__file__).parents[2]
 class Plan:
     """How much is measured. ``seconds`` of load in each run."""
 
-    size: Size = Size(tenants=4, users=56)
+    size: Size = field(default_factory=lambda: Size(tenants=4, users=56))
     pairs: int = 7
     seconds: float = 5.0
     removals: int = 220
     tenants: int = 1000
     users: int = 50
-    connections: int = 32
+    connections: int = 64
 
 
 async def measure(
@@ -44,9 +44,7 @@ async def measure(
     """All of it, on a control plane that knows our kinds. Raises WrongAnswer, LoadError, NotReady."""
     async with opened(plane, folder, plan.size) as stage:
         tell(f"{len(stage.everyone)} users of {plan.size.tenants} tenants are signed in")
-        rates = await throughput.measure(
-            stage, generator, pairs=plan.pairs, seconds=plan.seconds, tell=tell
-        )
+        rates = await throughput.measure(stage, generator, pairs=plan.pairs, seconds=plan.seconds, tell=tell)
         removed = await revocations.measure(stage, removals=plan.removals, tell=tell)
     held = await scale.measure(plane, folder, tenants=plan.tenants, users=plan.users, tell=tell)
     setting = {

@@ -1,7 +1,7 @@
 """Load without wrk: ``python -m gateway_bench.generator HOST PORT CONNECTIONS SECONDS FILE``.
 
-``FILE`` is a JSON list of requests. Prints what wrk's script prints. Python itself is its limit: it shows that
-everything works, and its rates compare nothing but itself.
+``FILE`` is a JSON list of requests. Prints what wrk's script prints. Python itself is its limit: it shows
+that everything works, and its rates compare nothing but itself.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Generator:
 
     folder: Path
     wrk: str | None
-    connections: int = 32
+    connections: int
 
     @classmethod
     def here(cls, folder: Path, *, connections: int) -> Generator:
@@ -56,11 +56,9 @@ class Generator:
             file = self.folder / "requests"
             file.write_bytes(b"".join(b"%d\n%s" % (len(one), one) for one in requests))
             with resources.as_file(resources.files("gateway_bench") / "wrk.lua") as script:
-                return await _run(
-                    [self.wrk, "--threads", "1", "--connections", str(self.connections)]
-                    + ["--duration", f"{max(1, round(seconds))}s", "--timeout", "10s"]
-                    + ["--script", str(script), f"http://{host}:{port}", "--", str(file)]
-                )
+                options = ["--threads", "1", "--connections", str(self.connections), "--timeout", "10s"]
+                options += ["--duration", f"{max(1, round(seconds))}s", "--script", str(script)]
+                return await _run([self.wrk, *options, f"http://{host}:{port}", "--", str(file)])
         file = self.folder / "requests.json"
         file.write_text(json.dumps([one.decode() for one in requests]))
         arguments = [host, str(port), str(self.connections), str(seconds), str(file)]

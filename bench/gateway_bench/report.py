@@ -157,7 +157,9 @@ def chart(milliseconds: Sequence[float], *, step: int = 20, rows: int = 20) -> I
         counts[min(rows - 1, int(max(0.0, one) // step))] += 1
     filled = [number for number, count in enumerate(counts) if count]
     for number in range(filled[0], filled[-1] + 1):
-        upto = f"{number * step:4}…{(number + 1) * step}" if number < rows - 1 else f"{number * step:4} and more"
+        upto = (
+            f"{number * step:4}…{(number + 1) * step}" if number < rows - 1 else f"{number * step:4} and more"
+        )
         bar = "█" * math.ceil(_BAR * counts[number] / max(counts))
         yield f"  {upto:14}{counts[number]:5} {bar}"
 

@@ -80,7 +80,6 @@ async def _settled(stage: Stage, installation: str) -> None:
 
 
 async def _removal(stage: Stage, user: SignedIn) -> Revocation:
-    assert stage.product is not None
     where = ("127.0.0.1", stage.product.ports["public"])
     question = as_browser(user)[-1]
     lanes = [Line(where) for _ in range(_LANES)]

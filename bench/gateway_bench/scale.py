@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from joserfc.jwk import ECKey, OctKey
 from pydantic import SecretStr
 
-from gateway_bench.stage import DECISION_PORT, gateway
+from gateway_bench.stage import DECISION_PORT, gateway, removed
 from gateway_bench.throughput import WrongAnswer
 from gateway_bench.wire import Line, request
 from talkdesk_crds import key_ring, names
@@ -104,8 +104,7 @@ async def measure(
                 peak_mb=_megabytes(own.pid, "VmHWM"),
             )
     finally:
-        await asyncio.to_thread(release.uninstall)
-        release.forget()
+        await asyncio.to_thread(removed, release)
 
 
 @dataclass
@@ -166,9 +165,7 @@ class _Writing:
             names.session_keys_name(self.release.name): OctKey.generate_key(256).as_dict(private=True),
             names.identity_keys_name(self.release.name): ECKey.generate_key("P-256").as_dict(private=True),
         }
-        made = {
-            name: (key_ring.Key("k1", since, SecretStr(json.dumps(jwk))),) for name, jwk in rings.items()
-        }
+        made = {name: (key_ring.Key("k1", since, SecretStr(json.dumps(jwk))),) for name, jwk in rings.items()}
         for name, keys in made.items():
             secret = {"metadata": {"name": name}, "type": key_ring.SECRET_TYPE, "data": key_ring.render(keys)}
             await admin.create(resources.SECRETS, secret, namespace=self.release.namespace)
@@ -181,7 +178,9 @@ class _Writing:
             "metadata": {"name": "many", "namespace": self.release.namespace},
             "spec": {
                 "appId": "many",
-                "regions": {"eu": {"api": "api.eu.talkdesk.localhost", "identity": "id.eu.talkdesk.localhost"}},
+                "regions": {
+                    "eu": {"api": "api.eu.talkdesk.localhost", "identity": "id.eu.talkdesk.localhost"}
+                },
                 "baseDomain": "many.localhost",
                 "launchHost": "launch.many.localhost",
                 "service": {"name": "web", "port": _PORT},

@@ -47,7 +47,7 @@ class Size:
 
     tenants: int
     users: int
-    workers: int = 2
+    workers: int = 1
     gateways: int = 2
 
 
@@ -73,9 +73,9 @@ class Stage:
     gateways: list[Supervised] = field(default_factory=list)
     #: Where each gateway listens.
     addresses: list[str] = field(default_factory=list)
-    product: EnvoyProcess | None = None
-    bare: EnvoyProcess | None = None
-    upstream: EnvoyProcess | None = None
+    product: EnvoyProcess = field(init=False)
+    bare: EnvoyProcess = field(init=False)
+    upstream: EnvoyProcess = field(init=False)
     #: By installation.
     people: dict[str, list[SignedIn]] = field(default_factory=dict)
 
@@ -92,8 +92,7 @@ async def opened(plane: ControlPlane, folder: Path, size: Size) -> AsyncIterator
         stand_in = stack.enter_context(StandIn.start(folder / "talkdesk"))
         release = Release(plane, APP)
         await asyncio.to_thread(release.install, WITHOUT_PODS)
-        stack.callback(release.forget)
-        stack.callback(release.uninstall)
+        stack.callback(removed, release)
         kube = await stack.enter_async_context(
             await Kube.connect(KubeSettings(kubeconfig=plane.kubeconfig), user_agent="bench")
         )
@@ -118,9 +117,14 @@ async def opened(plane: ControlPlane, folder: Path, size: Size) -> AsyncIterator
         yield stage
 
 
-async def _processes(
-    stage: Stage, stack: AsyncExitStack, stand_in: StandIn, folder: Path, size: Size
-) -> str:
+def removed(release: Release) -> None:
+    """Take it away with all that it left; that is not waited for."""
+    release.uninstall()
+    release.forget()
+    release.control_plane.kubectl("delete", "namespace", release.namespace, "--wait=false")
+
+
+async def _processes(stage: Stage, stack: AsyncExitStack, stand_in: StandIn, folder: Path, size: Size) -> str:
     """Webhook, operator and gateways, ready; the URL for events."""
     settings = {
         "TALKDESK_EGRESS_PROXY": stand_in.proxy,

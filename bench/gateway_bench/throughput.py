@@ -1,4 +1,4 @@
-"""Bare Envoy, signed-in traffic through the product, and the decision endpoint alone, again and again in turn."""
+"""Bare Envoy, signed-in traffic through the product, and the decision endpoint alone, in turn."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.envoy import EnvoyProcess
 
 #: One request in so many opens a page; the page's own come in between.
-PAGE_EVERY = 10
+PAGE_EVERY = 20
 
-_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+_AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
 _PAGE = {
     "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "sec-fetch-dest": "document",
@@ -51,9 +53,7 @@ class Throughput:
     Unlike a rate it hardly depends on what else the machine does.
     """
 
-    runs: dict[str, list[Load]] = field(
-        default_factory=lambda: {"bare": [], "product": [], "endpoint": []}
-    )
+    runs: dict[str, list[Load]] = field(default_factory=lambda: {"bare": [], "product": [], "endpoint": []})
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def cpu_us(self, name: str) -> dict[str, float]:
@@ -88,7 +88,6 @@ async def measure(
 
 def _cpu(stage: Stage) -> dict[str, float]:
     """Seconds of CPU so far, by program; ``load`` is all generators that ended."""
-    assert stage.bare is not None and stage.product is not None and stage.upstream is not None
     pids = {
         "bare Envoy": [stage.bare.pid],
         "Envoy": [stage.product.pid],
@@ -111,11 +110,9 @@ class _Ways:
     generator: Generator
 
     async def bare(self, seconds: float) -> Load:
-        assert self.stage.bare is not None
         return await self._through(self.stage.bare, seconds)
 
     async def product(self, seconds: float) -> Load:
-        assert self.stage.product is not None
         return await self._through(self.stage.product, seconds)
 
     async def _through(self, envoy: EnvoyProcess, seconds: float) -> Load:
@@ -136,7 +133,9 @@ class _Ways:
         before = await decisions(gateway.url)
         load = await self.generator.run((address, DECISION_PORT), requests, seconds=seconds)
         after = await decisions(gateway.url)
-        made = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+        made = {
+            name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)
+        }
         passed = made.pop("passed", 0)
         if made or load.failed or passed < load.requests:
             raise WrongAnswer(f"of {load.requests} decisions {passed} passed; others: {made}, {load.failed}")

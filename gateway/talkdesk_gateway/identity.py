@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 #: How long a token is good, and for how long one is given out again, in seconds.
 LIFE: Final = 120
 REUSED: Final = 30
+#: How much earlier a token says it was issued, in seconds: apps refuse one from the future, and clocks differ.
+EARLIER: Final = 30
 #: Characters of a name that are told; the schema would allow 512, which some servers take for an attack.
 NAME_LENGTH: Final = 128
 _KEPT: Final = 4096
@@ -108,8 +110,8 @@ def _signed(who: dict[str, str], now: datetime, keys: tuple[Key, ...]) -> str:
     key = active(keys, now)
     if key is None:
         raise NoIdentityKeyError("there is no identity key; the operator makes them")
-    issued = int(now.timestamp())
-    claims: dict[str, Any] = {**who, "iat": issued, "exp": issued + LIFE}
+    signed = int(now.timestamp())
+    claims: dict[str, Any] = {**who, "iat": signed - EARLIER, "exp": signed + LIFE}
     return jwt.encode({"alg": "ES256", "kid": key.id, "typ": "JWT"}, claims, _private(key))
 
 

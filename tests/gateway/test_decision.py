@@ -120,7 +120,7 @@ async def test_the_identity_token_is_checked_with_the_published_keys(asking: Any
         published = jwks.key_set(ask.it.keys.identity_keys())
         token = jwt.decode(headers["x-td-identity"], KeySet.import_key_set(published), algorithms=["ES256"])
         assert token.header == {"alg": "ES256", "kid": "k1", "typ": "JWT"}
-        issued = int(ask.it.now.timestamp())
+        signed = int(ask.it.now.timestamp())
         assert token.claims == {
             "iss": f"https://{ask.it.host}",
             "aud": "i1",
@@ -130,9 +130,11 @@ async def test_the_identity_token_is_checked_with_the_published_keys(asking: Any
             "role": "user",
             "plan": "Gold",
             "account": "account-i1",
-            "iat": issued,
-            "exp": issued + 120,
+            # An app whose clock is behind ours must not take it for one from the future.
+            "iat": signed - 30,
+            "exp": signed + 120,
         }
+        jwt.JWTClaimsRegistry(now=lambda: signed - 30).validate(token.claims)
         assert set(published["keys"][0]) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
 
 

@@ -37,7 +37,7 @@ window.work = setInterval(() => {
     const request = new XMLHttpRequest();
     request.onload = () => note('XMLHttpRequest')(request);
     request.open('GET', '/calls'); request.send();
-}, 2000)"""
+}, 4000)"""
 
 
 @dataclass

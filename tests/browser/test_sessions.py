@@ -77,6 +77,7 @@ async def test_beyond_the_absolute_limit_pages_pass_through_talkdesk_and_work_th
         """() => {
             const note = document.createElement('textarea'); note.id = 'note';
             note.setAttribute('aria-label', 'Note'); document.querySelector('main').prepend(note);
+            Object.assign(note.style, {width: '100%', height: '80px', font: 'inherit', padding: '12px'});
             window.here = 'still';
         }"""
     )

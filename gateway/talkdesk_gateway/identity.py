@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: How long a token is good, and for how long one is given out again, in seconds.
 LIFE: Final = 120
 REUSED: Final = 30
-#: How much earlier a token says it was issued, in seconds: apps refuse one from the future, and clocks differ.
+#: How much earlier a token says it was issued, in seconds: clocks differ, and one from the future is refused.
 EARLIER: Final = 30
 #: Characters of a name that are told; the schema would allow 512, which some servers take for an attack.
 NAME_LENGTH: Final = 128

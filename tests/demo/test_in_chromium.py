@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ async def test_the_tour_leads_through_the_page_while_clock_and_feed_run(place: A
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto(url)
         await page.wait_for_selector("#events li")
-        await page.wait_for_function("document.querySelector('#clock').textContent.match(/^[0-9:]{8}$/)")
+        await page.locator("#clock", has_text=re.compile(r"^[0-9:]{8}$")).wait_for()
 
         tour = page.locator("#tour")
         assert await tour.is_visible()
@@ -32,7 +33,7 @@ async def test_the_tour_leads_through_the_page_while_clock_and_feed_run(place: A
             assert len(pointed) < 10
             await tour.locator(".next").click()
         assert pointed == [0, 1, 1, 1]
-        await page.wait_for_function("document.querySelector('.pointed') === null")  # its close is an event
+        await page.locator(".pointed").wait_for(state="detached")  # its close is an event
 
         await page.reload()
         assert await tour.count() == 0

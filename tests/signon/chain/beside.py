@@ -99,9 +99,11 @@ async def beside(
         between = await stack.enter_async_context(before_kubernetes(environment.control_plane))
         between.rule = cable
         own = await asyncio.to_thread(environment.release.settings, "gateway")
-        values = {name.removeprefix("TALKDESK_").lower(): value for name, value in own.items()}
+        values: dict[str, Any] = {
+            name.removeprefix("TALKDESK_").lower(): value for name, value in own.items()
+        }
         values["kubeconfig"] = str(between.kubeconfig(Path(values["kubeconfig"])))
-        public = {"public_scheme": "http", "public_port": environment.edge.port}
+        public: dict[str, Any] = {"public_scheme": "http", "public_port": environment.edge.port}
         outside = {"egress_proxy": environment.stand_in.proxy, "ca_file": environment.stand_in.ca_file}
         envoy = EnvoySettings(
             bind_address="127.0.0.1", port=0, metrics_port=0, drain_port=0, admin_port=free_port(),

@@ -31,17 +31,19 @@ class Tenancy:
 
     @property
     def allowed(self) -> bool:
-        """``status.access`` says Allowed, and no event has said that the app was uninstalled."""
-        access = self.installation.status.access
-        left = self.installation.spec.talkdesk.is_uninstalled
-        return access is not None and access.state == "Allowed" and not left
+        """``status.access`` says Allowed, no event that the app was uninstalled, no person that it is off."""
+        access, spec = self.installation.status.access, self.installation.spec
+        ended = spec.suspend or spec.talkdesk.is_uninstalled
+        return access is not None and access.state == "Allowed" and not ended
 
     @property
     def refusal(self) -> str:
-        """Why access is refused: a reason constant; ``Uninstalled`` where only the event has said so."""
-        if self.installation.spec.talkdesk.is_uninstalled:
+        """Why access is refused: a reason constant, also where only an event or a person has said so."""
+        spec, access = self.installation.spec, self.installation.status.access
+        if spec.talkdesk.is_uninstalled:
             return "Uninstalled"
-        access = self.installation.status.access
+        if spec.suspend and (access is None or access.state == "Allowed"):
+            return "Suspended"
         return access.reason if access is not None else "Unknown"
 
     @property

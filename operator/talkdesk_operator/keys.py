@@ -48,7 +48,7 @@ class KeysKey:
 
 @dataclass(frozen=True, order=True)
 class RevokeKey:
-    """The revocations of one TalkdeskInstallation, by its name. It has a queue of its own: see Workers."""
+    """What ends access to one TalkdeskInstallation, by its name. It has a queue of its own: see Workers."""
 
     name: str
 

@@ -108,14 +108,17 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             revocations=revocation_desk(kube, caches, slices, settings),
         )
         waker = Waker(queue, urgent, caches, directory, memory, namespace=settings.namespace)
+        reconciler = tenants(parts)
         workers = Workers(
             queue,
             urgent,
-            tenants=tenants(parts),
+            tenants=reconciler,
             apps=apps(parts, told=waker.tenant),
             sweeper=sweeper(parts),
             keys=gateway_keys(parts),
-            revoker=UrgentRevoker(caches, parts.revocations, namespace=settings.namespace),
+            revoker=UrgentRevoker(
+                caches, directory, parts.revocations, reconciler.end, namespace=settings.namespace
+            ),
             settings=settings,
         )
         waker.subscribe()

@@ -202,6 +202,30 @@ class Publisher:
         self._tell(installation, status.conditions)
         return True
 
+    async def refuse(self, notes: Notes) -> None:
+        """Store that ``notes.suspension`` ended access, and nothing else of the status. Raises KubeError."""
+        installation, suspension = notes.installation, notes.suspension
+        metadata, old = installation.metadata, installation.status
+        if suspension is None or old.access is None or old.access.state != "Allowed":
+            return
+        refused = access(suspension=suspension, state=None, approved=False, previous=old.access)
+        status = old.model_copy(update={"access": refused})
+        try:
+            stored = await self._kube.merge_patch(
+                resources.INSTALLATIONS,
+                metadata.name,
+                {"status": {"access": refused.to_json()}},
+                namespace=metadata.namespace,
+                subresource="status",
+            )
+        except NotFound:
+            return  # deleted meanwhile: nobody enters
+        changed = audit.access_changed(installation, status, stored=stored, now=self._clock())
+        if changed is not None:
+            audit.say("access changed", changed)
+        self._observer.stored(stored)
+        notes.installation = installation.model_copy(update={"status": status})
+
     def tell(
         self,
         notes: Notes,

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+#: What a person's switch or Talkdesk's event ends by itself.
+_TOLD = frozenset({Reason.SUSPENDED, Reason.TRIAL_ENDED})
 #: Talkdesk's API says so, but the event is missing.
 LEFT = Suspension(
     Reason.UNINSTALLED, "Talkdesk says uninstalled, and no event has; the tenant is kept", read=True
@@ -88,15 +90,10 @@ class TenantReconciler:
     async def reconcile(self, key: TenantKey) -> Outcome:
         """Bring the tenant of ``key``, and all that hangs on it, to what it should be."""
         steps, agenda = self._steps, Agenda()
-        everyone = [steps.observer.notes(one) for one in steps.directory.installations(key)]
         app = steps.directory.app(key.app_id)
         homes: dict[str, Home] = {}
         # Known from the start: whatever step fails, the status that is written must not take access away.
-        stored = steps.provisioner.facts(steps.release.tenant(key)) if key.region != UNPLACED else None
-        for notes in everyone:
-            if stored is not None and stored.installation_id == notes.installation.spec.installation_id:
-                notes.stored = stored
-        self._stand(everyone, app, Agenda())
+        everyone = self._known(key, app)
         try:
             for notes in everyone:
                 await steps.observer.revoke(notes, agenda)
@@ -115,6 +112,28 @@ class TenantReconciler:
             if changed and app is not None and (notes.impending or notes.installation.status.impending):
                 steps.wake(AppKey(app.metadata.name))  # whose condition says whether the brake holds
         return agenda.outcome()
+
+    async def end(self, key: TenantKey) -> None:
+        """Refuse access where an event or a person has ended it, by what is known. Raises KubeError.
+
+        A pass does so too, once Talkdesk has answered or failed to: that may take long.
+        """
+        for notes in self._known(key, self._steps.directory.app(key.app_id)):
+            if notes.suspension is None or notes.suspension.read or notes.ask:
+                continue
+            if notes.suspension.reason in _TOLD:
+                await self._steps.publisher.refuse(notes)
+
+    def _known(self, key: TenantKey, app: TalkdeskApp | None) -> list[Notes]:
+        """Notes of all installations of a tenant, judged by what is known before Talkdesk is asked."""
+        steps = self._steps
+        everyone = [steps.observer.notes(one) for one in steps.directory.installations(key)]
+        stored = steps.provisioner.facts(steps.release.tenant(key)) if key.region != UNPLACED else None
+        for notes in everyone:
+            if stored is not None and stored.installation_id == notes.installation.spec.installation_id:
+                notes.stored = stored
+        self._stand(everyone, app, Agenda())
+        return everyone
 
     def _broken(self, error: Exception, agenda: Agenda) -> None:
         """A step ended early. Conflicts and absences are everyday business between concurrent writers."""

@@ -10,10 +10,12 @@ from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
 from talkdesk_operator.keys import AppKey, KeysKey, RevokeKey, SweepKey, TenantKey
 from talkdesk_operator.revision import app_id_of, owner_of
+from talkdesk_operator.urgent import may_have_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_kube import Obj
     from talkdesk_kube.view import View
     from talkdesk_operator.cache import Caches
@@ -71,6 +73,7 @@ class Waker:
         for app in self._caches.apps.view.all():
             self._queue.add(AppKey(app["metadata"]["name"]))
         for installation in self._caches.installations.all():
+            self._ended(installation)
             self._queue.add(self._directory.key_of(installation))
         for namespace in self._caches.namespaces.all():
             self._add(self._tenant_namespace(namespace))
@@ -97,6 +100,7 @@ class Waker:
             return
         installation = self._caches.installations.get(self._namespace, name)
         if installation is not None and not self._caches.installations.view.wrote(seen):
+            self._ended(installation)
             self._queue.add(self._directory.key_of(installation))
 
     def _on(
@@ -128,6 +132,7 @@ class Waker:
         metadata = obj["metadata"]
         stored = self._caches.installations.get(metadata["namespace"], metadata["name"])
         if stored is not None:
+            self._ended(stored)
             return {self._directory.key_of(stored)}
         # Deleted: its tenant is nobody's now, or another installation's.
         self._memory.forget(metadata.get("uid", ""))
@@ -139,6 +144,11 @@ class Waker:
                 TenantKey(app_id=spec["appId"], region=spec["region"], account_id=spec["accountId"])
             )
         }
+
+    def _ended(self, installation: TalkdeskInstallation) -> None:
+        """Access that was ended is refused at once: the tenant's pass may wait for Talkdesk."""
+        if may_have_ended(installation):
+            self._urgent.add(RevokeKey(installation.metadata.name))
 
     def _app(self, obj: Obj) -> set[Key]:
         app_id = str((obj.get("spec") or {}).get("appId"))

@@ -106,6 +106,22 @@ def test_an_uninstalled_register_refuses_whatever_status_still_says(tenancy: Ten
     assert why(replace(tenancy, installation=made), session()) is Refusal.SUSPENDED
 
 
+def test_a_persons_switch_refuses_at_once_and_is_lifted_by_status_alone(
+    tenancy: Tenancy, objects: Any
+) -> None:
+    def of(*, suspend: bool, access: str) -> Tenancy:
+        made = objects.installation(access=access)
+        made["metadata"]["uid"] = "uid-i1"
+        made["spec"]["suspend"] = suspend
+        return replace(tenancy, installation=TalkdeskInstallation.model_validate(made))
+
+    found = verdict(of(suspend=True, access="Allowed"), session())
+    assert isinstance(found, Refused)
+    assert (found.why, found.detail) == (Refusal.SUSPENDED, "Suspended")
+    assert why(of(suspend=False, access="Refused"), session()) is Refusal.SUSPENDED
+    assert why(of(suspend=False, access="Allowed"), session()) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

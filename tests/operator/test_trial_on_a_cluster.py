@@ -243,3 +243,22 @@ async def test_while_talkdesk_cannot_be_read_access_stays_for_the_grace(
         assert seen_after_the_end, "access ended with the trial, although Talkdesk could not be asked"
     finally:
         (await world.control.delete("/control/faults")).raise_for_status()
+
+
+async def test_what_an_event_ended_is_over_while_talkdesk_does_not_answer(
+    world: World, eventually: Any
+) -> None:
+    installed = await customer(world)
+    silence = {"path": f".*/installations/{installed.id}.*", "times": 100_000, "delay_seconds": 30}
+    await world.post("/control/faults", silence)
+    try:
+        await world.post(f"/control/installations/{installed.id}/trial/end", {"reason": "trial_expired"})
+
+        async def over() -> bool:
+            return await access(world, installed) == {"state": "Refused", "reason": "TrialEnded"}
+
+        await eventually(over, within=5)
+    finally:
+        (await world.control.delete("/control/faults")).raise_for_status()
+    await world.condition(installed, "Ready", "False", "TrialEnded")
+    assert await replicas(world, installed) == 0

@@ -33,6 +33,7 @@ from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
+from talkdesk_operator.same_object import same_object
 from talkdesk_operator.subscribed import answered_events, asking_events
 
 if TYPE_CHECKING:
@@ -254,7 +255,9 @@ class Answerer:
         stored = await self._desk.kube.merge_patch(
             resources.INSTALLATIONS,
             metadata.name,
-            {"metadata": {"annotations": {ANSWERS_ANNOTATION: answers.render(notes.given)}}},
+            same_object(
+                metadata, {"metadata": {"annotations": {ANSWERS_ANNOTATION: answers.render(notes.given)}}}
+            ),
             namespace=metadata.namespace,
         )
         self._desk.observer.stored(stored)

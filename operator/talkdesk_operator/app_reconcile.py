@@ -191,7 +191,7 @@ class AppReconciler:
         answer = await self._kube.merge_patch(
             resources.APPS,
             stored["metadata"]["name"],
-            {"status": patch},
+            {"metadata": {"uid": stored["metadata"]["uid"]}, "status": patch},
             namespace=self._namespace,
             subresource="status",
         )

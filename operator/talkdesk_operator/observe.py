@@ -29,6 +29,7 @@ from talkdesk_operator.moments import moment
 from talkdesk_operator.notes import Agenda, Notes
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.resync import resync_token
+from talkdesk_operator.same_object import same_object
 from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 from talkdesk_operator.user_rules import changed, roles_unknown
 
@@ -98,6 +99,12 @@ class Observer:
             users=self._slices.current(installation).status,
         )
 
+    def newest(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
+        """The object as it is known by now: others may have written since a pass began with it."""
+        metadata = installation.metadata
+        found = self._caches.installations.get(metadata.namespace or "", metadata.name)
+        return found if found is not None and found.metadata.uid == metadata.uid else installation
+
     def stored(self, answer: Obj) -> None:
         """Take the API server's answer to a write of ours into the cache.
 
@@ -114,7 +121,7 @@ class Observer:
         answer = await self._kube.merge_patch(
             resources.INSTALLATIONS,
             metadata.name,
-            {"spec": {"region": region}},
+            same_object(metadata, {"spec": {"region": region}}),
             namespace=metadata.namespace,
         )
         self.stored(answer)
@@ -351,9 +358,16 @@ class Observer:
 
 
 def _forgotten(installation: TalkdeskInstallation) -> bool:
-    """The status does not say what only a reading can: somebody deleted it, or no reading has ended well."""
-    known = {one.type for one in installation.status.conditions if one.reason != Reason.NOT_CHECKED}
-    return not {types.CREDENTIALS_VALID, types.USERS_SYNCED} <= known
+    """The status does not say what only a reading can: somebody deleted it, or no reading has ended well.
+
+    A part of it may be back: a pass that was under way writes what it changed.
+    """
+    status = installation.status
+    known = {one.type for one in status.conditions if one.reason != Reason.NOT_CHECKED}
+    if not {types.CREDENTIALS_VALID, types.USERS_SYNCED} <= known or status.talkdesk is None:
+        return True
+    accepted = any(one.type == types.CREDENTIALS_VALID and one.status == "True" for one in status.conditions)
+    return accepted and status.credentials is None and status.talkdesk.state != NOT_FOUND_STATE
 
 
 def _news(notes: Notes, known: Reading) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import INSTALLATION_CONDITIONS, READY, Reason
 from talkdesk_crds.installation import TalkdeskInstallationStatus, TalkdeskState
-from talkdesk_kube import NotFound, resources
+from talkdesk_kube import Invalid, NotFound, resources
 from talkdesk_operator import answers, audit, trial
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
@@ -17,6 +19,7 @@ from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
+from talkdesk_operator.same_object import is_another, same_object
 from talkdesk_operator.tenant.sign_in import sign_in
 
 if TYPE_CHECKING:
@@ -176,55 +179,59 @@ class Publisher:
         self._observer = observer
         self._recorder = recorder
         self._clock = clock
+        self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, notes: Notes, home: Home | None) -> bool:
         """Store the status if it changed; True where it did. Raises KubeError."""
         installation = notes.installation
         status = status_of(notes, home, self._clock())
         patch = patch_of(installation.status.to_json(), status.to_json())
-        if not patch:
+        if not patch or not await self._write(installation, status, patch):
             return False
-        metadata = installation.metadata
-        try:
-            stored = await self._kube.merge_patch(
-                resources.INSTALLATIONS,
-                metadata.name,
-                {"status": patch},
-                namespace=metadata.namespace,
-                subresource="status",
-            )
-        except NotFound:
-            return False  # deleted meanwhile: nobody is left to read it
-        changed = audit.access_changed(installation, status, stored=stored, now=self._clock())
-        if changed is not None:
-            audit.say("access changed", changed)
-        self._observer.stored(stored)
         self._tell(installation, status.conditions)
         return True
 
     async def refuse(self, notes: Notes) -> None:
         """Store that ``notes.suspension`` ended access, and nothing else of the status. Raises KubeError."""
         installation, suspension = notes.installation, notes.suspension
-        metadata, old = installation.metadata, installation.status
+        old = installation.status
         if suspension is None or old.access is None or old.access.state != "Allowed":
             return
         refused = access(suspension=suspension, state=None, approved=False, previous=old.access)
         status = old.model_copy(update={"access": refused})
-        try:
-            stored = await self._kube.merge_patch(
-                resources.INSTALLATIONS,
-                metadata.name,
-                {"status": {"access": refused.to_json()}},
-                namespace=metadata.namespace,
-                subresource="status",
-            )
-        except NotFound:
-            return  # deleted meanwhile: nobody enters
-        changed = audit.access_changed(installation, status, stored=stored, now=self._clock())
-        if changed is not None:
-            audit.say("access changed", changed)
-        self._observer.stored(stored)
+        await self._write(installation, status, {"access": refused.to_json()})
         notes.installation = installation.model_copy(update={"status": status})
+
+    async def _write(
+        self, installation: TalkdeskInstallation, status: TalkdeskInstallationStatus, patch: dict[str, Any]
+    ) -> bool:
+        """One write of status at a time for each object; a change of access is one line, whoever wrote it.
+
+        False where the object was deleted meanwhile: nobody is left to read it.
+        """
+        metadata = installation.metadata
+        async with self._writing.setdefault(metadata.name, asyncio.Lock()):
+            # What this pass began with may be older than what the one beside it has written.
+            stored_access = self._observer.newest(installation).status.access
+            try:
+                stored = await self._kube.merge_patch(
+                    resources.INSTALLATIONS,
+                    metadata.name,
+                    same_object(metadata, {"status": patch}),
+                    namespace=metadata.namespace,
+                    subresource="status",
+                )
+            except NotFound:
+                return False
+            except Invalid as error:
+                if is_another(error):
+                    return False
+                raise
+            changed = audit.access_changed(installation, status, stored=stored, now=self._clock())
+            if changed is not None and status.access != stored_access:
+                audit.say("access changed", changed)
+            self._observer.stored(stored)
+        return True
 
     def tell(
         self,

@@ -25,6 +25,7 @@ from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
 from talkdesk_operator.region import Unplaced, place
 from talkdesk_operator.retention import answered
+from talkdesk_operator.same_object import is_another
 from talkdesk_operator.standing import Case, Suspension, judge
 from talkdesk_operator.user_rules import changed, roles_unknown, rules
 
@@ -138,7 +139,7 @@ class TenantReconciler:
     def _broken(self, error: Exception, agenda: Agenda) -> None:
         """A step ended early. Conflicts and absences are everyday business between concurrent writers."""
         wait = error.retry_after if isinstance(error, KubeError) else None
-        ordinary = isinstance(error, KubeError) and error.status.code in (404, 409)
+        ordinary = isinstance(error, KubeError) and (error.status.code in (404, 409) or is_another(error))
         (_log.debug if ordinary else _log.warning)("a step of a pass failed", error=str(error))
         agenda.fail(wait)
 

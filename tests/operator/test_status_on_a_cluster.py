@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_kube import resources
+from talkdesk_crds.meta import ObjectMeta
+from talkdesk_kube import Invalid, Kube, KubeSettings, resources
+from talkdesk_operator.same_object import is_another, same_object
 
 if TYPE_CHECKING:
     from typing import Any
@@ -185,6 +188,56 @@ async def test_a_status_deleted_by_hand_is_rebuilt_and_nothing_is_answered_again
         if one["kind"] == "api" and one["method"] == "POST" and one.get("installation_id") == installed.id
     ]
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("lost", ["credentials", "talkdesk"])
+async def test_a_part_of_the_status_that_only_talkdesk_can_tell_is_read_again(
+    world: World, eventually: Any, lost: str
+) -> None:
+    installed = await ready(world)
+    before = (await world.installation(installed))["status"][lost]
+    world.plane.kubectl(
+        *("-n", world.release.namespace, "patch", "tdi", installed.name, "--subresource=status"),
+        *("--type=json", "-p", json.dumps([{"op": "remove", "path": f"/status/{lost}"}])),
+        *("--as=restorer", "--as-group=talkdesk-operator:restore", "--as-group=system:masters"),
+    )
+
+    async def back() -> bool:
+        return bool((await world.installation(installed))["status"].get(lost) == before)
+
+    await eventually(back)
+
+
+@pytest.mark.parametrize(
+    ("subresource", "patch"),
+    [("status", {"status": {"plan": "another"}}), (None, {"metadata": {"annotations": {"another": "one"}}})],
+    ids=["status", "object"],
+)
+async def test_what_is_written_about_an_object_does_not_reach_another_of_its_name(
+    world: World, subresource: str | None, patch: dict[str, Any]
+) -> None:
+    installed = await ready(world)
+    stored = await world.installation(installed)
+    own = ObjectMeta(name=installed.name, uid=stored["metadata"]["uid"])
+    former = own.model_copy(update={"uid": str(uuid.uuid4())})
+
+    operator = KubeSettings(kubeconfig=world.release.kubeconfig("operator"))
+    async with await Kube.connect(operator, user_agent="test") as kube:
+
+        async def write(metadata: ObjectMeta) -> Any:
+            return await kube.merge_patch(
+                resources.INSTALLATIONS,
+                installed.name,
+                same_object(metadata, patch),
+                namespace=world.release.namespace,
+                subresource=subresource,
+            )
+
+        with pytest.raises(Invalid) as refused:
+            await write(former)
+        assert is_another(refused.value)
+        assert "another" not in json.dumps(await world.installation(installed))
+        assert "another" in json.dumps(await write(own))
 
 
 async def test_kubectl_get_tells_account_plan_users_ready_and_reason(world: World) -> None:

@@ -191,7 +191,7 @@ class AppReconciler:
         answer = await self._kube.merge_patch(
             resources.APPS,
             stored["metadata"]["name"],
-            {"metadata": {"uid": stored["metadata"]["uid"]}, "status": patch},
+            {"status": patch},
             namespace=self._namespace,
             subresource="status",
         )

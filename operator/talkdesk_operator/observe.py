@@ -99,11 +99,11 @@ class Observer:
             users=self._slices.current(installation).status,
         )
 
-    def newest(self, installation: TalkdeskInstallation) -> TalkdeskInstallation:
-        """The object as it is known by now: others may have written since a pass began with it."""
+    def newest(self, installation: TalkdeskInstallation) -> TalkdeskInstallation | None:
+        """The object as it is known by now; None where it was deleted, whoever has its name since."""
         metadata = installation.metadata
         found = self._caches.installations.get(metadata.namespace or "", metadata.name)
-        return found if found is not None and found.metadata.uid == metadata.uid else installation
+        return found if found is not None and found.metadata.uid == metadata.uid else None
 
     def stored(self, answer: Obj) -> None:
         """Take the API server's answer to a write of ours into the cache.

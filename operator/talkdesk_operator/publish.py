@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import INSTALLATION_CONDITIONS, READY, Reason
 from talkdesk_crds.installation import TalkdeskInstallationStatus, TalkdeskState
-from talkdesk_kube import Invalid, NotFound, resources
+from talkdesk_kube import NotFound, resources
 from talkdesk_operator import answers, audit, trial
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
@@ -19,7 +19,6 @@ from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
-from talkdesk_operator.same_object import is_another, same_object
 from talkdesk_operator.tenant.sign_in import sign_in
 
 if TYPE_CHECKING:
@@ -211,24 +210,23 @@ class Publisher:
         """
         metadata = installation.metadata
         async with self._writing.setdefault(metadata.name, asyncio.Lock()):
-            # What this pass began with may be older than what the one beside it has written.
-            stored_access = self._observer.newest(installation).status.access
+            # What this pass began with may be older than what the one beside it has written, and the object
+            # may be another by now, which the API server does not tell of a write to its status.
+            newest = self._observer.newest(installation)
+            if newest is None:
+                return False
             try:
                 stored = await self._kube.merge_patch(
                     resources.INSTALLATIONS,
                     metadata.name,
-                    same_object(metadata, {"status": patch}),
+                    {"status": patch},
                     namespace=metadata.namespace,
                     subresource="status",
                 )
             except NotFound:
                 return False
-            except Invalid as error:
-                if is_another(error):
-                    return False
-                raise
             changed = audit.access_changed(installation, status, stored=stored, now=self._clock())
-            if changed is not None and status.access != stored_access:
+            if changed is not None and status.access != newest.status.access:
                 audit.say("access changed", changed)
             self._observer.stored(stored)
         return True

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def same_object(metadata: ObjectMeta, patch: Obj) -> Obj:
     """``patch`` (a merge patch) with the uid, which the API server takes from nobody else of the name.
 
-    Where another has it by now the answer is 422 (``metadata.uid`` is immutable); see :func:`is_another`.
+    Where another has it by now the answer is 422 (``metadata.uid`` is immutable); see :func:`is_another`. A
+    patch of the subresource ``status`` is not held to it: the API server overlooks metadata there.
     """
     changes: dict[str, Any] = patch.get("metadata") or {}
     return {**patch, "metadata": {**changes, "uid": metadata.uid}}

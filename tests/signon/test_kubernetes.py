@@ -74,7 +74,7 @@ async def test_without_kubernetes_the_gateway_goes_on_for_the_stated_time_and_th
 ) -> None:
     cannot = "We cannot check your access right now"
     ben, dan = await acme.here("ben"), await bolt.here("ben")
-    async with own_gateways(stale=8.0) as own:
+    async with own_gateways(stale=6.0) as own:
         own.take(ben, dan)
         own.cable.pull()
         for person in (ben, dan):
@@ -96,7 +96,7 @@ async def test_without_kubernetes_the_gateway_goes_on_for_the_stated_time_and_th
         world.refused(await ben.click(), 503, cannot, contact=False)
         assert await world.closed(socket) == [1008]
         status, text = await own.asked("/readyz")
-        assert (status, "no word from Kubernetes for 8 s" in text) == (503, True), text
+        assert (status, "no word from Kubernetes for 6 s" in text) == (503, True), text
         metrics = (await own.asked("/metrics"))[1]
         assert "talkdesk_gateway_fresh 0.0" in metrics
         assert re.search(r'talkdesk_gateway_decisions_total\{outcome="unavailable"\} [1-9]', metrics)

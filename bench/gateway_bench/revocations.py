@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway_bench.stage import ready
-from gateway_bench.throughput import WrongAnswer, as_browser
+from gateway_bench.stage import WrongAnswer, ready
+from gateway_bench.throughput import as_browser
 from gateway_bench.wire import Line
 from talkdesk_crds import names
 from talkdesk_kube import resources

@@ -64,8 +64,7 @@ class Cable:
 class Beside:
     """Gateways of the test's own beside the chart's, under the same account, behind an Envoy of their own.
 
-    ``cable`` is between them and Kubernetes. ``since_heard``: so many seconds longer ago their watches take all
-    that they heard to be.
+    ``cable`` is between them and Kubernetes. ``since_heard`` seconds are added to how long ago they heard of it.
     """
 
     world: World

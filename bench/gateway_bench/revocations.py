@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway_bench.stage import ready
-from gateway_bench.throughput import WrongAnswer, as_browser
+from gateway_bench.stage import WrongAnswer
+from gateway_bench.throughput import as_browser
 from gateway_bench.wire import Line
-from talkdesk_crds import names
-from talkdesk_kube import resources
 from talkdesk_sandbox.story.observe import NotYet, eventually
 
 if TYPE_CHECKING:
@@ -71,12 +69,9 @@ def _median(found: list[Revocation]) -> float:
 
 async def _settled(stage: Stage, installation: str) -> None:
     """Talkdesk has our answer to the update before, and takes another."""
-    found = await stage.kube.get(
-        resources.INSTALLATIONS, names.installation_name(installation), namespace=stage.release.namespace
-    )
-    state = ((found.get("status") or {}).get("talkdesk") or {}).get("state")
-    if state != "completed" or not ready(found):
-        raise NotYet(f"{installation} is {state}")
+    for one in (await stage.marketplace.state())["installations"]:
+        if one["id"] == installation and one["state"] != "completed":
+            raise NotYet(f"{installation} is {one['state']}")
 
 
 async def _removal(stage: Stage, user: SignedIn) -> Revocation:
@@ -89,16 +84,12 @@ async def _removal(stage: Stage, user: SignedIn) -> Revocation:
             if (first := await line.ask(question)).status != 200:
                 raise WrongAnswer(f"{user.id} is refused before the removal: {first.status}")
         since = stage.plane.audit_position()
-        asking = [asyncio.create_task(_ask(line, question, answers)) for line in lanes]
-        event = await stage.marketplace.post(
-            f"/control/installations/{user.installation}/update", {"removing": [user.id]}
-        )
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await asyncio.gather(*asking)
-        finally:
-            for task in asking:
-                task.cancel()
+        async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as asking:
+            for line in lanes:
+                asking.create_task(_ask(line, question, answers))
+            event = await stage.marketplace.post(
+                f"/control/installations/{user.installation}/update", {"removing": [user.id]}
+            )
     finally:
         for line in lanes:
             line.close()

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from joserfc.jwk import ECKey, OctKey
 from pydantic import SecretStr
 
-from gateway_bench.stage import DECISION_PORT, gateway, removed
-from gateway_bench.throughput import WrongAnswer
+from gateway_bench.stage import DECISION_PORT, WrongAnswer, gateway, removed
 from gateway_bench.wire import Line, request
 from talkdesk_crds import key_ring, names
 from talkdesk_crds.app import SessionPolicy

@@ -41,6 +41,10 @@ _PATIENCE = 60.0
 _AT_ONCE = 8
 
 
+class WrongAnswer(Exception):  # noqa: N818 - an outcome of the measurement
+    """Somebody who may enter was refused, or the other way round: then no figure counts."""
+
+
 @dataclass(frozen=True)
 class Size:
     """How many there are of what. ``workers``: threads of bare Envoy and of the product's alike."""
@@ -242,12 +246,18 @@ async def _sign_in(stage: Stage, stand_in: StandIn, installed: list[dict[str, An
         async with limit, browser() as http:
             (await http.post(f"{talkdesk}/login", data={"user": user["id"]})).raise_for_status()
             launch = await stage.marketplace.launch_url(customer["installation"], user_id=user["id"])
-            front = await http.get(launch)
-            if front.status_code != 200 or front.url.host != customer["host"]:
-                raise RuntimeError(f"no sign-in: {front.status_code} at {front.url.host}{front.url.path}")
+
+            async def entered() -> None:
+                front = await http.get(launch)
+                if front.status_code == 503:  # a tenant this new need not have reached every watch
+                    raise NotYet(f"503 at {front.url.host}{front.url.path}")
+                if front.status_code != 200 or front.url.host != customer["host"]:
+                    raise WrongAnswer(f"no sign-in: {front.status_code} at {front.url.host}{front.url.path}")
+
+            await eventually(entered, within=_PATIENCE)
             loopback = http._transport  # noqa: SLF001 -- the jar is the browser's alone
             if not isinstance(loopback, Loopback):
-                raise TypeError("the browser's transport keeps its cookies")
+                raise TypeError("a browser's transport keeps its cookies")
             cookie = loopback.cookies(stage.edge.origin(customer["host"]) + "/")
         return SignedIn(user["id"], customer["installation"], customer["host"], cookie)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from gateway_bench.stage import DECISION_PORT
+from gateway_bench.stage import DECISION_PORT, WrongAnswer
 from gateway_bench.wire import request
 
 if TYPE_CHECKING:
@@ -39,10 +39,6 @@ _DATA = {
     "sec-fetch-mode": "cors",
     "sec-fetch-site": "same-origin",
 }
-
-
-class WrongAnswer(Exception):  # noqa: N818 - an outcome of the measurement
-    """Somebody who may enter was refused: then no figure counts."""
 
 
 @dataclass

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from talkdesk_gateway.identity import Identity
     from talkdesk_gateway.judge import Headers, Judge
     from talkdesk_gateway.metrics import Metrics
+    from talkdesk_gateway.tenancy import Tenancy
 
 PREFIX: Final = "/decide"
 
@@ -62,10 +63,8 @@ class Decision:
         tenancy, now = passed.tenancy, self._judge.clock()
         told = dict(self._identity.headers(passed, now=now))
         told["x-td-upstream"] = tenancy.upstream or ""
-        told["x-td-bar"] = "0"
-        if tenancy.shows_bar and tenancy.app.spec.bar is not None:
-            told["x-td-bar"] = "1"
-            told["x-td-bar-csp"] = bar.csp_sources(tenancy.app.spec.bar, self._judge.origin(tenancy.host))
+        if headers.get("Sec-Fetch-Dest") == "document":
+            told |= self._bar(tenancy)
         left = cookies_of(headers)[1]
         if left is None:
             told["x-envoy-auth-headers-to-remove"] = "cookie"
@@ -75,6 +74,13 @@ class Decision:
             keys, policy = self._judge.keys.session_keys(), tenancy.app.spec.session
             told["set-cookie"] = use_cookie(passed.session, policy, keys=keys, now=now)
         return Answer(200, told)
+
+    def _bar(self, tenancy: Tenancy) -> dict[str, str]:
+        """For pages alone: Envoy looks for it nowhere else, and most requests are no pages."""
+        if not tenancy.shows_bar or tenancy.app.spec.bar is None:
+            return {"x-td-bar": "0"}
+        sources = bar.csp_sources(tenancy.app.spec.bar, self._judge.origin(tenancy.host))
+        return {"x-td-bar": "1", "x-td-bar-csp": sources}
 
 
 def _refuse(refused: Refused, facts: Facts, headers: Headers) -> Answer:

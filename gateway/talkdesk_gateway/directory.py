@@ -149,7 +149,9 @@ class WatchedDirectory:
 
     def _settled(self) -> set[str]:
         """Use what the slice watch has reached by now; the names of those that changed by it."""
-        changed = {key[1] for key in self._counting.waiting if self._counting.settle(key)}
+        if not (waiting := self._counting.waiting):
+            return set()
+        changed = {key[1] for key in waiting if self._counting.settle(key)}
         if changed:
             self._mark(changed)
         return changed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from talkdesk_gateway.cookies import removed, set_cookie
@@ -69,8 +70,7 @@ def read(cookies: Mapping[str, str], *, host: str, keys: tuple[Key, ...], now: d
 def over(session: Session, policy: SessionPolicy, now: datetime) -> bool:
     """Whether ``session`` has reached its idle or its absolute limit. Pure."""
     used = session.used or session.began
-    idle = timedelta(seconds=policy.idle_seconds)
-    return now >= used + idle or now >= session.began + timedelta(seconds=policy.absolute_seconds)
+    return now >= used + _span(policy.idle_seconds) or now >= session.began + _span(policy.absolute_seconds)
 
 
 def renewal_due(session: Session, policy: SessionPolicy, now: datetime) -> bool:
@@ -79,8 +79,18 @@ def renewal_due(session: Session, policy: SessionPolicy, now: datetime) -> bool:
     Once the last one is older than a twentieth of the idle limit, and than a minute (of very short limits: a
     quarter of it).
     """
-    idle = timedelta(seconds=policy.idle_seconds)
-    return session.used is None or now - session.used >= min(max(idle / 20, _MINUTE), idle / 4)
+    return session.used is None or now - session.used >= _renewal(policy.idle_seconds)
+
+
+@lru_cache(maxsize=64)
+def _span(seconds: int) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+@lru_cache(maxsize=64)
+def _renewal(idle_seconds: int) -> timedelta:
+    idle = timedelta(seconds=idle_seconds)
+    return min(max(idle / 20, _MINUTE), idle / 4)
 
 
 def entry(session: Session, tenancy: Tenancy, now: datetime) -> LicensedUser | None:

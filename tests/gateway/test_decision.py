@@ -34,7 +34,6 @@ ALL = {
     "x-td-role",
     "x-td-plan",
     "x-td-identity",
-    "x-td-bar",
 }
 
 
@@ -78,7 +77,23 @@ async def test_whoever_passes_is_told_to_the_tenant_in_every_header(asking: Any)
         assert (headers["x-td-installation"], headers["x-td-account"]) == ("i1", "account-i1")
         assert (headers["x-td-user"], headers["x-td-email"]) == ("u1", "u1@example.com")
         assert (headers["x-td-name"], headers["x-td-role"]) == ("User%20u1", "user")
-        assert (headers["x-td-plan"], headers["x-td-bar"]) == ("Gold", "0")
+        assert headers["x-td-plan"] == "Gold"
+
+
+async def test_envoy_is_told_about_the_bar_where_a_page_is_asked_for_and_nowhere_else(asking: Any) -> None:
+    bar = {"script": "https://bar.talkdesk.example/bar.js"}
+    async with asking() as without, asking(bar=bar) as ask:
+        _, headers, _ = await without(Sec_Fetch_Dest="document")
+        assert headers["x-td-bar"] == "0"
+        assert "x-td-bar-csp" not in headers
+        for method in ("GET", "POST"):
+            _, headers, _ = await ask(method=method, Sec_Fetch_Dest="document")
+            assert headers["x-td-bar"] == "1"
+            assert "https://bar.talkdesk.example/bar.js" in headers["x-td-bar-csp"]
+        for other in ({}, {"Sec_Fetch_Dest": "empty"}, {"Sec_Fetch_Dest": "iframe"}):
+            status, headers, _ = await ask(**other)
+            assert status == 200
+            assert not {"x-td-bar", "x-td-bar-csp"} & {name.lower() for name in headers}
 
 
 async def test_what_is_not_known_is_an_empty_header_and_never_a_missing_one(asking: Any) -> None:

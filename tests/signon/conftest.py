@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest_asyncio
 
-from chain.beside import beside
+from chain.beside import gateways_beside
 from chain.world import Replica, World
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.environment import running
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @pytest_asyncio.fixture(loop_scope="session")
 async def own_gateways(world: World, tmp_path: Path) -> Callable[..., Any]:
     """``async with own_gateways(skews=…, stale=…) as own``: see Beside."""
-    return lambda **how: beside(world, tmp_path, **how)
+    return lambda **how: gateways_beside(world, tmp_path, **how)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -29,9 +29,6 @@ SEEN_HEADERS = (
     "accept",
     "cookie",
     "origin",
-    "referer",
-    "user-agent",
-    "x-requested-with",
     "x-request-id",
 )
 

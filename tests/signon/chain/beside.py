@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,17 +60,18 @@ class Cable:
             self._passing.discard(task)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Beside:
     """Gateways of the test's own beside the chart's, under the same account, behind an Envoy of their own.
 
-    ``cable`` is between them and Kubernetes.
+    ``cable`` is between them and Kubernetes. ``since_heard`` seconds are added to how long ago they heard of it.
     """
 
     world: World
     port: int
     cable: Cable
     metrics: str
+    since_heard: float = 0.0
 
     def take(self, *people: Person) -> None:
         """These browsers come by this Envoy from now on."""
@@ -83,13 +85,10 @@ class Beside:
 
 
 @contextlib.asynccontextmanager
-async def beside(
+async def gateways_beside(
     world: World, folder: Path, *, skews: tuple[float, ...] = (0.0,), stale: float = 300.0
 ) -> AsyncIterator[Beside]:
-    """See Beside; one gateway for each of ``skews``, by whose clock it is so many seconds later.
-
-    ``stale`` may be less than the settings let anybody ask for.
-    """
+    """See Beside; one gateway for each of ``skews``, by whose clock it is so many seconds later."""
     environment, cable = world.environment, Cable()
     ports = {
         name: free_port() for name in ("port", "decision_port", "relay_port", "jwks_port", "metrics_port")
@@ -98,9 +97,9 @@ async def beside(
     async with contextlib.AsyncExitStack() as stack:
         between = await stack.enter_async_context(before_kubernetes(environment.control_plane))
         between.rule = cable
-        own = await asyncio.to_thread(environment.release.settings, "gateway")
+        told = await asyncio.to_thread(environment.release.settings, "gateway")
         values: dict[str, Any] = {
-            name.removeprefix("TALKDESK_").lower(): value for name, value in own.items()
+            name.removeprefix("TALKDESK_").lower(): value for name, value in told.items()
         }
         values["kubeconfig"] = str(between.kubeconfig(Path(values["kubeconfig"])))
         public: dict[str, Any] = {"public_scheme": "http", "public_port": environment.edge.port}
@@ -113,9 +112,11 @@ async def beside(
         running = EnvoyProcess.start(config(envoy), folder)
         process = await asyncio.to_thread(running.__enter__)
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
+        metrics = f"http://{hosts[0]}:{ports['metrics_port']}"
+        beside = Beside(world, process.ports["public"], cable, metrics)
         for host, skew in zip(hosts, skews, strict=True):
-            settings = GatewaySettings(**(values | ports | public | outside | {"bind_address": host}))
-            settings = settings.model_copy(update={"stale_seconds": stale})
+            own = {"bind_address": host, "stale_seconds": stale}
+            settings = GatewaySettings(**(values | ports | public | outside | own))
 
             def clock(skew: float = skew) -> datetime:
                 return datetime.now(UTC) + timedelta(seconds=skew)
@@ -127,5 +128,7 @@ async def beside(
                     raise NotYet(missing)
 
             await eventually(ready, within=PATIENCE)
-        metrics = f"http://{hosts[0]}:{ports['metrics_port']}"
-        yield Beside(world, process.ports["public"], cable, metrics)
+            fault: Any = it.readiness.fault
+            for reflector in fault.__self__.reflectors:
+                reflector._clock = lambda: time.monotonic() + beside.since_heard
+        yield beside

@@ -64,7 +64,8 @@ class Cable:
 class Beside:
     """Gateways of the test's own beside the chart's, under the same account, behind an Envoy of their own.
 
-    ``cable`` is between them and Kubernetes. ``since_heard`` seconds are added to how long ago they heard of it.
+    ``cable`` is between them and Kubernetes; ``since_heard`` seconds are added to how long they have not
+    heard of it.
     """
 
     world: World

@@ -47,7 +47,9 @@ async def test_a_short_run_measures_everything_and_refuses_nobody_wrongly(
     assert written["ready_s"] > 0
     # The parts of a removal are in their order, whatever they took.
     for one in measured.revocations:
-        assert 0 < one.stored <= one.begun <= one.written <= one.refused + 0.001
+        # A watch may show the revocation before the write that stored it is on record.
+        assert min(one.stored, one.begun) > 0
+        assert max(one.stored, one.begun) <= one.written <= one.refused + 0.001
     assert "where the time goes" in report.text(measured)
     assert json.loads(path.with_name("gateway-details.json").read_text())["generator"] == "python"
 

@@ -44,9 +44,13 @@ class Loopback(httpx.AsyncBaseTransport):
     """Sends what is meant for ``*.localhost`` to this machine, and keeps cookies as a browser does there.
 
     httpx itself would hold Secure cookies back from plain http.
+
+    :param talkdesk: base URL of Talkdesk's listener for browsers: where links of its identity hosts are https
+        and name no port, this is where they lead to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, talkdesk: str = "") -> None:
+        self._talkdesk = httpx.URL(talkdesk)
         self._inner = httpx.AsyncHTTPTransport()
         self._jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
 
@@ -57,6 +61,8 @@ class Loopback(httpx.AsyncBaseTransport):
         if not headers["cookie"]:
             del headers["cookie"]
         url = request.url
+        if url.scheme == "https" and url.port is None and url.host == self._talkdesk.host:
+            url = url.copy_with(scheme=self._talkdesk.scheme, port=self._talkdesk.port)
         if url.host.endswith(".localhost"):
             url = url.copy_with(host=_LOOPBACK)
         response = await self._inner.handle_async_request(
@@ -78,10 +84,10 @@ class Loopback(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def browser() -> httpx.AsyncClient:
-    """A client with cookies of its own that follows redirects."""
+def browser(talkdesk: str = "") -> httpx.AsyncClient:
+    """A client with cookies of its own that follows redirects; ``talkdesk`` as for :class:`Loopback`."""
     return httpx.AsyncClient(
-        transport=Loopback(), follow_redirects=True, timeout=_SECONDS, headers=_NAVIGATION
+        transport=Loopback(talkdesk), follow_redirects=True, timeout=_SECONDS, headers=_NAVIGATION
     )
 
 
@@ -97,9 +103,12 @@ class Visitor:
 
     talkdesk: str
     user: dict[str, Any]
-    http: httpx.AsyncClient = field(default_factory=browser)
     at: str = ""
     been: bool = False
+    http: httpx.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = browser(self.talkdesk)
 
     async def sign_in(self) -> None:
         """At Talkdesk, as users are in the morning. Raises httpx.HTTPStatusError where it refuses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,9 @@ async def refused(port: int) -> bool:
     try:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/"):
             return False
-    except aiohttp.ClientConnectorError:
-        return True
+    except aiohttp.ClientConnectorError as error:
+        # A reset may come before the client has seen that it is connected.
+        return error.os_error.errno == errno.ECONNREFUSED
     except aiohttp.ClientError:
         return False
 

@@ -111,14 +111,23 @@ def _newer(said: Trial, read: Trial) -> Trial:
         # The API has both moments; the event's end counts where it is later.
         return said if _later(said.ended, read.ended) else read
     if said.is_over:
-        # Events have whole seconds, so a trial may have started in the second in which another ended.
-        again = not _later(said.ended, read.since, unknown=True)
-        return read if again or (said.expired and _later(read.ends, said.ends)) else said
+        return read if _started_again(said, read) or (said.expired and _later(read.ends, said.ends)) else said
     if read.is_over:
         return said if _later(said.since, read.ended) else read
     if _later(read.since, said.since):
         return read  # another trial, that started after the event
     return said if _later(said.ends, read.ends) else read
+
+
+def _started_again(over: Trial, running: Trial) -> bool:
+    """``running`` is another trial than the one that is over.
+
+    Times have whole seconds: of a start and an end in the same one, the time that both would have lasted to
+    tells whether it was one trial.
+    """
+    if running.since is not None and running.since == over.ended:
+        return over.ends is None or running.ends != over.ends
+    return not _later(over.ended, running.since, unknown=True)
 
 
 def _later(one: datetime | None, other: datetime | None, *, unknown: bool = False) -> bool:

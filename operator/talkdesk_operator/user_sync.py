@@ -120,7 +120,6 @@ class UserSync:
             return
         if self._empties(notes, listing) and (wait := self._endings.comes(notes, app, VANISHED)) is not None:
             self._not_listed(notes, f"{VANISHED.message}; whoever was licensed still is")
-            notes.memory.listed_for = None  # until it comes every pass asks again
             agenda.decide_in(wait)
             return
         async with self._slices.alone(notes.installation):
@@ -143,6 +142,7 @@ class UserSync:
         return self._missing(notes, ())
 
     def _not_listed(self, notes: Notes, message: str) -> None:
+        notes.memory.listed_for = None  # until there is a list every pass asks again
         _log.warning("the users could not be listed", installation=notes.name, error=message)
         notes.verdicts[types.USERS_SYNCED] = false(Reason.LIST_FAILED, message)
 

@@ -331,3 +331,21 @@ def test_an_end_without_a_reason_counts_where_the_time_had_come() -> None:
     assert judged(installation(), reading(shown, at=END), now=END).suspension is not None
     early = shown.model_copy(update={"ended_at": stamp(END - DAY)})
     assert judged(installation(), reading(early, at=END), now=END).suspension is None
+
+
+def test_an_end_in_the_very_second_of_the_start_ends_that_trial_and_not_one_that_started_again() -> None:
+    said = Trial.model_validate(
+        {
+            "at": stamp(START),
+            "rank": 60,
+            "event": "e",
+            "state": "ended",
+            "expiresAt": stamp(END),
+            "endedAt": stamp(START),
+            "endedReason": "trial_expired",
+        }
+    )
+    shown = TrialFacts(state="active", started_at=stamp(START), expires_at=stamp(END))
+    assert judged(installation(said), reading(shown, at=START), now=START).suspension is not None
+    again = shown.model_copy(update={"expires_at": stamp(END + DAY)})
+    assert judged(installation(said), reading(again, at=START), now=START).suspension is None

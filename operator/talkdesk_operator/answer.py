@@ -57,11 +57,6 @@ _log = structlog.get_logger(__name__)
 _CAUSE_LIMIT = 512
 
 
-#: What Talkdesk's API shows as pending before its event is here is not approved for so long: only the event
-#: says for certain which plan is asked for. Should it be lost, the API has to do.
-_EVENT_PATIENCE = timedelta(seconds=5)
-
-
 @dataclass(frozen=True)
 class Desk:
     """What answering needs."""
@@ -74,6 +69,9 @@ class Desk:
     metrics: Metrics
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
+    #: What Talkdesk's API shows as pending before its event is here is not approved for so long: only the
+    #: event says for certain which plan is asked for. Should it be lost, the API has to do.
+    delivered_within: timedelta
 
 
 class Answerer:
@@ -144,8 +142,11 @@ class Answerer:
         if not asking or not answered_events(notes.given, reading.moment).issuperset(asking):
             memory.unannounced = None
         elif memory.unannounced is None or memory.unannounced[0] != reading.moment:
-            memory.unannounced = (reading.moment, self._desk.clock() + _EVENT_PATIENCE)
-        return memory.unannounced[1] if memory.unannounced is not None else None
+            memory.unannounced = (reading.moment, self._desk.clock())
+        if memory.unannounced is None:
+            return None
+        seen, asked = memory.unannounced[1], moment(reading.updated_at)
+        return min(seen, asked or seen) + self._desk.delivered_within
 
     async def _current(self, notes: Notes, reading: Reading) -> Reading:
         """A reading of this very pass: what is answered must be what Talkdesk waits for now."""

@@ -180,6 +180,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         metrics=parts.metrics,
         clock=now,
         monotonic=time.monotonic,
+        delivered_within=timedelta(seconds=settings.event_seconds),
     )
     provisioner = Provisioner(
         applier=Applier(kube, caches, Sources(kube, caches, parts.memory), now),

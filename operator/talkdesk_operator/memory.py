@@ -38,7 +38,7 @@ class InstallationMemory:
     missing: int = 0
     #: When the next routine reading has its turn.
     turn: float | None = None
-    #: A pending (state, updated_at) whose event has not arrived, and until when that is waited for.
+    #: A pending (state, updated_at) whose event has not arrived, and since when that is known.
     unannounced: tuple[tuple[str, str | None], datetime] | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None

@@ -27,6 +27,8 @@ class OperatorSettings(PodSettings):
     #: So long an end of access that Talkdesk's API alone tells of is held, for the brake to see whether it is
     #: one among many.
     brake_seconds: SecondsOrOff = 120.0
+    #: Talkdesk's three deliveries of an event take 15 minutes; what asks for an answer is waited for so long.
+    event_seconds: SecondsOrOff = 1200.0
     #: A watch without event or bookmark for so long is given up; the server sends a bookmark each minute.
     watch_silence_seconds: Seconds = 75.0
     probe_seconds: Seconds = 0.2

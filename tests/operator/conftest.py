@@ -87,6 +87,7 @@ class World:
             "TALKDESK_LEASE_RETRY_SECONDS": "0.2",
             "TALKDESK_PENDING_RESYNC_SECONDS": "1",
             "TALKDESK_BRAKE_SECONDS": "1",
+            "TALKDESK_EVENT_SECONDS": "5",
             "TALKDESK_ACKNOWLEDGE_SECONDS": "1",
             **more,
         }

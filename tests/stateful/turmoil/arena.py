@@ -39,6 +39,8 @@ _SETTINGS = {
     "TALKDESK_RESYNC_SECONDS": "20",
     "TALKDESK_RESYNC_RATE": "50",
     "TALKDESK_BRAKE_SECONDS": "1",
+    # An attempt that failed is repeated as soon as turmoil lets minutes of Talkdesk's time pass.
+    "TALKDESK_EVENT_SECONDS": "30",
     "TALKDESK_ACKNOWLEDGE_SECONDS": "1",
     "TALKDESK_DRAIN_SECONDS": "0.1",
     "TALKDESK_STORE_BUDGET_SECONDS": "4",

@@ -34,7 +34,7 @@ from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
 from talkdesk_operator.same_object import same_object
-from talkdesk_operator.subscribed import answered_events, asking_events
+from talkdesk_operator.subscribed import answered_events, asking_events, event_patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,16 +137,20 @@ class Answerer:
 
     def _unannounced_until(self, notes: Notes, reading: Reading) -> datetime | None:
         """Until when the event of what is pending is waited for; None where it is here."""
-        asking = asking_events(notes.installation.spec.talkdesk)
         memory = notes.memory
-        if not asking or not answered_events(notes.given, reading.moment).issuperset(asking):
+        patience = event_patience(
+            notes.installation.spec.talkdesk,
+            reading.moment,
+            answered=answered_events(notes.given, reading.moment),
+            delivered_within=self._desk.delivered_within,
+        )
+        if patience is None:
             memory.unannounced = None
-        elif memory.unannounced is None or memory.unannounced[0] != reading.moment:
-            memory.unannounced = (reading.moment, self._desk.clock())
-        if memory.unannounced is None:
             return None
+        if memory.unannounced is None or memory.unannounced[0] != reading.moment:
+            memory.unannounced = (reading.moment, self._desk.clock())
         seen, asked = memory.unannounced[1], moment(reading.updated_at)
-        return min(seen, asked or seen) + self._desk.delivered_within
+        return min(seen, asked or seen) + patience
 
     async def _current(self, notes: Notes, reading: Reading) -> Reading:
         """A reading of this very pass: what is answered must be what Talkdesk waits for now."""

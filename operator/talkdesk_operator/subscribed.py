@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from talkdesk_operator.confirm import is_pending
+from talkdesk_operator.moments import moment as moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 #: An uninstallation asks as well, and is answered whatever the plan.
 _ASKING = frozenset({"app.installed", "app.updated"})
+#: Nothing can have been asked for before it.
+_FIRST = "installing"
+#: So long a newer event is waited for where the newest one here is from before the state in question.
+NEWER_EVENT = timedelta(seconds=5)
 
 
 def answered_events(given: Iterable[Given], moment: Moment) -> frozenset[str]:
@@ -25,6 +31,31 @@ def asking_events(said: FromTalkdesk) -> list[str]:
     """The newest events that ask for an answer, newest first; several where they are of one time."""
     asking = [one for one in said.recent if one.type in _ASKING]
     return [one.event for one in asking if one.at == asking[0].at]
+
+
+def event_patience(
+    said: FromTalkdesk, moment: Moment, *, answered: frozenset[str], delivered_within: timedelta
+) -> timedelta | None:
+    """How long the event of what is pending is waited for; None where it is here.
+
+    One that was answered is not about ``moment``. One that is older than ``moment`` may not be either: an
+    update that was approved without our learning of it is followed by the next one. How Talkdesk's times of
+    the two relate is not documented, so that is not worth more than a few seconds.
+
+    :param answered: see :func:`answered_events`.
+    :param delivered_within: how long Talkdesk goes on delivering an event.
+    """
+    asking = [one for one in said.recent if one.type in _ASKING]
+    newest = [one for one in asking if one.at == asking[0].at]
+    if not newest:
+        return None
+    if answered.issuperset(one.event for one in newest):
+        return delivered_within
+    state, updated_at = moment
+    pending_since, asked = moment_of(updated_at), moment_of(newest[0].at)
+    if state == _FIRST or pending_since is None or asked is None:
+        return None
+    return NEWER_EVENT if asked < pending_since.replace(microsecond=0) else None
 
 
 def plan_name(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,13 @@ from talkdesk_crds.installation import FromTalkdesk, Installed, RecentEvent, Sub
 from talkdesk_operator.confirm import Given
 from talkdesk_operator.keys import TenantKey
 from talkdesk_operator.render import RenderError
-from talkdesk_operator.subscribed import answered_events, asking_events, plan_name
+from talkdesk_operator.subscribed import (
+    NEWER_EVENT,
+    answered_events,
+    asking_events,
+    event_patience,
+    plan_name,
+)
 from talkdesk_operator.tenant import AccountFacts, Facts, Making, Release, desired, making
 from talkdesk_operator.tenant.fit import misfits
 from talkdesk_operator.tenant.review import problems_of, review
@@ -23,6 +30,7 @@ from talkdesk_operator.tenant.review import problems_of, review
 RELEASE = Release("talkdesk-system", "td", "td-operator", "talkdesk-system-td-tenant")
 KEY = TenantKey("app", "eu", "account")
 T1, T2, T3 = (f"2026-01-05T10:00:0{second}.000000Z" for second in (1, 2, 3))
+WITHIN = timedelta(minutes=20)
 NO_QUOTA: dict[str, str] = {}
 
 
@@ -134,6 +142,28 @@ def test_of_two_updates_of_one_second_the_one_that_was_not_answered_counts() -> 
     spent = answered_events([answer("z", "a")], ("updating", "b"))
     assert plan_name(told, state="updating", shown="Old", answered=spent) == "New"
     assert plan_name(told, state="updating", shown="Old") == "Old"
+
+
+def patience(updated_at: str | None, *, state: str = "updating", answered: str = "") -> timedelta | None:
+    told = FromTalkdesk(recent=[RecentEvent(at=T2, rank=20, event="u", type="app.updated")])
+    moment = (state, updated_at)
+    return event_patience(told, moment, answered=frozenset({answered}), delivered_within=WITHIN)
+
+
+def test_an_event_that_was_answered_does_not_announce_what_is_pending_now() -> None:
+    assert patience(T3, answered="u") == WITHIN
+    assert patience(T2, answered="another") is None
+
+
+def test_an_event_from_before_the_pending_state_may_not_be_the_one_that_announces_it() -> None:
+    assert patience(T3) == NEWER_EVENT
+    assert patience("2026-01-05T10:00:02.999Z") is None, "events have whole seconds"
+    assert patience(T1) is None
+    assert patience(T3, state="installing") is None, "nothing was asked for before"
+    assert patience("soon") is None
+    assert patience(None) is None
+    nothing = FromTalkdesk()
+    assert event_patience(nothing, ("updating", T3), answered=frozenset(), delivered_within=WITHIN) is None
 
 
 def test_the_events_that_ask_are_the_newest_installed_and_updated_ones() -> None:

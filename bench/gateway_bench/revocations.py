@@ -96,7 +96,7 @@ async def _removal(stage: Stage, user: SignedIn) -> Revocation:
     delivery = await eventually(lambda: stage.marketplace.stored(event["event_id"]), within=_PATIENCE)
     answered = _stamp(delivery["at"])
     sent = answered - delivery["seconds"]
-    stored, begun, written = _written(stage, since)
+    stored, begun, written = await eventually(lambda: _written(stage, since), within=_PATIENCE)
     refused = _refused(answers, user)
     return Revocation(
         answered=answered - sent,
@@ -127,19 +127,24 @@ def _refused(answers: list[Answered], user: SignedIn) -> float:
     return answers[passed[-1] + 1 if passed else 0].done
 
 
-def _written(stage: Stage, since: int) -> tuple[float, float, float]:
-    """From the API server's audit log: revocation stored, slice's write received, and done."""
+async def _written(stage: Stage, since: int) -> tuple[float, float, float]:
+    """From the API server's audit log: revocation stored, slice's write received, and done.
+
+    An entry is written a little after the answer. Raises NotYet.
+    """
     stored: float | None = None
+    seen: list[str] = []
     for entry in stage.plane.audit(since=since):
         about: dict[str, Any] = entry.get("objectRef") or {}
         if entry["stage"] != "ResponseComplete" or about.get("namespace") != stage.release.namespace:
             continue
         kind, verb = about.get("resource"), entry["verb"]
+        seen.append(f"{verb} {kind}")
         if kind == "talkdeskrevocations" and verb == "create":
             stored = stored or _stamp(entry["stageTimestamp"])
         elif kind == "talkdeskuserslices" and verb in {"patch", "update"} and stored:
             return stored, _stamp(entry["requestReceivedTimestamp"]), _stamp(entry["stageTimestamp"])
-    raise WrongAnswer("the audit log has no revocation with a slice written after it")
+    raise NotYet(f"the audit log has no revocation with a slice written after it: {seen}")
 
 
 def _stamp(text: str) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from talkdesk_gateway.sessions import over, renewal_due
+from talkdesk_gateway.sessions import no_longer, renewal_due
 from talkdesk_gateway.verdict import Passed, Refusal, Refused, Verdict
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def decide(
 
 
 def _of_user(tenancy: Tenancy, session: Session | None, now: datetime) -> Verdict:
-    why = no_longer(session, tenancy, now=now) if session is not None else "no session"
+    why = no_longer(session, tenancy, now) if session is not None else "no session"
     if session is None or why:
         return Refused(Refusal.SIGN_IN, tenancy, why)
     user = tenancy.user(session.user)
@@ -101,13 +101,3 @@ def cross_site(facts: Facts, *, origin: str) -> str:
     if facts.fetch_site is not None and facts.fetch_site not in _OWN:
         return "foreign Sec-Fetch-Site"
     return ""
-
-
-def no_longer(session: Session, tenancy: Tenancy, *, now: datetime) -> str:
-    """Why the session does not, or no longer, hold here; "" where it does."""
-    metadata, policy = tenancy.installation.metadata, tenancy.app.spec.session
-    if session.host != tenancy.host:
-        return "another host's session"
-    if session.installation != metadata.name or session.uid != metadata.uid:
-        return "another installation's session"
-    return "the session reached its limit" if over(session, policy, now) else ""

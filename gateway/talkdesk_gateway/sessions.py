@@ -93,15 +93,22 @@ def _renewal(idle_seconds: int) -> timedelta:
     return min(max(idle / 20, _MINUTE), idle / 4)
 
 
+def no_longer(session: Session, tenancy: Tenancy, now: datetime) -> str:
+    """Why the session does not, or no longer, hold here, whoever is licensed; "" where it does. Pure."""
+    metadata, policy = tenancy.installation.metadata, tenancy.app.spec.session
+    if session.host != tenancy.host:
+        return "another host's session"
+    if session.installation != metadata.name or session.uid != metadata.uid:
+        return "another installation's session"
+    return "the session reached its limit" if over(session, policy, now) else ""
+
+
 def entry(session: Session, tenancy: Tenancy, now: datetime) -> LicensedUser | None:
     """The user's entry, if ``session`` counts in ``tenancy``; else None. Pure.
 
     It counts while it is within its limits, made under this very object, and under the entry's epoch.
     """
-    metadata = tenancy.installation.metadata
-    if (session.installation, session.uid) != (metadata.name, metadata.uid):
-        return None
-    if session.host != tenancy.host or over(session, tenancy.app.spec.session, now):
+    if no_longer(session, tenancy, now):
         return None
     user = tenancy.user(session.user)
     return user if user is not None and user.epoch == session.epoch else None

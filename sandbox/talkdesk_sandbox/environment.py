@@ -152,6 +152,7 @@ def running(
     switches: Mapping[str, Any] | None = None,
     images: Mapping[str, Sequence[str]] | None = None,
     values: Mapping[str, Any] | None = None,
+    cluster_in_console: bool = False,
 ) -> Iterator[Environment]:
     """A sandbox while the block runs; all its processes, ports and files are gone afterwards.
 
@@ -159,6 +160,7 @@ def running(
     :param switches: name → value, for the stand-in.
     :param images: image name → command, over :data:`IMAGES`.
     :param values: chart values over the sandbox's own.
+    :param cluster_in_console: the stand-in's console watches the cluster, as its administrator.
     """
     with contextlib.ExitStack() as stack:
 
@@ -172,7 +174,11 @@ def running(
             control_plane = stack.enter_context(ControlPlane.start())
         with timed("Talkdesk stand-in: three regions, OAuth, Apps API, signed events"):
             stand_in = stack.enter_context(
-                StandIn.start(control_plane.directory / "talkdesk", switches=switches)
+                StandIn.start(
+                    control_plane.directory / "talkdesk",
+                    switches=switches,
+                    kubeconfig=control_plane.kubeconfig if cluster_in_console else None,
+                )
             )
         with timed("node: runs pods as local processes"):
             known = {**IMAGES, "envoyproxy/envoy": [str(program())], **(images or {})}

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from talkdesk_crds.names import TENANT_LABEL
+from talkdesk_crds.names import GROUP, TENANT_LABEL
 from talkdesk_kube import resources as kinds
 from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
@@ -56,13 +56,13 @@ class ClusterWatch:
     def _noting(self, resource: Resource) -> Callable[[Key, Obj | None, Obj | None], None]:
         def note(key: Key, old: Obj | None, new: Obj | None) -> None:
             if self._of_interest(resource, key) and (change := _change(resource, old, new)) is not None:
-                about = (new or old or {}).get("spec") or {}
+                installation_id, account_id = self._about(resource, new or old or {})
                 self._ledger.add(
                     "cluster",
                     method="DELETED" if new is None else "ADDED" if old is None else "CHANGED",
                     detail=change,
-                    installation_id=about.get("installationId"),
-                    account_id=about.get("accountId"),
+                    installation_id=installation_id,
+                    account_id=account_id,
                 )
 
         return note
@@ -74,6 +74,21 @@ class ClusterWatch:
             ours = resource == kinds.EVENTS and namespace == self._namespace
             return ours or ("", namespace) in self._tenants.store
         return True
+
+    def _about(self, resource: Resource, one: Obj) -> tuple[str | None, str | None]:
+        """The installation and the account that an object belongs to, where it says so."""
+        if resource == kinds.EVENTS:
+            regarding = one.get("regarding") or {}
+            key = (self._namespace, regarding.get("name", ""))
+            if regarding.get("kind") == kinds.INSTALLATIONS.kind and key in self._installations.store:
+                one = self._installations.store[key]
+        metadata, spec = one["metadata"], one.get("spec") or {}
+        if resource == kinds.NAMESPACES:
+            tenant: Obj | None = one
+        else:
+            tenant = self._tenants.store.get(("", metadata.get("namespace", "")))
+        annotations = tenant["metadata"].get("annotations", {}) if tenant else {}
+        return spec.get("installationId"), spec.get("accountId") or annotations.get(f"{GROUP}/account-id")
 
     async def run(self) -> None:
         """Watch until cancelled."""

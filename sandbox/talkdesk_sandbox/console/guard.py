@@ -96,7 +96,6 @@ async def _serve(request: web.Request, console: Console, handler: Handler | None
         # Origin is null where the policy keeps the referrer from the target.
         response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.method == "POST":
         console.talkdesk.ledger.add(
             "control",

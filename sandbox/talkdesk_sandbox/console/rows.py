@@ -205,14 +205,25 @@ def _cluster(entry: Entry) -> Told:
     detail = entry["detail"]
     if detail["kind"] == "Event":
         title = f"Event {detail['reason']}: {detail['note']}"
-        return title, "⎈", detail["type"], "bad" if detail["type"] == "Warning" else "plain"
+        return title, "◇", detail["type"], "bad" if detail["type"] == "Warning" else "plain"
     ready = next(
         (each for each in detail.get("changes", []) if each["path"] == "status.conditions.Ready.status"), None
     )
-    status, tone = str(entry["method"]).lower(), "plain"
+    status = str(entry["method"]).lower()
+    tone: Tone = "plain"
     if ready:
         status, tone = f"Ready: {ready['to']}", "good" if ready["to"] == "True" else "waiting"
-    return f"{detail['kind']} {detail['name']}", "⎈", status, tone  # type: ignore[return-value]
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", detail["name"])
+    paths = list(dict.fromkeys(_short(each["path"]) for each in detail.get("changes", [])))
+    what = f": {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}" if paths else ""
+    return f"{detail['kind']} {shown}{what}", "◇", status, tone
+
+
+def _short(path: str) -> str:
+    """The field: ``installed`` of spec.talkdesk.installed.at, ``Ready`` of status.conditions.Ready.status."""
+    parts = path.split(".")
+    deep = 2 if parts[:2] in (["spec", "talkdesk"], ["status", "conditions"]) else 1
+    return parts[min(deep, len(parts) - 1)]
 
 
 def _control(entry: Entry) -> Told:

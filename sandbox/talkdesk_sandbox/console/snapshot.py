@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 Tone = Literal["good", "bad", "waiting", "plain"]
 _SHOWN_EVENTS = 60
+#: What is over is not broken.
+_OVER = frozenset({"Uninstalled", "Superseded"})
 _DEADLINES = {
     "answer": "Talkdesk stops waiting for an answer",
     "patience": "what is not ready is rejected",
@@ -65,6 +67,8 @@ class InstallationRow:
         """How it is doing."""
         if self.ready == "True":
             return "good"
+        if self.access_reason in _OVER:
+            return "plain"
         return "bad" if self.access == "Refused" else "waiting"
 
 

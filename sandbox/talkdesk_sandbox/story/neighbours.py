@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.story.script import Story
 
 _PEOPLE = ("Ada Lovelace", "Ben Novak", "Cleo Marsh", "Dan Okafor")
-#: Name, region, whether it is a reseller. Ada has the same address in each: who somebody is does not hang on it.
+#: Name, region, whether it is a reseller. Ada has the same address in each: nobody is known by theirs.
 NEIGHBOURS = (("northwind", "us", False), ("lumiere", "ca", False), ("meridian", "eu", True))
 _SHARED = "ada@northwind.example"
 

@@ -77,7 +77,7 @@ async def _register(marketplace: Marketplace, *, events_url: str, edge: Edge, ap
     app = await marketplace.post(
         "/control/apps",
         {
-            "name": "Demo",
+            "name": "Callboard",
             "events_url": events_url,
             "launch_url": edge.launch_url(app_name),
             "redirect_uris": [edge.redirect_uri(app_name)],

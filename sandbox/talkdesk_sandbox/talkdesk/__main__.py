@@ -81,8 +81,10 @@ async def _console(talkdesk: Talkdesk, *, kubeconfig: Path | None, namespace: st
         yield Console(talkdesk=talkdesk)
         return
     # Only where it is needed: the Kubernetes library takes half a second to import.
+    from talkdesk_kube.pod import configure_logging  # noqa: PLC0415
     from talkdesk_sandbox.console.cluster import watching  # noqa: PLC0415
 
+    configure_logging(level="warning", format="text")  # standard output has the line that says where
     async with watching(kubeconfig, namespace=namespace, ledger=talkdesk.ledger) as cluster:
         yield Console(talkdesk=talkdesk, snapshot=cluster.snapshot, kubeconfig=str(kubeconfig))
 

@@ -122,7 +122,8 @@ class Deliveries:
         if fault is not None and fault.kind == "reorder":
             self._keep_back(event)
             return
-        self._agenda.start(self._deliver(event, number=number, first_at=first_at, fault=fault))
+        frees = bool(self._kept_back)
+        self._agenda.start(self._deliver(event, number=number, first_at=first_at, fault=fault, frees=frees))
         if fault is not None and fault.kind == "duplicate":
             self._agenda.start(self._deliver(event, number=number, first_at=first_at, fault=fault, twin=True))
 
@@ -146,6 +147,7 @@ class Deliveries:
         first_at: datetime,
         fault: DeliveryFault | None = None,
         twin: bool = False,
+        frees: bool = False,
     ) -> None:
         switches = self._switches()
         kind = None if fault is None else fault.kind
@@ -198,7 +200,7 @@ class Deliveries:
                 **({} if kind is None else {"fault": kind}),
             },
         )
-        if self._kept_back and kind != "reorder":
+        if frees:
             self._let_go()
         if twin:
             return

@@ -76,7 +76,7 @@ async def logout(request: web.Request) -> web.Response:
 
 
 def _own_page(request: web.Request) -> bool:
-    """Whether the form was on a page of Talkdesk's: this host's, or the console's. Programs name no origin."""
+    """Whether the form was on a page of this host or of the console. Programs name no origin."""
     port = request.host.partition(":")[2]
     own = {f"http://{request.host}", f"https://{request.host}", f"http://console.localhost:{port}"}
     return request.headers.get("Origin") in {None, *own}

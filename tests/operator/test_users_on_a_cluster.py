@@ -148,7 +148,9 @@ async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventual
 
     async def refused_thrice() -> bool:
         entries = (await world.control.get("/control/ledger", params={"since": 0})).json()["entries"]
-        return len([one for one in entries if installed.id in str(one.get("url")) and one["status"] == 403]) > 2
+        return (
+            len([one for one in entries if installed.id in str(one.get("url")) and one["status"] == 403]) > 2
+        )
 
     await eventually(refused_thrice)  # nothing but the failure itself has it tried again
     (await world.control.delete("/control/faults")).raise_for_status()

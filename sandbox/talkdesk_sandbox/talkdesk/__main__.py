@@ -52,6 +52,7 @@ async def _serve(switches: Switches, *, directory: Path, control_port: int) -> N
     async with serve(Talkdesk(switches=switches), directory=directory, control_port=control_port) as where:
         ready = {
             "control": where.control,
+            "smtp": where.smtp,
             "proxy": where.proxy,
             "browser": where.browser,
             "ca_file": str(where.ca_file),

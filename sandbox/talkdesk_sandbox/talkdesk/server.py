@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from talkdesk_sandbox import mailbox
 from talkdesk_sandbox.certificates import Authority
+from talkdesk_sandbox.mailbox import MAILBOX, Mailbox
 from talkdesk_sandbox.talkdesk import (
     accounts_api,
     apps_api,
@@ -38,9 +40,13 @@ _LARGEST_CONTROL_BODY = 16 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where the stand-in is reached; ``browser`` is plain http, the identity hosts told by their names."""
+    """Where the stand-in is reached; ``browser`` is plain http, the identity hosts told by their names.
+
+    ``smtp`` is the mailbox of everybody in its world, as ``host:port``.
+    """
 
     control: str
+    smtp: str
     proxy: str
     browser: str
     ca_file: Path
@@ -64,9 +70,12 @@ async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -
         proxy_url = await proxy.start()
         stack.push_async_callback(proxy.close)
         talkdesk.browser_port = await _listen(stack, browser_app(talkdesk))
-        port = await _listen(stack, control_app(talkdesk), port=control_port)
+        mails = Mailbox()
+        smtp_port = await stack.enter_async_context(mails.served())
+        port = await _listen(stack, control_app(talkdesk, mails), port=control_port)
         yield Addresses(
             control=f"http://127.0.0.1:{port}",
+            smtp=f"127.0.0.1:{smtp_port}",
             proxy=proxy_url,
             browser=f"http://127.0.0.1:{talkdesk.browser_port}",
             ca_file=ca_file,
@@ -102,11 +111,13 @@ def browser_app(talkdesk: Talkdesk) -> web.Application:
     return app
 
 
-def control_app(talkdesk: Talkdesk) -> web.Application:
+def control_app(talkdesk: Talkdesk, mails: Mailbox) -> web.Application:
     """The control API."""
     app = web.Application(middlewares=[control_api.control], client_max_size=_LARGEST_CONTROL_BODY)
     app[TALKDESK] = talkdesk
+    app[MAILBOX] = mails
     app.add_routes(control_api.routes)
+    app.add_routes(mailbox.routes)
     return app
 
 

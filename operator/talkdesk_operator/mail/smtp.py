@@ -96,7 +96,10 @@ class Smtp:
         refused = error
         if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
             refused = error.recipients[0]
-        said = " ".join(str(getattr(refused, "message", refused)).split()).replace(to, "the address")
+        said = str(getattr(refused, "message", refused))
+        if isinstance(error, aiosmtplib.SMTPConnectError) and error.__cause__ is not None:
+            said = str(error.__cause__) or type(error.__cause__).__name__
+        said = " ".join(said.split()).replace(to, "the address")
         code = getattr(refused, "code", None)
         final = isinstance(refused, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError)
         fault = Fault.REFUSED if final and isinstance(code, int) and code >= 500 else Fault.PASSING

@@ -139,7 +139,7 @@ async def test_failures_are_told_with_their_reason_and_whom_to_ask(world: World,
 
 
 async def test_without_an_admin_who_can_be_written_to_the_account_is_and_without_that_a_condition_says_so(
-    world: World, eventually: Any
+    world: World,
 ) -> None:
     await world.declare()
     account = (await world.post("/control/accounts", {"name": f"n-{world.app_id[:8]}", "region": "eu"}))["id"]

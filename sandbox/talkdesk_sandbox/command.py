@@ -86,6 +86,7 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     _how_to_enter(environment, timeline)
     timeline.say("\n  # another event: the customer of the story uninstalls")
     timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
+    timeline.say(f"  curl {stand_in.control}/control/mails            # what admins were told by mail")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 RELEASE = "td"
 NAMESPACE = "talkdesk-system"
+#: Where the mails of the sandbox's apps come from.
+SENDER = "apps@demo.localhost"
 #: In the folder of a pod's service account the node keeps a kubeconfig beside the token.
 POD_KUBECONFIG = "/var/run/secrets/kubernetes.io/serviceaccount/kubeconfig"
 
@@ -112,6 +114,12 @@ def chart_values(stand_in: StandIn, *, port: int) -> dict[str, Any]:
         "webhook": {"gateways": [f"https://{hosts['api']}" for hosts in stand_in.regions.values()]},
         "egress": {"proxy": stand_in.proxy, "ca": stand_in.ca_file.read_text()},
         "operator": {"pendingResyncSeconds": 5},
+        "smtp": {
+            "host": stand_in.smtp_host,
+            "port": stand_in.smtp_port,
+            "tls": "none",
+            "from": SENDER,
+        },
         "public": {"scheme": "http", "port": port},
         # One thread is plenty here, and nobody waits for connections to end when the sandbox does.
         "envoy": {

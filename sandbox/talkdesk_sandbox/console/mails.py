@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from talkdesk_sandbox.mailbox import Mailbox as Sink
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
@@ -36,3 +38,25 @@ class NoMailbox:
     def messages(self) -> Sequence[Mail]:
         """None."""
         return ()
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """The mails of the stand-in's own SMTP server."""
+
+    sink: Sink
+
+    def messages(self) -> Sequence[Mail]:
+        """Every mail that is kept, oldest first."""
+        return [
+            Mail(
+                id=str(one.id),
+                to=", ".join(one.to),
+                subject=one.subject,
+                at=one.at,
+                message_id=one.message_id,
+                text=one.text or "",
+                html=one.html,
+            )
+            for one in self.sink.mails
+        ]

@@ -64,6 +64,7 @@ async def _serve(switches: Switches, chosen: argparse.Namespace) -> None:
     ):
         ready = {
             "control": where.control,
+            "smtp": where.smtp,
             "proxy": where.proxy,
             "browser": where.browser,
             "console": where.console,

@@ -39,6 +39,8 @@ class StandIn:
     def __init__(self, *, ready: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
         self.control: str = ready["control"]
         self.proxy: str = ready["proxy"]
+        self.smtp_host, _, port = str(ready["smtp"]).rpartition(":")
+        self.smtp_port = int(port)
         self.browser: str = ready["browser"]
         self.console: str = ready["console"]
         self.ca_file = Path(ready["ca_file"])

@@ -11,6 +11,7 @@ COPY kube kube
 COPY webhook webhook
 COPY operator operator
 COPY gateway gateway
+COPY certify certify
 COPY sandbox sandbox
 COPY cli cli
 COPY charts charts

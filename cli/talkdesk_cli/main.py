@@ -98,6 +98,27 @@ def sandbox(
     raise typer.Exit(run(once=once, report=report, switches=chosen, installs=installs))
 
 
+@app.command()
+def mails(
+    manifest: Annotated[Path, typer.Argument(help="A file with a TalkdeskApp.", dir_okay=False)],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="Write each mail here, for an invented customer.", file_okay=False)
+    ] = None,
+) -> None:
+    """Check the mail templates of a TalkdeskApp, and see what comes of them."""
+    from talkdesk_cli.mails import mails as run
+
+    try:
+        well = run(manifest, output=output, say=typer.echo)
+    except (OSError, ValueError) as problem:
+        typer.echo(
+            f"talkdesk-operator: {manifest}: {getattr(problem, 'strerror', None) or problem}", err=True
+        )
+        raise typer.Exit(2) from None
+    raise typer.Exit(0 if well else 1)
+
+
 @controlplane.command()
 def build() -> None:
     """Build the control plane's programs into the per-user cache, unless they are there."""

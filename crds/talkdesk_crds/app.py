@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from talkdesk_crds.blueprint import BLUEPRINT_RULES, Blueprint, once
+from talkdesk_crds.email import EmailPolicy
 from talkdesk_crds.meta import (
     ATOMIC_LIST,
     MAP,
@@ -278,6 +279,7 @@ class TalkdeskAppSpec(Blueprint):
     contact: (
         Annotated[str, Field(max_length=254, description="e-mail address that customers may write to")] | None
     ) = None
+    email: EmailPolicy = Field(default_factory=EmailPolicy)
     egress: Annotated[list[NetworkDestination], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = Field(
         default_factory=list
     )

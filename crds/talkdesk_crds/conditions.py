@@ -15,6 +15,7 @@ PLAN_KNOWN: Final = "PlanKnown"
 TENANT_READY: Final = "TenantReady"
 USERS_SYNCED: Final = "UsersSynced"
 CONFIRMED: Final = "Confirmed"
+NOTIFIED: Final = "Notified"
 READY: Final = "Ready"
 
 INSTALLATION_CONDITIONS: Final = (
@@ -24,6 +25,7 @@ INSTALLATION_CONDITIONS: Final = (
     TENANT_READY,
     USERS_SYNCED,
     CONFIRMED,
+    NOTIFIED,
     READY,
 )
 
@@ -31,8 +33,9 @@ INSTALLATION_CONDITIONS: Final = (
 ACCEPTED: Final = "Accepted"
 ROLLED_OUT: Final = "RolledOut"
 STEADY: Final = "Steady"
+MAIL_TEMPLATES_VALID: Final = "MailTemplatesValid"
 
-APP_CONDITIONS: Final = (ACCEPTED, ROLLED_OUT, STEADY)
+APP_CONDITIONS: Final = (ACCEPTED, ROLLED_OUT, STEADY, MAIL_TEMPLATES_VALID)
 
 
 class Reason(StrEnum):
@@ -98,6 +101,16 @@ class Reason(StrEnum):
     ENDED_BY_TALKDESK = "EndedByTalkdesk"
     TALKDESK_UNREACHABLE = "TalkdeskUnreachable"
     TALKDESK_REFUSES = "TalkdeskRefuses"
+    # Notified
+    MAIL_SENT = "MailSent"
+    NOTHING_TO_TELL = "NothingToTell"
+    MAILS_NOT_CONFIGURED = "MailsNotConfigured"
+    MAILS_SWITCHED_OFF = "MailsSwitchedOff"
+    MAIL_OWED = "MailOwed"
+    MAIL_RETRYING = "MailRetrying"
+    MAIL_REFUSED = "MailRefused"
+    MAIL_GIVEN_UP = "MailGivenUp"
+    NOBODY_TO_WRITE_TO = "NobodyToWriteTo"
     # Ready, status.access, and whatever they stop
     INSTALLATION_READY = "InstallationReady"
     INSTALLING = "Installing"
@@ -123,3 +136,6 @@ class Reason(StrEnum):
     ROLLOUT_STALLED = "RolloutStalled"
     # Steady, of a TalkdeskApp
     NOTHING_HELD = "NothingHeld"
+    # MailTemplatesValid, of a TalkdeskApp
+    MAIL_TEMPLATES_ACCEPTED = "MailTemplatesAccepted"
+    MAIL_TEMPLATE_INVALID = "MailTemplateInvalid"

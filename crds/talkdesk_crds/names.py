@@ -24,6 +24,8 @@ MANAGED_LABEL = f"{GROUP}/managed"
 
 #: Answers given to Talkdesk, newest last, bounded; JSON. Written before status, for backups drop status.
 ANSWERS_ANNOTATION = f"{GROUP}/answers"
+#: Mails about them: owed, sent or given up, newest last, bounded; JSON. Written before a mail goes.
+MAILS_ANNOTATION = f"{GROUP}/mails"
 #: A token whose change asks the operator to read everything again.
 RESYNC_ANNOTATION = f"{GROUP}/resync"
 #: While it stands on an installation (any value but "" and "false"), nothing is written to its tenant.

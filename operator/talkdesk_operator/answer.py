@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_kube import Kube
     from talkdesk_operator.gate import Verdict
+    from talkdesk_operator.mail.desk import MailDesk
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.observe import Observer
@@ -66,6 +67,7 @@ class Desk:
     observer: Observer
     users: UserSync
     revocations: RevocationDesk
+    mails: MailDesk
     metrics: Metrics
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
@@ -178,7 +180,7 @@ class Answerer:
                 notes, await self._desk.observer.read(notes, seen=frozenset(), whole=False), reading
             )
             if after.moment == reading.moment:
-                await self._record(notes, reading, say, None)
+                await self._record(notes, app, reading, say, None)
             agenda.look_in(0.0 if is_pending(after.state) and after.moment != reading.moment else 1.0)
             return after
         except TalkdeskError as error:
@@ -190,11 +192,11 @@ class Answerer:
             )
             if after.moment == reading.moment:
                 raise
-            await self._record(notes, reading, say, None)
+            await self._record(notes, app, reading, say, None)
             agenda.look_in(0.0)
             return after
         _log.info("answered", installation=notes.name, answer=say.answer, state=reading.state)
-        await self._record(notes, reading, say, result)
+        await self._record(notes, app, reading, say, result)
         self._desk.metrics.answered(
             say.answer, reading.state, self._desk.clock() - waiting_since(notes, reading)
         )
@@ -242,8 +244,10 @@ class Answerer:
         notes.fresh = notes.memory.reading = kept
         return kept
 
-    async def _record(self, notes: Notes, reading: Reading, say: Say, result: State | None) -> None:
-        """Keep the answer in the annotation. Raises KubeError."""
+    async def _record(
+        self, notes: Notes, app: TalkdeskApp, reading: Reading, say: Say, result: State | None
+    ) -> None:
+        """Keep the answer, and that a mail is owed about it, in annotations. Raises KubeError."""
         given = Given(
             state=reading.state,
             updated_at=reading.updated_at,
@@ -256,16 +260,19 @@ class Answerer:
             event=self._asking(notes, reading),
         )
         notes.given = remember(notes.given, given)
-        metadata = notes.installation.metadata
-        stored = await self._desk.kube.merge_patch(
-            resources.INSTALLATIONS,
-            metadata.name,
-            same_object(
-                metadata, {"metadata": {"annotations": {ANSWERS_ANNOTATION: answers.render(notes.given)}}}
-            ),
-            namespace=metadata.namespace,
-        )
-        self._desk.observer.stored(stored)
+        metadata, mails = notes.installation.metadata, self._desk.mails
+        async with mails.alone(notes.installation):
+            owed = mails.with_answer(notes.installation, app, given)
+            annotations = {ANSWERS_ANNOTATION: answers.render(notes.given), **owed}
+            stored = await self._desk.kube.merge_patch(
+                resources.INSTALLATIONS,
+                metadata.name,
+                same_object(metadata, {"metadata": {"annotations": annotations}}),
+                namespace=metadata.namespace,
+            )
+            self._desk.observer.stored(stored)
+        if owed:
+            mails.send(notes.installation)
 
     def _failed(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
         failure = failures.of_talkdesk(error)

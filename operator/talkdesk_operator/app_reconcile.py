@@ -8,9 +8,17 @@ import structlog
 from pydantic import ValidationError
 
 from talkdesk_crds.app import TalkdeskApp, TalkdeskAppStatus
-from talkdesk_crds.conditions import ACCEPTED, APP_CONDITIONS, ROLLED_OUT, STEADY, Reason
+from talkdesk_crds.conditions import (
+    ACCEPTED,
+    APP_CONDITIONS,
+    MAIL_TEMPLATES_VALID,
+    ROLLED_OUT,
+    STEADY,
+    Reason,
+)
 from talkdesk_kube import KubeError, NotFound, Unreadable, parse, resources
 from talkdesk_operator.conditions import Verdict, conditions, false, true, unknown
+from talkdesk_operator.mail import compose
 from talkdesk_operator.publish import patch_of
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.tenant.review import review
@@ -76,6 +84,15 @@ def steady(brakes: Mapping[str, Brake]) -> Verdict:
     return false(Reason.BRAKE_HOLDS, "; ".join(held))
 
 
+def mail_templates(app: TalkdeskApp) -> Verdict:
+    """Whether the app's own mails can be written as it declares them. Pure."""
+    problems = compose.problems(app)
+    if problems:
+        found = "; ".join(str(problem) for problem in problems)
+        return false(Reason.MAIL_TEMPLATE_INVALID, f"{found} (the default is sent meanwhile)")
+    return true(Reason.MAIL_TEMPLATES_ACCEPTED, "")
+
+
 class AppReconciler:
     """Judges TalkdeskApps, rolls them out, and writes their status."""
 
@@ -129,6 +146,7 @@ class AppReconciler:
                 self._directory.launched_at(app.spec.launch_host),
             ),
             STEADY: steady(self._endings.brakes(app)),
+            MAIL_TEMPLATES_VALID: mail_templates(app),
         }
         new, after = app.status, None
         failure: KubeError | None = None
@@ -208,6 +226,10 @@ class AppReconciler:
                 continue
             if condition.reason == Reason.NOTHING_HELD and all(one.type != STEADY for one in before):
                 continue  # as ever
+            if condition.reason == Reason.MAIL_TEMPLATES_ACCEPTED and all(
+                one.type != MAIL_TEMPLATES_VALID for one in before
+            ):
+                continue
             good = condition.status == "True" or condition.reason == Reason.ROLLING_OUT
             note = condition.message or _NOTES.get(condition.type, condition.reason)
             self._recorder.event(
@@ -216,4 +238,8 @@ class AppReconciler:
 
 
 #: What an Event says where the condition has nothing to add.
-_NOTES = {ACCEPTED: "the app is used", ROLLED_OUT: "every tenant has the newest revision"}
+_NOTES = {
+    ACCEPTED: "the app is used",
+    ROLLED_OUT: "every tenant has the newest revision",
+    MAIL_TEMPLATES_VALID: "the app's own mails can be sent",
+}

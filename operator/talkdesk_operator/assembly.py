@@ -18,6 +18,8 @@ from talkdesk_operator.endings import Endings
 from talkdesk_operator.gateway_keys import GatewayKeys
 from talkdesk_operator.keeper import Keeper
 from talkdesk_operator.keyring import Keyring
+from talkdesk_operator.mail.mailer import Mailer
+from talkdesk_operator.mail.smtp import Smtp
 from talkdesk_operator.memory import Cadence
 from talkdesk_operator.observe import Observer
 from talkdesk_operator.pace import Pace
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
     from talkdesk_operator.keys import Key
+    from talkdesk_operator.mail.desk import MailDesk
     from talkdesk_operator.memory import Memory
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.probe import Prober
@@ -69,6 +72,7 @@ class Parts:
     wake: Callable[[Key], None]
     slices: SliceStore
     revocations: RevocationDesk
+    mails: MailDesk
 
 
 def now() -> datetime:
@@ -147,6 +151,24 @@ def gateway_keys(parts: Parts) -> GatewayKeys:
     )
 
 
+def mailer(parts: Parts) -> Mailer:
+    """What sends the mails that are owed."""
+    settings = parts.settings
+    return Mailer(
+        desk=parts.mails,
+        smtp=Smtp(settings, local_name=settings.pod_name),
+        sender=settings.smtp_from,
+        caches=parts.caches,
+        directory=parts.directory,
+        slices=parts.slices,
+        memory=parts.memory,
+        metrics=parts.metrics,
+        release=parts.release,
+        wake=parts.wake,
+        clock=now,
+    )
+
+
 def tenants(parts: Parts) -> TenantReconciler:
     """What reconciles tenants."""
     kube, caches, client, settings = parts.kube, parts.caches, parts.client, parts.settings
@@ -177,6 +199,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         observer=observer,
         users=users,
         revocations=revocations,
+        mails=parts.mails,
         metrics=parts.metrics,
         clock=now,
         monotonic=time.monotonic,
@@ -193,6 +216,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         kube=kube,
         caches=caches,
         directory=parts.directory,
+        mails=parts.mails,
         remains=Remains(kube, caches, credentials_namespace=settings.credentials_namespace),
         clock=now,
     )
@@ -218,6 +242,7 @@ def tenants(parts: Parts) -> TenantReconciler:
                 monotonic=time.monotonic,
             ),
             endings=endings(parts),
+            mails=parts.mails,
             wake=parts.wake,
             clock=now,
         )

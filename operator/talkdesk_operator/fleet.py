@@ -6,6 +6,7 @@
 ``talkdesk_brake_held``                 by ``app`` and ``region``: customers whose access the brake keeps
 ``talkdesk_resync_age_seconds``         by ``app``: since the longest unread installation was read (or,
                                         before that, since this replica began to work)
+``talkdesk_mails_owed``                 by ``app``: mails that are to be sent still
 ======================================  ==============================================================
 
 The working replica alone shows them.
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from talkdesk_operator.mail import record
 from talkdesk_operator.paused import is_paused
 
 if TYPE_CHECKING:
@@ -55,12 +57,14 @@ class Fleet(Collector):
             names.setdefault(app.spec.app_id, app.metadata.name)
         standing: Counter[tuple[str, str, str]] = Counter()
         paused: Counter[str] = Counter()
+        owed: Counter[str] = Counter()
         read: dict[str, float] = {}
         for one in self._caches.installations.all():
             name = names.get(one.spec.app_id, "")
             access = one.status.access
             standing[name, access.state if access else "", access.reason if access else ""] += 1
             paused[name] += is_paused(one)
+            owed[name] += sum(mail.state == "owed" for mail in record.of(one))
             if access is not None and access.state == "Allowed":
                 read[name] = min(read.get(name, self._monotonic()), self._read(one))
         yield _family("talkdesk_installations", "Installations", ("app", "access", "reason"), standing)
@@ -69,6 +73,12 @@ class Fleet(Collector):
             "Tenants that nothing is written to",
             ("app",),
             {(name,): count for name, count in paused.items() if count},
+        )
+        yield _family(
+            "talkdesk_mails_owed",
+            "Mails that are to be sent still",
+            ("app",),
+            {(name,): count for name, count in owed.items()},
         )
         yield _family(
             "talkdesk_resync_age_seconds",

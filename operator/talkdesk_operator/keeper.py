@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from talkdesk_kube.view import View
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.directory import Directory
+    from talkdesk_operator.mail.desk import MailDesk
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.remains import Remains
     from talkdesk_operator.tenant import Tenant
@@ -40,6 +41,7 @@ _log = structlog.get_logger(__name__)
 FIELD_MANAGER = "talkdesk-operator-retention"
 #: Seconds until what could not be decided is looked at again.
 _AGAIN = 1.0
+_MAIL_AGAIN = 60.0
 
 
 @dataclass
@@ -59,12 +61,14 @@ class Keeper:
         kube: Kube,
         caches: Caches,
         directory: Directory,
+        mails: MailDesk,
         remains: Remains,
         clock: Callable[[], datetime],
     ) -> None:
         self._kube = kube
         self._caches = caches
         self._directory = directory
+        self._mails = mails
         self._remains = remains
         self._clock = clock
 
@@ -83,12 +87,11 @@ class Keeper:
             ),
             now=retention.latest(self._clock(), self._kube.server_time),
         )
+        # A person may keep us from writing anything.
         paused = any(is_paused(one.installation) for one in everyone)
-        if paused:
-            pass  # a person keeps us from writing anything
-        elif found.claimed:
+        if found.claimed and not paused:
             await self._unmark(tenant, namespace, inventory)
-        elif found.mark:
+        elif found.mark and not paused:
             await self._mark(tenant, namespace or inventory)
         for notes in everyone:
             notes.retained_until, notes.kept = found.due.get(notes.name), True
@@ -98,6 +101,9 @@ class Keeper:
         if wait is not None:
             agenda.decide_in(max(wait, _AGAIN))
         if paused or now is None or not retention.anything_due(found, now=now):
+            return kept
+        if self._untold(everyone):
+            agenda.look_in(_MAIL_AGAIN)
             return kept
         if not self._directory.readable(app.spec.app_id) or not await self._sure(tenant, everyone):
             agenda.look_in(_AGAIN)
@@ -110,6 +116,10 @@ class Keeper:
         elif len(kept.gone) == len(everyone):
             await self._delete(tenant, app, found, now, kept)
         return kept
+
+    def _untold(self, everyone: Sequence[Notes]) -> bool:
+        """A mail is owed: it goes first, for what is deleted knows no address. It is given up in time."""
+        return any(self._mails.owes(one.installation) for one in everyone)
 
     async def _delete(
         self, tenant: Tenant, app: TalkdeskApp, found: retention.Keeping, now: datetime, kept: Kept

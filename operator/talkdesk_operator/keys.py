@@ -56,4 +56,14 @@ class RevokeKey:
         return f"revoke/{self.name}"
 
 
+@dataclass(frozen=True, order=True)
+class MailKey:
+    """The mails owed about one TalkdeskInstallation, by its name. Their queue is their own: see Workers."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"mail/{self.name}"
+
+
 Key = TenantKey | AppKey | SweepKey | KeysKey

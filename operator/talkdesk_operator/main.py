@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,6 +22,8 @@ from talkdesk_operator.assembly import (
     apps,
     endings,
     gateway_keys,
+    mailer,
+    now,
     revocation_desk,
     sweeper,
     tenants,
@@ -30,10 +33,11 @@ from talkdesk_operator.directory import Directory
 from talkdesk_operator.fleet import Fleet
 from talkdesk_operator.health import Health
 from talkdesk_operator.kopf_edge import KopfEdge
+from talkdesk_operator.mail.desk import MailDesk, Policy
 from talkdesk_operator.memory import Memory
 from talkdesk_operator.metrics import Metrics
 from talkdesk_operator.probe import Prober
-from talkdesk_operator.queue import WorkQueue
+from talkdesk_operator.queue import Backoff, WorkQueue
 from talkdesk_operator.revision_store import RevisionStore
 from talkdesk_operator.slices import SliceStore
 from talkdesk_operator.tenant import Release
@@ -42,13 +46,15 @@ from talkdesk_operator.wake import Waker
 from talkdesk_operator.workers import Workers
 
 if TYPE_CHECKING:
-    from talkdesk_operator.keys import Key, RevokeKey
+    from talkdesk_operator.keys import Key, MailKey, RevokeKey
     from talkdesk_operator.settings import OperatorSettings
 
 _log = structlog.get_logger(__name__)
 
 #: How long giving the Lease back may take.
 _RELEASE_SECONDS = 5.0
+#: The longest pause between two attempts to send a mail.
+_MAIL_PAUSE_SECONDS = 1800.0
 
 
 async def run(settings: OperatorSettings) -> None:
@@ -87,6 +93,8 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         directory = Directory(caches, release)
         queue: WorkQueue[Key] = WorkQueue(observe=metrics.passed)
         urgent: WorkQueue[RevokeKey] = WorkQueue(observe=metrics.passed)
+        pauses = Backoff(first=settings.mail_retry_seconds, most=_MAIL_PAUSE_SECONDS)
+        mails: WorkQueue[MailKey] = WorkQueue(backoff=pauses, observe=metrics.passed)
         metrics.watch(queue)
         prober = Prober(caches, every=settings.probe_seconds, monotonic=time.monotonic)
         stack.push_async_callback(prober.aclose)
@@ -106,12 +114,29 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             wake=queue.add,
             slices=slices,
             revocations=revocation_desk(kube, caches, slices, settings),
+            mails=MailDesk(
+                kube,
+                caches,
+                memory,
+                Policy(configured=settings.mails, patience=timedelta(seconds=settings.mail_seconds)),
+                wake=mails.add,
+                clock=now,
+            ),
         )
-        waker = Waker(queue, urgent, caches, directory, memory, namespace=settings.namespace)
+        waker = Waker(
+            queue,
+            urgent,
+            mails=mails,
+            caches=caches,
+            directory=directory,
+            memory=memory,
+            namespace=settings.namespace,
+        )
         reconciler = tenants(parts)
         workers = Workers(
             queue,
             urgent,
+            mails,
             tenants=reconciler,
             apps=apps(parts, told=waker.tenant),
             sweeper=sweeper(parts),
@@ -119,6 +144,7 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
             revoker=UrgentRevoker(
                 caches, directory, parts.revocations, reconciler.end, namespace=settings.namespace
             ),
+            mailer=mailer(parts),
             settings=settings,
         )
         waker.subscribe()

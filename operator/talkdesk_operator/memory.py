@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_operator.mail.verdict import Failing
     from talkdesk_operator.reading import Reading
 
 #: Where Talkdesk's API shows a settled state that is older than the newest event, it is asked so many times
@@ -42,6 +43,8 @@ class InstallationMemory:
     unannounced: tuple[tuple[str, str | None], datetime] | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None
+    #: Why the oldest mail that is owed could not be sent yet.
+    mail_failing: Failing | None = None
     keys: KeyMemory = field(default_factory=KeyMemory)
 
 

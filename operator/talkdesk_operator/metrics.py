@@ -8,6 +8,8 @@
 ``talkdesk_answers_total``              answers Talkdesk accepted, by ``answer`` and ``state``
 ``talkdesk_answer_seconds``             histogram: from when Talkdesk began to wait to our answer
 ``talkdesk_writes_total``               objects of tenants written or deleted, by ``action``
+``talkdesk_mails_total``                attempts to mail, by ``outcome`` told of and ``result``: sent,
+                                        failed (it is tried again), given up
 ======================================  ==============================================================
 """
 
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from talkdesk_operator.keys import AppKey, KeysKey, RevokeKey, SweepKey
+from talkdesk_operator.keys import AppKey, KeysKey, MailKey, RevokeKey, SweepKey
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 _PASSES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 _ANSWERS = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 86400)
-_KINDS = {AppKey: "app", SweepKey: "credentials", KeysKey: "keys", RevokeKey: "revocation"}
+_KINDS = {AppKey: "app", SweepKey: "credentials", KeysKey: "keys", RevokeKey: "revocation", MailKey: "mail"}
 _KNOWN_STATES = frozenset({"installing", "updating", "pending", "uninstalled"})
 
 
@@ -55,6 +57,7 @@ class Metrics:
         self._writes = Counter(
             "talkdesk_writes", "Objects of tenants written or deleted", ("action",), registry=registry
         )
+        self._mails = Counter("talkdesk_mails", "Attempts to mail", ("outcome", "result"), registry=registry)
         self._waiting = Gauge("talkdesk_queue_waiting", "Keys that want a worker", registry=registry)
         self._oldest = Gauge(
             "talkdesk_queue_oldest_seconds", "How long the oldest key has waited", registry=registry
@@ -67,7 +70,7 @@ class Metrics:
         self._oldest.set_function(queue.oldest)
         self._running.set_function(lambda: queue.running)
 
-    def passed(self, key: Key | RevokeKey, seconds: float, failed: bool) -> None:
+    def passed(self, key: Key | RevokeKey | MailKey, seconds: float, failed: bool) -> None:
         """A pass has ended."""
         kind = _KINDS.get(type(key), "tenant")
         self._passes.labels(kind, "failed" if failed else "done").observe(seconds)
@@ -76,6 +79,10 @@ class Metrics:
         """Talkdesk accepted an answer. States are open strings: unknown ones share one series."""
         self._answers.labels(answer, state if state in _KNOWN_STATES else "other").inc()
         self._answer_seconds.labels(answer).observe(max(0.0, waited.total_seconds()))
+
+    def mailed(self, outcome: str, result: str) -> None:
+        """An attempt to mail has ended."""
+        self._mails.labels(outcome, result).inc()
 
     def wrote(self, *, applied: int, pruned: int) -> None:
         """Objects of a tenant were written or deleted."""

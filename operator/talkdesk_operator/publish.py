@@ -34,7 +34,17 @@ if TYPE_CHECKING:
     from talkdesk_operator.tenant import Making, Tenant
 
 #: Not worth an Event: they say that nothing is known, or only sum the others up.
-_SILENT = frozenset({Reason.NOT_CHECKED, Reason.WAITING_FOR_ACCESS, Reason.WAITING_FOR_USERS})
+_SILENT = frozenset(
+    {
+        Reason.NOT_CHECKED,
+        Reason.WAITING_FOR_ACCESS,
+        Reason.WAITING_FOR_USERS,
+        Reason.NOTHING_TO_TELL,
+        Reason.MAILS_NOT_CONFIGURED,
+        Reason.MAILS_SWITCHED_OFF,
+        Reason.MAIL_OWED,
+    }
+)
 
 
 @dataclass(frozen=True)

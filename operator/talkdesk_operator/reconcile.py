@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.incumbent import Holding
     from talkdesk_operator.keeper import Keeper
     from talkdesk_operator.keys import Key, TenantKey
+    from talkdesk_operator.mail.desk import MailDesk
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.observe import Observer
     from talkdesk_operator.provision import Provisioned, Provisioner
@@ -77,6 +78,7 @@ class Steps:
     rotator: Rotator
     publisher: Publisher
     endings: Endings
+    mails: MailDesk
     #: Has the queue look at a key.
     wake: Callable[[Key], None]
     clock: Callable[[], datetime]
@@ -105,6 +107,7 @@ class TenantReconciler:
         except (KubeError, Unreadable) as error:
             self._broken(error, agenda)
         for notes in everyone:
+            notes.verdicts[types.NOTIFIED] = steps.mails.verdict(notes.installation, app)
             try:
                 changed = await steps.publisher.publish(notes, homes.get(notes.name))
             except (KubeError, Unreadable) as error:
@@ -324,6 +327,7 @@ class TenantReconciler:
     ) -> None:
         notes.verdicts[types.TENANT_READY] = _tenant_ready(notes, holds, verdict)
         await self._steps.answerer.answer(notes, wanted.app, verdict, agenda)
+        await self._steps.mails.settle(notes, wanted.app)
         if notes.users is not None and notes.users == notes.installation.status.users:
             await self._steps.slices.prune(notes.installation)
 

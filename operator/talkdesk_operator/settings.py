@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from talkdesk_kube.pod import PodSettings
+from talkdesk_operator.mail.settings import MailSettings
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrOff = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class OperatorSettings(PodSettings):
+class OperatorSettings(MailSettings, PodSettings):
     """What the chart sets; durations are seconds."""
 
     lease_seconds: Seconds = 15.0

@@ -8,7 +8,8 @@ from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY
 from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
-from talkdesk_operator.keys import AppKey, KeysKey, RevokeKey, SweepKey, TenantKey
+from talkdesk_operator.keys import AppKey, KeysKey, MailKey, RevokeKey, SweepKey, TenantKey
+from talkdesk_operator.mail import record
 from talkdesk_operator.revision import app_id_of, owner_of
 from talkdesk_operator.urgent import may_have_ended
 
@@ -34,14 +35,16 @@ class Waker:
         self,
         queue: WorkQueue[Key],
         urgent: WorkQueue[RevokeKey],
+        *,
+        mails: WorkQueue[MailKey],
         caches: Caches,
         directory: Directory,
         memory: Memory,
-        *,
         namespace: str,
     ) -> None:
         self._queue = queue
         self._urgent = urgent
+        self._mails = mails
         self._caches = caches
         self._directory = directory
         self._memory = memory
@@ -74,6 +77,8 @@ class Waker:
             self._queue.add(AppKey(app["metadata"]["name"]))
         for installation in self._caches.installations.all():
             self._ended(installation)
+            if record.is_owed(record.of(installation)):
+                self._mails.add(MailKey(installation.metadata.name))
             self._queue.add(self._directory.key_of(installation))
         for namespace in self._caches.namespaces.all():
             self._add(self._tenant_namespace(namespace))

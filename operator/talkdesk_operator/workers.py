@@ -12,7 +12,8 @@ from talkdesk_operator.keys import AppKey, KeysKey, SweepKey
 if TYPE_CHECKING:
     from talkdesk_operator.app_reconcile import AppReconciler
     from talkdesk_operator.gateway_keys import GatewayKeys
-    from talkdesk_operator.keys import Key, RevokeKey
+    from talkdesk_operator.keys import Key, MailKey, RevokeKey
+    from talkdesk_operator.mail.mailer import Mailer
     from talkdesk_operator.queue import Outcome, WorkQueue
     from talkdesk_operator.reconcile import TenantReconciler
     from talkdesk_operator.settings import OperatorSettings
@@ -24,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 #: Revocations have workers of their own, so that no number of passes keeps them waiting.
 _URGENT = 4
+#: Mails sent at once, and how long those in hand may take when the process is asked to stop.
+_MAILS = 4
+_LAST_MAIL_SECONDS = 3.0
 
 
 class Workers:
@@ -33,12 +37,14 @@ class Workers:
         self,
         queue: WorkQueue[Key],
         urgent: WorkQueue[RevokeKey],
+        mails: WorkQueue[MailKey],
         *,
         tenants: TenantReconciler,
         apps: AppReconciler,
         sweeper: Sweeper,
         keys: GatewayKeys,
         revoker: UrgentRevoker,
+        mailer: Mailer,
         settings: OperatorSettings,
     ) -> None:
         self._queue = queue
@@ -48,6 +54,9 @@ class Workers:
         self._keys = keys
         self._urgent = urgent
         self._revoker = revoker
+        self._mails = mails
+        self._mailer = mailer
+        self._mailing: asyncio.Task[None] | None = None
         self._workers = settings.workers
         self._patience = settings.finish_seconds
         self._running: asyncio.Task[None] | None = None
@@ -59,6 +68,7 @@ class Workers:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._queue.run(self._pass, workers=self._workers))
             group.create_task(self._urgent.run(self._revoke, workers=_URGENT))
+            self._mailing = group.create_task(self._mails.run(self._mail, workers=_MAILS))
 
     async def drain(self) -> bool:
         """Take nothing new, and let the passes in hand end, for a bounded time.
@@ -67,9 +77,14 @@ class Workers:
         """
         self._queue.close()
         self._urgent.close()
+        self._mails.close()
         running = self._running
         if running is None:
             return False
+        if self._mailing is not None:
+            # A mail server that is slow must not keep the Lease from the next replica: it sends the copy.
+            await asyncio.wait({self._mailing}, timeout=_LAST_MAIL_SECONDS)
+            self._mailing.cancel()
         _, pending = await asyncio.wait({running}, timeout=self._patience)
         if pending:
             _log.warning("passes in hand did not end in time", seconds=self._patience)
@@ -78,6 +93,10 @@ class Workers:
     async def _revoke(self, key: RevokeKey) -> Outcome:
         with structlog.contextvars.bound_contextvars(key=str(key)):
             return await self._revoker.revoke(key)
+
+    async def _mail(self, key: MailKey) -> Outcome:
+        with structlog.contextvars.bound_contextvars(key=str(key)):
+            return await self._mailer.deliver(key)
 
     async def _pass(self, key: Key) -> Outcome:
         with structlog.contextvars.bound_contextvars(key=str(key)):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import threading
+import webbrowser
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
@@ -14,6 +17,7 @@ from talkdesk_sandbox.controlplane import ControlPlaneError
 from talkdesk_sandbox.environment import NAMESPACE, Environment, running
 from talkdesk_sandbox.envoy import EnvoyError
 from talkdesk_sandbox.measure import summary, time_installs
+from talkdesk_sandbox.story.neighbours import move_in
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import play
 from talkdesk_sandbox.story.step import StepResult, write_report
@@ -32,8 +36,8 @@ def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], ins
     timeline = Timeline(Console())
     _end_on_sigterm()
     try:
-        with running(tell=timeline.up, switches=switches) as environment:
-            results = asyncio.run(_perform(environment, timeline, installs=installs))
+        with running(tell=timeline.up, switches=switches, cluster_in_console=not once) as environment:
+            results = asyncio.run(_perform(environment, timeline, installs=installs, once=once))
             if report is not None:
                 write_report(report, results)
             if not once:
@@ -50,7 +54,9 @@ def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], ins
     return 0 if all(result.ok for result in results) else 1
 
 
-async def _perform(environment: Environment, timeline: Timeline, *, installs: int) -> list[StepResult]:
+async def _perform(
+    environment: Environment, timeline: Timeline, *, installs: int, once: bool
+) -> list[StepResult]:
     async with open_story(environment, tell=timeline.ledger) as story:
         timeline.heading("A customer's life: install on a trial, update, uninstall, reinstall")
         results = await play(story, tell=timeline.step)
@@ -58,12 +64,17 @@ async def _perform(environment: Environment, timeline: Timeline, *, installs: in
             timeline.heading(f"{installs} more installs, one after another")
             story.marketplace.tell = lambda _: None
             timeline.say(summary([one async for one in time_installs(story, number=installs)]))
+        if not once:
+            await move_in(story)
         return results
 
 
 def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     control_plane, stand_in = environment.control_plane, environment.stand_in
     timeline.heading("It stays up until Ctrl-C")
+    timeline.say(f"\n  The console, in a browser: {stand_in.console}")
+    timeline.say("  # accounts, marketplace, My Apps, mails, a live timeline, Kubernetes, clock and faults\n")
+    _open(stand_in.console)
     timeline.say(f"  export KUBECONFIG={control_plane.kubeconfig}")
     timeline.say(f"  export PATH={control_plane.bin('kubectl').parent}:$PATH")
     timeline.say(f"  kubectl --namespace {NAMESPACE} get tdi          # the installations")
@@ -75,7 +86,15 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     _how_to_enter(environment, timeline)
     timeline.say("\n  # another event: the customer of the story uninstalls")
     timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
+    timeline.say(f"  curl {stand_in.control}/control/mails            # what admins were told by mail")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
+
+
+def _open(url: str) -> None:
+    """Show ``url`` to a person who sits at this machine; to nobody else."""
+    if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")) and "CI" not in os.environ:
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(url)
 
 
 def _how_to_enter(environment: Environment, timeline: Timeline) -> None:

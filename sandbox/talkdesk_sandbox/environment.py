@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 RELEASE = "td"
 NAMESPACE = "talkdesk-system"
+#: Where the mails of the sandbox's apps come from.
+SENDER = "apps@demo.localhost"
 #: In the folder of a pod's service account the node keeps a kubeconfig beside the token.
 POD_KUBECONFIG = "/var/run/secrets/kubernetes.io/serviceaccount/kubeconfig"
 
@@ -112,6 +114,12 @@ def chart_values(stand_in: StandIn, *, port: int) -> dict[str, Any]:
         "webhook": {"gateways": [f"https://{hosts['api']}" for hosts in stand_in.regions.values()]},
         "egress": {"proxy": stand_in.proxy, "ca": stand_in.ca_file.read_text()},
         "operator": {"pendingResyncSeconds": 5},
+        "smtp": {
+            "host": stand_in.smtp_host,
+            "port": stand_in.smtp_port,
+            "tls": "none",
+            "from": SENDER,
+        },
         "public": {"scheme": "http", "port": port},
         # One thread is plenty here, and nobody waits for connections to end when the sandbox does.
         "envoy": {
@@ -152,6 +160,7 @@ def running(
     switches: Mapping[str, Any] | None = None,
     images: Mapping[str, Sequence[str]] | None = None,
     values: Mapping[str, Any] | None = None,
+    cluster_in_console: bool = False,
 ) -> Iterator[Environment]:
     """A sandbox while the block runs; all its processes, ports and files are gone afterwards.
 
@@ -159,6 +168,7 @@ def running(
     :param switches: name → value, for the stand-in.
     :param images: image name → command, over :data:`IMAGES`.
     :param values: chart values over the sandbox's own.
+    :param cluster_in_console: the stand-in's console watches the cluster, as its administrator.
     """
     with contextlib.ExitStack() as stack:
 
@@ -172,7 +182,11 @@ def running(
             control_plane = stack.enter_context(ControlPlane.start())
         with timed("Talkdesk stand-in: three regions, OAuth, Apps API, signed events"):
             stand_in = stack.enter_context(
-                StandIn.start(control_plane.directory / "talkdesk", switches=switches)
+                StandIn.start(
+                    control_plane.directory / "talkdesk",
+                    switches=switches,
+                    kubeconfig=control_plane.kubeconfig if cluster_in_console else None,
+                )
             )
         with timed("node: runs pods as local processes"):
             known = {**IMAGES, "envoyproxy/envoy": [str(program())], **(images or {})}

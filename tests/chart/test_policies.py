@@ -34,10 +34,11 @@ pytestmark = pytest.mark.usefixtures("all_rights")
 
 SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 ANSWERS = "talkdesk-operator.io/answers"
+MAILS = "talkdesk-operator.io/mails"
 #: Every policy over a group of fields that is tried below.
 GROUPS = {
     *("reported", "region", "switches", "answers", "status", "app-status", "slices"),
-    *("paused", "resync", "gateway", "revocations", "revocation-status"),
+    *("paused", "resync", "gateway", "revocations", "revocation-status", "mails"),
 }
 CALLERS = ("webhook", "operator", "gateway", "person", "restorer")
 
@@ -226,6 +227,17 @@ def test_only_the_operator_notes_the_answers_it_gave(release: Any, installation:
             lambda caller, patch=patch: caller.patch(installation, patch, dryRun="All"),
             {"operator", "restorer"},
             "answers",
+        )
+
+
+def test_only_the_operator_notes_the_mails_it_owes(release: Any, installation: str) -> None:
+    for value in ('[{"outcome": "installed"}]', None):
+        patch = {"metadata": {"annotations": {MAILS: value}}}
+        judged(
+            release,
+            lambda caller, patch=patch: caller.patch(installation, patch, dryRun="All"),
+            {"operator", "restorer"},
+            "mails",
         )
 
 

@@ -138,6 +138,34 @@ def test_values_reach_the_processes(render: Any) -> None:
         assert process["TALKDESK_NUMBER"] == "007"
 
 
+def test_an_smtp_server_reaches_the_operator_alone_its_login_as_files(render: Any, tmp_path: Path) -> None:
+    assert not [name for name in variables(pods(render())["td-operator"]) if "SMTP" in name]
+    values = tmp_path / "values.yaml"
+    smtp = {"host": "mail.example.com", "port": 465, "tls": "implicit", "from": "apps@example.com"}
+    smtp |= {"credentialsSecret": "mail-login", "ca": "-----BEGIN CERTIFICATE-----"}
+    values.write_text(yaml.safe_dump({"smtp": smtp}))
+    objects = render("--values", str(values))
+    found = pods(objects)
+    told = variables(found["td-operator"])
+    assert {name: value for name, value in told.items() if "SMTP" in name} == {
+        "TALKDESK_SMTP_HOST": "mail.example.com",
+        "TALKDESK_SMTP_PORT": "465",
+        "TALKDESK_SMTP_TLS": "implicit",
+        "TALKDESK_SMTP_FROM": "apps@example.com",
+        "TALKDESK_SMTP_CREDENTIALS": "/etc/talkdesk-operator/smtp",
+        "TALKDESK_SMTP_CA_FILE": "/etc/talkdesk-operator/smtp-ca/ca.pem",
+    }
+    volumes = {one["name"]: one for one in found["td-operator"]["volumes"]}
+    mounts = {one["name"]: one for one in found["td-operator"]["containers"][0]["volumeMounts"]}
+    assert volumes["smtp-credentials"]["secret"]["secretName"] == "mail-login"
+    assert mounts["smtp-credentials"]["mountPath"] == told["TALKDESK_SMTP_CREDENTIALS"]
+    assert volumes["smtp-ca"]["configMap"]["name"] == "td-smtp-ca"
+    (ca,) = [one for one in of_kind(objects, "ConfigMap") if one["metadata"]["name"] == "td-smtp-ca"]
+    assert ca["data"]["ca.pem"] == smtp["ca"]
+    for name in set(found) - {"td-operator"}:
+        assert "smtp" not in json.dumps(found[name])
+
+
 def test_gateway_envoy_and_operator_agree_on_how_browsers_come(render: Any) -> None:
     objects = render("--set", "public.scheme=http,public.port=18080,gateway.waitSeconds=3")
     found = pods(objects)
@@ -189,7 +217,12 @@ def test_envoys_pod_reads_what_its_init_container_wrote_and_has_no_token(render:
 def test_every_variable_that_the_chart_sets_is_a_setting_of_its_process(
     render: Any, component: str, settings: type[BaseSettings], prefix: str
 ) -> None:
-    arguments = ("--set", "envoy.tls.secretName=cert,kubeconfig=/k,egress.proxy=http://p,egress.ca=x")
+    arguments = (
+        "--set",
+        "envoy.tls.secretName=cert,kubeconfig=/k,egress.proxy=http://p,egress.ca=x",
+        "--set",
+        "smtp.host=h,smtp.from=a@b.c,smtp.credentialsSecret=s,smtp.ca=x",
+    )
     told = variables(pods(render(*arguments))[f"td-{component}"])
     known = {f"{prefix}{name.upper()}" for name in settings.model_fields}
     assert set(told) - known == set()
@@ -390,6 +423,11 @@ def test_every_misspelt_value_is_refused_by_its_name(
         ("/operator/resyncSeconds", -1),
         ("/operator/lease/seconds", 0),
         ("/egress/proxy", "socks5://proxy"),
+        ("/smtp/host", "mail server"),
+        ("/smtp/tls", "ssl"),
+        ("/smtp/port", 0),
+        ("/smtp", {"host": "mail.example.com"}),
+        ("/smtp", {"tls": "none", "credentialsSecret": "login"}),
         ("/restoreGroup", ""),
         ("/log/level", "loud"),
         ("/log/format", "xml"),

@@ -154,7 +154,7 @@ def long_text(node: dict[str, Any]) -> str:
 def bad_text(node: dict[str, Any]) -> str:
     """A string of a legal length that the pattern refuses."""
     fits = range(node.get("minLength", 0), node["maxLength"] + 1)
-    candidates = [" ", "\u00e9", "a b", "-a-", ""]
+    candidates = [" ", "\u00e9", "a b", "-a-", "", "a\tb"]
     return next(text for text in candidates if len(text) in fits and not re.search(node["pattern"], text))
 
 

@@ -147,6 +147,10 @@ class Maker:
             "TALKDESK_LEASE_RETRY_SECONDS": "0.1",
             "TALKDESK_PENDING_RESYNC_SECONDS": "1",
             "TALKDESK_DRAIN_SECONDS": "0.1",
+            "TALKDESK_SMTP_HOST": self.stand_in.smtp_host,
+            "TALKDESK_SMTP_PORT": str(self.stand_in.smtp_port),
+            "TALKDESK_SMTP_TLS": "none",
+            "TALKDESK_SMTP_FROM": "apps@demo.localhost",
             **settings,
         }
         make = Supervised.webhook if component == "webhook" else Supervised.operator

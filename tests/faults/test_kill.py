@@ -2,8 +2,8 @@
 
 The list of requests comes from the audit log and the ledger of a clean run. A proxy holds a request (before
 it is sent on, or after it was answered), the process is killed and restarted, and the installation must end
-approved, once. CI takes a seeded quarter of the list; ``KILL=all`` takes every one, any other
-``KILL`` those that match it.
+approved, once, and its admin told of it. CI takes a seeded quarter of the list; ``KILL=all`` takes every
+one, any other ``KILL`` those that match it.
 """
 
 from __future__ import annotations
@@ -141,6 +141,15 @@ def _is_told(point: Point) -> bool:
     return point.shape.endswith("/events")
 
 
+async def _told_once(product: Any, installation_id: str) -> None:
+    """The installing admin has a mail about it; copies, should there be any, are one to mail programs."""
+    admin = (await _users(product, installation_id))[0]["email"]
+    response = await product.marketplace.http.get("/control/mails")
+    mine = {one["message_id"] for one in response.json()["mails"] if admin in one["to"]}
+    if len(mine) != 1:
+        raise NotYet(f"{len(mine)} different mails to {admin}")
+
+
 class NotMadeError(Exception):
     """This run had no such request: two causes for it met in one pass."""
 
@@ -168,6 +177,7 @@ async def _survives(product: Any, point: Point) -> str | None:
     users = [user["id"] for user in await _users(product, installation_id)]
     try:
         await eventually(lambda: product.cluster.licensed(installation_id, users=users), within=10)
+        await eventually(lambda: _told_once(product, installation_id), within=10)
     except NotObserved as problem:
         return f"{point}: {problem}"
     return None
@@ -263,5 +273,6 @@ async def _settled(product: Any, installation_id: str) -> None:
     """
     stored = await product.cluster.installation(installation_id)
     conditions = (stored.get("status") or {}).get("conditions") or ()
-    if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
+    done = {item["type"] for item in conditions if item["status"] == "True"}
+    if not {"Ready", "Notified"} <= done:
         raise NotYet("the operator is not done")

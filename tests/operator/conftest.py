@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import secrets
 import time
+import warnings
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from aiosmtpd.smtp import SMTP, AuthResult
 
 from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
@@ -21,6 +24,7 @@ from talkdesk_sandbox.supervised import Supervised
 from talkdesk_sandbox.talkdesk import StandIn
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
@@ -259,8 +263,79 @@ class World:
         await process.ready()
         return True
 
+    async def mails(self, to: str) -> list[dict[str, Any]]:
+        """What the stand-in's mailbox has for an address, oldest first."""
+        page = (await self.control.get("/control/mails")).json()
+        return [mail for mail in page["mails"] if to in mail["to"]]
+
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("operator-*.log")))
+
+
+@dataclass
+class MailServer:
+    """A real SMTP server; ``kept`` are the messages it took, ``answer`` what it says to the next ones.
+
+    :ivar tls: ``none``, ``starttls`` (and nothing without it) or ``implicit``.
+    :ivar login: the user name and password without which nothing is taken.
+    :ivar refused: answers to RCPT, by address.
+    :ivar arrived: is called for each message before it is answered.
+    """
+
+    tls: str = "none"
+    context: ssl.SSLContext | None = None
+    login: tuple[str, str] | None = None
+    answer: str = "250 taken"
+    refused: dict[str, str] = field(default_factory=dict)
+    arrived: Callable[[], Awaitable[None]] | None = None
+    kept: list[Any] = field(default_factory=list)
+    port: int = 0
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _: Any) -> str:  # noqa: N802
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 ok"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.answer.startswith("250"):
+            self.kept.append(message_from_bytes(envelope.content, policy=policy.default))
+        if self.arrived is not None:
+            await self.arrived()
+        return self.answer
+
+    def _known(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        assert self.login is not None
+        said = (data.login.decode(), data.password.decode())
+        return AuthResult(success=said == self.login, handled=False)
+
+    def _server(self) -> SMTP:
+        options: dict[str, Any] = {"hostname": "mail.test", "loop": asyncio.get_running_loop()}
+        if self.tls == "starttls":
+            options |= {"tls_context": self.context, "require_starttls": True}
+        if self.login is not None:
+            options |= {"auth_required": True, "authenticator": self._known}
+            options |= {"auth_require_tls": self.tls == "starttls"}
+        with warnings.catch_warnings():
+            # It does not know that TLS comes before it where that is implicit.
+            warnings.simplefilter("ignore")
+            return SMTP(self, **options)
+
+    @contextlib.asynccontextmanager
+    async def up(self) -> AsyncIterator[int]:
+        """Listening on 127.0.0.1 while the block runs, always on the same port; gives it."""
+        server = await asyncio.get_running_loop().create_server(
+            self._server, "127.0.0.1", self.port, ssl=self.context if self.tls == "implicit" else None
+        )
+        async with server:
+            self.port = int(server.sockets[0].getsockname()[1])
+            yield self.port
+
+
+@pytest.fixture
+def mail_server() -> type[MailServer]:
+    """A class: ``server = mail_server(tls=…)``, ``async with server.up() as port``."""
+    return MailServer
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_once_observes_the_story_reports_it_and_times_ten_installs(
     told = json.loads(report.read_text())
     assert told["ok"] is True
     assert [set(step) for step in told["steps"]] == [{"name", "ok", "seconds", "detail"}] * len(told["steps"])
-    assert len(told["steps"]) == 25
+    assert len(told["steps"]) == 28
     assert all(step["ok"] for step in told["steps"])
     assert re.search(r"10 installs, median from event to approval [0-9.]+ s: ours [0-9.]+ s", done.stdout)
 

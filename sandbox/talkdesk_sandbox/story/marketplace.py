@@ -55,6 +55,17 @@ class Marketplace:
         users = (await self.state())["users"]
         return dict(next(user for user in users if user["id"] == user_id))
 
+    async def mail(self, *, to: str, subject: str) -> dict[str, Any]:
+        """The one mail to ``to`` whose subject has ``subject`` in it."""
+        response = await self.http.get("/control/mails")
+        response.raise_for_status()
+        mine = [one for one in response.json()["mails"] if to in one["to"]]
+        found = [one for one in mine if subject in one["subject"]]
+        if len(found) != 1:
+            had = "; ".join(one["subject"] for one in mine) or "none"
+            raise NotYet(f"{len(found)} mails about {subject!r} to {to}; there: {had}")
+        return dict(found[0])
+
     async def read(self) -> list[Entry]:
         """All of the ledger so far; new entries are told."""
         response = await self.http.get("/control/ledger", params={"since": self._next})

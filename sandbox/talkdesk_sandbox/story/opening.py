@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PLAN = "Free trial"
 REGION = "eu"
+SUMMARY = "A live board of your contact centre: who is on a call, who waits, and how the day went."
 
 
 @contextlib.asynccontextmanager
@@ -76,10 +77,12 @@ async def _register(marketplace: Marketplace, *, events_url: str, edge: Edge, ap
     app = await marketplace.post(
         "/control/apps",
         {
-            "name": "Demo",
+            "name": "Callboard",
             "events_url": events_url,
             "launch_url": edge.launch_url(app_name),
             "redirect_uris": [edge.redirect_uri(app_name)],
+            "summary": SUMMARY,
+            "terms_url": f"{edge.website}/terms",
             "scopes": ["openid", "account:read", "users:read", "apps:read", "apps:write"],
             "plans": [
                 {"name": PLAN, "type": "trial", "license_type": "individual", "price": 0},

@@ -61,17 +61,20 @@ class Story:
             ("install: users licensed", lambda: self.licensed(everyone)),
             ("install: app answers", self.app_answers),
             ("install: approved", lambda: self.approved(1)),
+            ("install: the admin gets a mail", lambda: self.mailed("is ready for")),
             ("install: one click, and users are in", lambda: self.users_enter(0, 1)),
             ("trial: start stored", self.trial_started),
             ("update: event stored", self.update),
             ("update: removed user is refused", self.removed_user_refused),
             ("update: users changed", lambda: self.licensed(changed)),
             ("update: approved", lambda: self.approved(2)),
+            ("update: the admin gets a mail", lambda: self.mailed("are in effect")),
             ("update: added user enters", lambda: self.users_enter(3)),
             ("uninstall: event stored", self.uninstall),
             ("uninstall: nobody enters", self.nobody_enters),
             ("uninstall: app suspended", self.suspended),
             ("uninstall: approved", lambda: self.approved(3)),
+            ("uninstall: the admin gets a mail", lambda: self.mailed("was uninstalled for")),
             ("uninstall: tenant kept", self.kept),
             ("reinstall: event stored", self.install),
             ("reinstall: same tenant resumed", self.resumed),
@@ -135,6 +138,14 @@ class Story:
         """Talkdesk accepted the approval, once; an approved install or update is usable at that moment."""
         entry = await self._see(lambda: self.marketplace.approved(self.installation_id, number=number))
         return f"{entry['detail'].get('from')} → {entry['detail'].get('to')}, effective once"
+
+    async def mailed(self, subject: str) -> str:
+        """Whoever installed the app is told how it ended, in one mail with both bodies."""
+        admin = await self.marketplace.user(self.users[0])
+        mail = await self._see(lambda: self.marketplace.mail(to=admin["email"], subject=subject))
+        if not mail["text"] or not mail["html"]:
+            raise NotObserved(f"the mail {mail['subject']!r} lacks a body")
+        return f"to {admin['email']}: {mail['subject']}"
 
     async def users_enter(self, *who: int) -> str:
         """They click the app's icon in Talkdesk and are in, as themselves, in their own account."""

@@ -77,13 +77,8 @@ def host_of(request: web.Request) -> Host:
 
 def account_at(request: web.Request) -> Account:
     """The account whose identity host was asked. Raises :class:`RefusalError`."""
-    place = host_of(request)
-    here = [one for one in request.app[TALKDESK].accounts.values() if one.region == place.region]
-    # A name that was given up may be somebody else's by now.
-    for account in (
-        *(one for one in here if one.name == place.account),
-        *(one for one in here if place.account in one.former_names),
-    ):
+    account = request.app[TALKDESK].account_named(host_of(request))
+    if account is not None:
         about(request).account_id = account.id
         return account
     raise RefusalError(404, {"error": "not_found", "error_description": f"no account at {request.host}"})
@@ -129,7 +124,8 @@ async def public(request: web.Request, handler: Handler) -> web.StreamResponse:
     response: web.StreamResponse
     try:
         _place(request)
-        fault = talkdesk.faults.take(request.method, request.path)
+        place = request.get(_HOST)
+        fault = talkdesk.faults.take(request.method, request.path, place.region if place else None)
         response = await (_faulty(request, handler, fault) if fault else handler(request))
     except RefusalError as refused:
         response = answer(request, refused.body, status=refused.status)

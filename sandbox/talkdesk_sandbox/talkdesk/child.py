@@ -39,7 +39,10 @@ class StandIn:
     def __init__(self, *, ready: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
         self.control: str = ready["control"]
         self.proxy: str = ready["proxy"]
+        self.smtp_host, _, port = str(ready["smtp"]).rpartition(":")
+        self.smtp_port = int(port)
         self.browser: str = ready["browser"]
+        self.console: str = ready["console"]
         self.ca_file = Path(ready["ca_file"])
         self.regions: dict[str, dict[str, str]] = ready["regions"]
         self.pid = process.pid
@@ -52,15 +55,23 @@ class StandIn:
     @classmethod
     @contextlib.contextmanager
     def start(
-        cls, directory: Path, *, switches: Mapping[str, Any] | None = None, control_port: int = 0
+        cls,
+        directory: Path,
+        *,
+        switches: Mapping[str, Any] | None = None,
+        control_port: int = 0,
+        kubeconfig: Path | None = None,
     ) -> Iterator[StandIn]:
         """Start it, and end it with the block. It also ends if this process (on Linux: this thread) dies.
 
+        With ``kubeconfig`` its console shows that cluster, and every change there is in the ledger.
         Its messages go to ``directory/talkdesk.log``. Raises :class:`StandInError` if it does not come up.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "talkdesk_sandbox.talkdesk", "--dir", str(directory)]
         command += ["--control-port", str(control_port), "--parent", str(os.getpid())]
+        if kubeconfig is not None:
+            command += ["--kubeconfig", str(kubeconfig)]
         for name, value in (switches or {}).items():
             command += ["--switch", f"{name}={value}"]
         log = directory / "talkdesk.log"

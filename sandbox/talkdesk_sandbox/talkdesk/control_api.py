@@ -214,10 +214,7 @@ async def send_event(request: web.Request) -> web.Response:
 async def redeliver(request: web.Request) -> web.Response:
     """Deliver the same bytes again."""
     talkdesk, id_ = request.app[TALKDESK], request.match_info["id"]
-    event = talkdesk.deliveries.events.get(id_)
-    if event is None:
-        raise UnknownError(f"no event {id_!r}")
-    talkdesk.deliveries.send(event)
+    talkdesk.redeliver(id_)
     return web.json_response({"event_id": id_}, status=202)
 
 
@@ -246,6 +243,21 @@ async def add_fault(request: web.Request) -> web.Response:
 async def clear_faults(request: web.Request) -> web.Response:
     """No faults any more."""
     request.app[TALKDESK].faults.waiting.clear()
+    return web.json_response({"waiting": 0})
+
+
+@routes.post("/control/delivery-faults")
+async def add_delivery_fault(request: web.Request) -> web.Response:
+    """The next deliveries go wrong on their way."""
+    faults = request.app[TALKDESK].deliveries.faults
+    faults.waiting.append((await _read(request, bodies.NewDeliveryFault)).to_fault())
+    return web.json_response({"waiting": len(faults.waiting)}, status=201)
+
+
+@routes.delete("/control/delivery-faults")
+async def clear_delivery_faults(request: web.Request) -> web.Response:
+    """Deliveries go right again."""
+    request.app[TALKDESK].deliveries.faults.waiting.clear()
     return web.json_response({"waiting": 0})
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from talkdesk_sandbox.talkdesk.deliveries import Event
+from talkdesk_sandbox.talkdesk.delivery_faults import DeliveryFault, DeliveryFaultKind
 from talkdesk_sandbox.talkdesk.faults import Fault
 from talkdesk_sandbox.talkdesk.hosts import Region
 from talkdesk_sandbox.talkdesk.keys import new_id
@@ -64,6 +65,8 @@ class NewApp(_Body):
         NewPlan(name="Standard", type="paid", price=20),
     ]
     version: str = "1.0.0"
+    summary: Annotated[str, Field(max_length=400)] = ""
+    terms_url: HttpUrl | None = None
 
 
 class AppChanges(_Body):
@@ -76,6 +79,8 @@ class AppChanges(_Body):
     scopes: list[str] | None = None
     plans: Annotated[list[NewPlan], Field(min_length=1)] | None = None
     version: str | None = None
+    summary: Annotated[str, Field(max_length=400)] | None = None
+    terms_url: HttpUrl | None = None
 
 
 class NewAccount(_Body):
@@ -176,7 +181,8 @@ class NewFault(_Body):
 
     path: str = ".*"
     method: Literal["GET", "POST"] | None = None
-    times: Annotated[int, Field(ge=1)] = 1
+    region: Region | None = None
+    times: Annotated[int, Field(ge=1)] | None = 1
     when: Literal["before", "after"] = "before"
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     cut: bool = False
@@ -196,6 +202,18 @@ class NewFault(_Body):
     def to_fault(self) -> Fault:
         """As a value."""
         return Fault(**self.model_dump())
+
+
+class NewDeliveryFault(_Body):
+    """A fault of deliveries, as :class:`DeliveryFault` tells it."""
+
+    kind: DeliveryFaultKind
+    times: Annotated[int, Field(ge=1)] = 1
+    delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
+
+    def to_fault(self) -> DeliveryFault:
+        """As a value."""
+        return DeliveryFault(**self.model_dump())
 
 
 class AnyObject(RootModel[dict[str, Any]]):

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from talkdesk_sandbox.talkdesk.delivery_faults import DeliveryFault, DeliveryFaults
 from talkdesk_sandbox.talkdesk.ledger import Ledger, shown_body
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 SIGNATURE = "X-Hub-Ecdsa-Signature"
 SIGNATURE_ID = "X-Hub-Ecdsa-Signature-Id"
+#: What is read of an answer's body, for the ledger.
+_SHOWN_ANSWER = 2048
+#: How long an event that is to come late waits for another one to pass it.
+_KEPT_BACK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +91,8 @@ class Deliveries:
         self._signing_key = signing_key
         self._switches = switches
         self._session: aiohttp.ClientSession | None = None
+        self._kept_back: list[Event] = []
+        self.faults = DeliveryFaults()
         self.events: dict[str, Event] = {}
 
     async def start(self) -> None:
@@ -106,13 +113,47 @@ class Deliveries:
         self.events[event.id] = event
         self._attempt(event, number=1, first_at=self._agenda.clock.now())
 
-    def _attempt(self, event: Event, *, number: int, first_at: datetime) -> None:
-        self._agenda.start(self._deliver(event, number=number, first_at=first_at))
+    def again(self, event_id: str) -> None:
+        """Deliver the same bytes again. Raises KeyError for an event that never was."""
+        self.send(self.events[event_id])
 
-    async def _deliver(self, event: Event, *, number: int, first_at: datetime) -> None:
+    def _attempt(self, event: Event, *, number: int, first_at: datetime) -> None:
+        fault = self.faults.take()
+        if fault is not None and fault.kind == "reorder":
+            self._keep_back(event)
+            return
+        frees = bool(self._kept_back)
+        self._agenda.start(self._deliver(event, number=number, first_at=first_at, fault=fault, frees=frees))
+        if fault is not None and fault.kind == "duplicate":
+            self._agenda.start(self._deliver(event, number=number, first_at=first_at, fault=fault, twin=True))
+
+    def _keep_back(self, event: Event) -> None:
+        self._kept_back.append(event)
+        self._agenda.at(self._agenda.clock.now() + _KEPT_BACK, self._let_go)
+
+    def _let_go(self) -> None:
+        """Whatever was kept back leaves now, as its first attempt."""
+        late, self._kept_back = self._kept_back, []
+        for event in late:
+            fault = DeliveryFault(kind="reorder")
+            first_at = self._agenda.clock.now()
+            self._agenda.start(self._deliver(event, number=1, first_at=first_at, fault=fault))
+
+    async def _deliver(
+        self,
+        event: Event,
+        *,
+        number: int,
+        first_at: datetime,
+        fault: DeliveryFault | None = None,
+        twin: bool = False,
+        frees: bool = False,
+    ) -> None:
         switches = self._switches()
+        kind = None if fault is None else fault.kind
         key = self._signing_key(event)
-        signature = key.sign(event.body if event.signed is None else event.signed, switches=switches)
+        signed = event.body if event.signed is None else event.signed
+        signature = key.sign(b"not " + signed if kind == "bad-signature" else signed, switches=switches)
         url = self._events_url(event.app_id)
         headers = {
             "Content-Type": "application/json",
@@ -124,8 +165,16 @@ class Deliveries:
             headers = {one: text for one, text in headers.items() if one.lower() != name.lower()}
             if value is not None:
                 headers[name] = value
+        if fault is not None and kind == "delay":
+            await asyncio.sleep(fault.delay_seconds)
         began = time.monotonic()
-        status, error = await self._post(url, event.body, headers, seconds=switches.delivery_timeout_seconds)
+        status: int | None = None
+        error: str | None = "lost on its way"
+        answer: Any = None
+        if kind != "drop":
+            status, error, answer = await self._post(
+                url, event.body, headers, seconds=switches.delivery_timeout_seconds
+            )
         self._ledger.add(
             "delivery",
             method="POST",
@@ -147,8 +196,14 @@ class Deliveries:
                     "key_form": key.form,
                 },
                 "body": _shown(event.body),
+                **({} if answer is None else {"answer": answer}),
+                **({} if kind is None else {"fault": kind}),
             },
         )
+        if frees:
+            self._let_go()
+        if twin:
+            return
         after = {1: timedelta(minutes=5), 2: timedelta(minutes=15)}
         if switches.retry_second == "after-first":
             after[2] = timedelta(minutes=10)
@@ -160,8 +215,11 @@ class Deliveries:
 
     async def _post(
         self, url: str, body: bytes, headers: dict[str, str], *, seconds: float
-    ) -> tuple[int | None, str | None]:
-        """Status, and what made the attempt an error: anything but 2xx. Redirects are not followed."""
+    ) -> tuple[int | None, str | None, Any]:
+        """Status, what made the attempt an error (anything but 2xx), and the beginning of the answer's body.
+
+        Redirects are not followed.
+        """
         if self._session is None:
             raise RuntimeError("deliveries were not started")
         try:
@@ -173,13 +231,14 @@ class Deliveries:
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as answer:
                 status = answer.status
+                body = await answer.content.read(_SHOWN_ANSWER)
         except TimeoutError:
-            return None, f"no answer within {seconds:g} s"
+            return None, f"no answer within {seconds:g} s", None
         except (aiohttp.ClientError, OSError, ValueError) as reason:
-            return None, type(reason).__name__
+            return None, type(reason).__name__, None
         except asyncio.CancelledError:
             raise
-        return status, None if 200 <= status < 300 else f"status {status}"
+        return status, None if 200 <= status < 300 else f"status {status}", _shown(body) if body else None
 
 
 def _shown(body: bytes) -> Any:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to the next ``times`` requests whose method and path match.
+    """What happens to the next ``times`` requests (None: to all, until the faults are cleared) that match.
+
+    They match by method, path, and the region whose host is asked.
 
     It delays by ``delay_seconds`` of wall time, then cuts the connection (``cut``), or answers ``status``
     with ``headers`` and ``body``, or (neither given) lets the request through. ``when`` is ``before`` the
@@ -21,7 +23,8 @@ class Fault:
 
     path: str = ".*"
     method: str | None = None
-    times: int = 1
+    region: str | None = None
+    times: int | None = 1
     when: Literal["before", "after"] = "before"
     status: int | None = None
     cut: bool = False
@@ -29,9 +32,10 @@ class Fault:
     body: Any = None
     delay_seconds: float = 0.0
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, region: str | None) -> bool:
         """Whether it is meant for this request."""
-        return self.method in {None, method} and re.fullmatch(self.path, path) is not None
+        here = self.region in {None, region} and self.method in {None, method}
+        return here and re.fullmatch(self.path, path) is not None
 
 
 class Faults:
@@ -40,10 +44,12 @@ class Faults:
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
 
-    def take(self, method: str, path: str) -> Fault | None:
-        """The first fault for this request, used up by one."""
+    def take(self, method: str, path: str, region: str | None = None) -> Fault | None:
+        """The first fault for this request to ``region``, used up by one."""
         for index, fault in enumerate(self.waiting):
-            if fault.matches(method, path):
+            if fault.matches(method, path, region):
+                if fault.times is None:
+                    return fault
                 if fault.times > 1:
                     self.waiting[index] = replace(fault, times=fault.times - 1)
                 else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-Kind = Literal["authorize", "token", "api", "key", "delivery", "transition", "control", "proxy"]
+Kind = Literal["authorize", "token", "api", "key", "delivery", "transition", "control", "proxy", "cluster"]
 
 HIDDEN = "***"
 #: Larger bodies are told by size and keys alone, so that the ledger of 10,000 users stays readable.
@@ -88,6 +88,11 @@ class Ledger:
         self._entries.append(entry)
         self._grown.set()
         self._grown = asyncio.Event()
+
+    @property
+    def last(self) -> int:
+        """The number of the newest entry; 0 before the first."""
+        return len(self._entries)
 
     def since(self, seq: int) -> list[dict[str, Any]]:
         """The entries after ``seq``."""

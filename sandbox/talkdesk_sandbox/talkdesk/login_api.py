@@ -46,6 +46,8 @@ async def login(request: web.Request) -> web.Response:
 async def sign_in(request: web.Request) -> web.Response:
     """Sign in as ``user`` and go on to ``return_to``, a path of this host."""
     talkdesk, account = request.app[TALKDESK], account_at(request)
+    if not _own_page(request):
+        return problem(403, "Another site's page tried to sign you in.", error="access_denied")
     form = await request.post()
     user = talkdesk.users.get(str(form.get("user", "")))
     if user is None or user.account_id != account.id or not user.active:
@@ -71,6 +73,13 @@ async def logout(request: web.Request) -> web.Response:
     response = _to(return_to) if return_to else page("signed-out", account=account.name)
     response.del_cookie(COOKIE, path="/")
     return response
+
+
+def _own_page(request: web.Request) -> bool:
+    """Whether the form was on a page of this host or of the console. Programs name no origin."""
+    port = request.host.partition(":")[2]
+    own = {f"http://{request.host}", f"https://{request.host}", f"http://console.localhost:{port}"}
+    return request.headers.get("Origin") in {None, *own}
 
 
 def _fits(user: User, find: str) -> bool:

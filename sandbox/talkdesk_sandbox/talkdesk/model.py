@@ -44,7 +44,10 @@ class BrowserUrls:
 
 @dataclass(frozen=True, kw_only=True)
 class App:
-    """A partner's app, as its developer described it. ``former``: the URLs of its earlier versions, by id."""
+    """A partner's app, as its developer described it. ``former``: the URLs of its earlier versions, by id.
+
+    ``summary`` and ``terms_url`` are what the listing shows: a sentence, and the partner's terms of service.
+    """
 
     id: str
     name: str
@@ -56,6 +59,8 @@ class App:
     version: Version
     created_at: datetime
     former: Mapping[str, BrowserUrls] = field(default_factory=dict)
+    summary: str = ""
+    terms_url: str | None = None
 
     def urls(self, version_id: str) -> BrowserUrls:
         """The URLs of a version of it; they stay while somebody has it installed."""

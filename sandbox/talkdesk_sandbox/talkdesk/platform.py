@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from talkdesk_sandbox.talkdesk.hosts import Host
     from talkdesk_sandbox.talkdesk.switches import Switches
 
 _T = TypeVar("_T")
@@ -83,6 +84,13 @@ class Talkdesk:
     def account(self, id_: str) -> Account:
         """The account of that id."""
         return _known(self.accounts, id_, "account")
+
+    def account_named(self, place: Host) -> Account | None:
+        """The account whose identity host ``place`` is."""
+        here = [one for one in self.accounts.values() if one.region == place.region]
+        # A name that was given up may be somebody else's by now.
+        by_name = (one for one in here if one.name == place.account)
+        return next(by_name, None) or next((one for one in here if place.account in one.former_names), None)
 
     def user(self, id_: str) -> User:
         """The user of that id."""
@@ -238,6 +246,12 @@ class Talkdesk:
     def acknowledge(self, id_: str, *, client_id: str) -> None:
         """The partner confirms that it has the new credentials."""
         self.apply(rotation.acknowledge(self.installation(id_), client_id=client_id, switches=self.switches))
+
+    def redeliver(self, event_id: str) -> None:
+        """Deliver the same bytes of an event again."""
+        if event_id not in self.deliveries.events:
+            raise UnknownError(f"no event {event_id!r}")
+        self.deliveries.again(event_id)
 
     def logout(self, id_: str, *, user_id: str) -> str:
         """A licensed user logs out of Talkdesk, in every browser: the event's id."""

@@ -26,6 +26,8 @@ def add_app(talkdesk: Talkdesk, body: bodies.NewApp) -> App:
         plans=tuple(plan.to_plan() for plan in body.plans),
         version=Version(id=new_id(), name=body.version),
         created_at=talkdesk.clock.now(),
+        summary=body.summary,
+        terms_url=body.terms_url,
     )
     talkdesk.apps[app.id] = app
     return app
@@ -48,6 +50,8 @@ def change_app(talkdesk: Talkdesk, id_: str, body: bodies.AppChanges) -> App:
         name=body.name or app.name,
         events_url=body.events_url or app.events_url,
         launch_url=body.launch_url or app.launch_url,
+        summary=app.summary if body.summary is None else body.summary,
+        terms_url=body.terms_url or app.terms_url,
     )
     talkdesk.apps[id_] = app
     return app

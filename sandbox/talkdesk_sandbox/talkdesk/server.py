@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from talkdesk_sandbox import mailbox
 from talkdesk_sandbox.certificates import Authority
+from talkdesk_sandbox.console.console import CONSOLE, NAME, Console
+from talkdesk_sandbox.console.guard import OF_ACCOUNTS, OWN, guard
+from talkdesk_sandbox.console.mails import Arrived
+from talkdesk_sandbox.mailbox import MAILBOX, Mailbox
 from talkdesk_sandbox.talkdesk import (
     accounts_api,
     apps_api,
@@ -38,17 +43,27 @@ _LARGEST_CONTROL_BODY = 16 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where the stand-in is reached; ``browser`` is plain http, the identity hosts told by their names."""
+    """Where the stand-in is reached; ``browser`` is plain http, the identity hosts told by their names.
+
+    ``console`` is the same listener by the console's name.
+    ``smtp`` is the mailbox of everybody in its world, as ``host:port``.
+    """
 
     control: str
+    smtp: str
     proxy: str
     browser: str
+    console: str
     ca_file: Path
 
 
 @contextlib.asynccontextmanager
-async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -> AsyncIterator[Addresses]:
+async def serve(
+    talkdesk: Talkdesk, *, directory: Path, control_port: int = 0, console: Console | None = None
+) -> AsyncIterator[Addresses]:
     """Serve ``talkdesk`` on 127.0.0.1; ``directory``, which must exist, gets the CA's certificate.
+
+    :param console: by default one without a cluster; its mailbox is the stand-in's.
 
     Raises OSError when ``control_port`` is taken.
     """
@@ -63,12 +78,18 @@ async def serve(talkdesk: Talkdesk, *, directory: Path, control_port: int = 0) -
         proxy = ConnectProxy(ledger=talkdesk.ledger, tls_port=tls_port)
         proxy_url = await proxy.start()
         stack.push_async_callback(proxy.close)
-        talkdesk.browser_port = await _listen(stack, browser_app(talkdesk))
-        port = await _listen(stack, control_app(talkdesk), port=control_port)
+        mails = Mailbox()
+        shown = console or Console(talkdesk=talkdesk)
+        shown.mailbox = Arrived(mails)
+        talkdesk.browser_port = await _listen(stack, browser_app(shown))
+        smtp_port = await stack.enter_async_context(mails.served())
+        port = await _listen(stack, control_app(talkdesk, mails), port=control_port)
         yield Addresses(
             control=f"http://127.0.0.1:{port}",
+            smtp=f"127.0.0.1:{smtp_port}",
             proxy=proxy_url,
             browser=f"http://127.0.0.1:{talkdesk.browser_port}",
+            console=f"http://{NAME}:{talkdesk.browser_port}/",
             ca_file=ca_file,
         )
 
@@ -92,21 +113,24 @@ def public_app(talkdesk: Talkdesk) -> web.Application:
     return app
 
 
-def browser_app(talkdesk: Talkdesk) -> web.Application:
-    """What browsers see of Talkdesk: signing in and on, and the bar."""
-    app = web.Application(middlewares=[public])
-    app[TALKDESK] = talkdesk
+def browser_app(console: Console) -> web.Application:
+    """What browsers see of Talkdesk: signing in and on, the bar, and the console."""
+    app = web.Application(middlewares=[guard, public])
+    app[TALKDESK] = console.talkdesk
     app[FOR_BROWSERS] = True
-    for module in (authorize_api, login_api, bar_api):
+    app[CONSOLE] = console
+    for module in (authorize_api, login_api, bar_api, *dict.fromkeys((*OWN, *OF_ACCOUNTS))):
         app.add_routes(module.routes)
     return app
 
 
-def control_app(talkdesk: Talkdesk) -> web.Application:
+def control_app(talkdesk: Talkdesk, mails: Mailbox) -> web.Application:
     """The control API."""
     app = web.Application(middlewares=[control_api.control], client_max_size=_LARGEST_CONTROL_BODY)
     app[TALKDESK] = talkdesk
+    app[MAILBOX] = mails
     app.add_routes(control_api.routes)
+    app.add_routes(mailbox.routes)
     return app
 
 

@@ -118,6 +118,10 @@ def _settings(arena: Arena, component: str) -> dict[str, str]:
         "TALKDESK_EGRESS_PROXY": talkdesk.url,
         "TALKDESK_CA_FILE": str(talkdesk.ca_file),
         "TALKDESK_GATEWAYS": gateways,
+        "TALKDESK_SMTP_HOST": arena.stand_in.smtp_host,
+        "TALKDESK_SMTP_PORT": str(arena.stand_in.smtp_port),
+        "TALKDESK_SMTP_TLS": "none",
+        "TALKDESK_SMTP_FROM": "apps@demo.localhost",
     }
 
 

@@ -1,0 +1,165 @@
+"""The templates' language: Jinja2 without anything that could take long, grow large or reach beyond. Pure.
+
+On top of Jinja2's sandbox only text, references, conditions and a few filters are left. There is no loop, no
+call, no assignment and no arithmetic, so that time and size grow with the template's own length and nothing
+else; and every reference is checked when the template is written, in branches that no customer has reached
+yet as well.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+#: Bytes that a rendered part may have.
+LARGEST = 256 * 1024
+_DEEPEST = 24
+
+#: What a template may name: groups with their members, and single values (None).
+REFERENCES: dict[str, frozenset[str] | None] = {
+    "app": frozenset({"id", "name"}),
+    "account": frozenset({"id", "name", "companyName"}),
+    "admin": frozenset({"name", "email"}),
+    "installation": frozenset({"id"}),
+    "plan": frozenset({"name"}),
+    "links": frozenset({"launch", "terms", "support", "upgrade"}),
+    "retention": frozenset({"until"}),
+    "words": frozenset({"subject", "headline", "happened", "next"}),
+    "contact": None,
+    "outcome": None,
+    "request": None,
+    "succeeded": None,
+    "reason": None,
+}
+
+_ALLOWED = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Getattr,
+    nodes.If,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.Not,
+    nodes.And,
+    nodes.Or,
+    nodes.Const,
+    nodes.Filter,
+)
+
+
+class TemplateRefused(Exception):  # noqa: N818 - what was found, in one line
+    """The template cannot be used; the message begins with the line."""
+
+
+def check(source: str) -> None:
+    """Raise :class:`TemplateRefused` at the first thing in ``source`` that is not of the language."""
+    environment = _environment(html=False)
+    try:
+        tree = environment.parse(source)
+        for problem in _problems(tree, depth=0):
+            raise TemplateRefused(problem)
+        environment.from_string(source)
+    except TemplateSyntaxError as problem:
+        raise TemplateRefused(f"line {problem.lineno}: {problem.message}") from None
+    except (RecursionError, MemoryError, SyntaxError, TemplateError):
+        raise TemplateRefused("line 1: it is nested too deeply") from None
+
+
+def render(source: str, values: Mapping[str, Any], *, html: bool) -> str:
+    """``source`` with ``values``; in ``html`` they are escaped. Raises :class:`TemplateRefused`."""
+    check(source)
+    try:
+        rendered = _environment(html=html).from_string(source).render(values)
+    except TemplateError as problem:
+        raise TemplateRefused(f"line 1: {problem.message or type(problem).__name__}") from None
+    if len(rendered.encode(errors="replace")) > LARGEST:
+        raise TemplateRefused(f"line 1: what comes of it is larger than {LARGEST} bytes")
+    return rendered
+
+
+def _problems(node: nodes.Node, *, depth: int) -> Iterator[str]:
+    where = f"line {node.lineno}"
+    if depth > _DEEPEST:
+        yield f"{where}: it is nested too deeply"
+        return
+    if not isinstance(node, _ALLOWED):
+        yield f"{where}: {type(node).__name__.lower()} is not allowed; there are references, if and filters"
+        return
+    if isinstance(node, nodes.Getattr):
+        yield from _reference(node, where)
+        return
+    if isinstance(node, nodes.Name):
+        members = REFERENCES.get(node.name, frozenset())
+        if members is not None:
+            yield f"{where}: unknown reference {node.name}; known are {_known()}"
+        return
+    if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+        yield f"{where}: unknown filter {node.name}; known are {', '.join(sorted(_FILTERS))}"
+        return
+    for child in node.iter_child_nodes():
+        yield from _problems(child, depth=depth + 1)
+
+
+def _reference(node: nodes.Getattr, where: str) -> Iterator[str]:
+    group = node.node.name if isinstance(node.node, nodes.Name) else None
+    members = REFERENCES.get(group) if group is not None else None
+    if members is None or node.attr not in members:
+        yield f"{where}: unknown reference {group or '…'}.{node.attr}; known are {_known()}"
+
+
+def _known() -> str:
+    return ", ".join(
+        f"{name}.{member}" if member else name
+        for name, members in sorted(REFERENCES.items())
+        for member in (sorted(members) if members is not None else [""])
+    )
+
+
+def _text(value: Any) -> Any:
+    """What has no value prints as nothing; a template asks with ``if``."""
+    return "" if value is None else value
+
+
+def _filter(change: Callable[[str], str]) -> Callable[[Any], str]:
+    return lambda value: change(str(_text(value)))
+
+
+def _default(value: Any, fallback: Any = "") -> Any:
+    return value or fallback
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "upper": _filter(str.upper),
+    "lower": _filter(str.lower),
+    "capitalize": _filter(str.capitalize),
+    "trim": _filter(str.strip),
+    "urlencode": _filter(lambda text: quote(text, safe="")),
+    "oneline": _filter(lambda text: re.sub(r"\s+", " ", text).strip()),
+    "default": _default,
+    "escape": lambda value: value if isinstance(value, Markup) else escape(_text(value)),
+    "e": lambda value: value if isinstance(value, Markup) else escape(_text(value)),
+}
+
+
+@lru_cache(maxsize=2)
+def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=html, finalize=_text, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.clear()
+    environment.tests.clear()
+    environment.filters.clear()
+    environment.filters.update(_FILTERS)
+    return environment

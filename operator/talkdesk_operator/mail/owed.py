@@ -1,0 +1,131 @@
+"""Which mail is owed: by the answer just given, and by what Talkdesk says where no answer tells. Pure.
+
+Level-based: an answer whose record was lost (the process ended between Talkdesk's acceptance and our note),
+or whose outcome was unknown, is told of once the state shows how it ended, and so is what Talkdesk ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from talkdesk_crds.meta import time
+from talkdesk_operator.confirm import UNINSTALLED_STATE
+from talkdesk_operator.mail.outcome import Outcome, outcome
+from talkdesk_operator.mail.record import Mail
+from talkdesk_operator.moments import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from talkdesk_crds.installation import FromTalkdesk, Stamp
+    from talkdesk_operator.confirm import Given
+    from talkdesk_operator.mail.outcome import Request
+
+#: Talkdesk ended the request itself.
+_FAILED_STATES = frozenset({"timeout", "failed"})
+_TOOK_TOO_LONG = "It took too long, and Talkdesk ended it."
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an installation stands after a pass; ``confirmed`` where Talkdesk waits for nothing."""
+
+    said: FromTalkdesk
+    given: tuple[Given, ...]
+    state: str | None
+    updated_at: str | None
+    leaving: bool
+    confirmed: bool
+
+
+def by_answer(given: Given, said: FromTalkdesk) -> Mail | None:
+    """The mail that an answer owes; None while it is not known what became of the answer."""
+    if given.result_state is None:
+        return None
+    if given.state == UNINSTALLED_STATE:
+        if given.answer != "approve":
+            return None
+        left = said.uninstalled if said.is_uninstalled else None
+        return Mail(Outcome.UNINSTALLED, left.event if left is not None else _moment(given), at=given.at)
+    request: Request = "update" if given.state == "updating" else "install"
+    if given.state not in ("installing", "updating"):
+        request = _asked(said, given.event)
+    succeeded = given.answer == "approve" and given.result_state not in _FAILED_STATES
+    reason = given.reason or (_TOOK_TOO_LONG if given.answer == "approve" else None)
+    return Mail(
+        outcome(request, succeeded=succeeded),
+        given.event or _moment(given),
+        at=given.at,
+        reason=None if succeeded else reason,
+    )
+
+
+def by_state(standing: Standing, mails: Sequence[Mail], *, now: datetime, within: timedelta) -> Mail | None:
+    """The mail about the newest request that no answer tells of; None where there is none.
+
+    :param within: what ended longer ago is news to nobody any more: an operator that has just learnt to
+        write, or a restored backup, must not begin with last year's installations.
+    """
+    if not standing.confirmed or standing.state is None:
+        return None
+    found = _left(standing) if standing.leaving else _settled(standing)
+    if found is None or any(one.same(found) for one in mails):
+        return None
+    if standing.leaving and any(one.request == found.request for one in mails):
+        return None  # it is gone, whatever the state reads afterwards
+    if now - found.owed_since >= within:
+        return None
+    return replace(found, at=time(now))
+
+
+def _left(standing: Standing) -> Mail | None:
+    left = standing.said.uninstalled
+    at = moment(left.at) if left is not None else None
+    if left is None or at is None:
+        return None
+    if standing.state in _FAILED_STATES:
+        return Mail(Outcome.UNINSTALL_FAILED, left.event, at=time(at), reason=_TOOK_TOO_LONG)
+    return Mail(Outcome.UNINSTALLED, left.event, at=time(at))
+
+
+def _settled(standing: Standing) -> Mail | None:
+    asking, settled_at = _asking(standing.said), moment(standing.updated_at)
+    asked_at = moment(asking.at) if asking is not None else None
+    if asking is None or asked_at is None or settled_at is None or settled_at < asked_at:
+        return None  # what Talkdesk shows may be from before the request
+    request, at = _asked(standing.said, asking.event), time(settled_at)
+    failed = Mail(outcome(request, succeeded=False), asking.event, at=at)
+    if standing.state in _FAILED_STATES:
+        return replace(failed, reason=_TOOK_TOO_LONG)
+    mine = next((one for one in reversed(standing.given) if one.event == asking.event), None)
+    if _told(standing, mine):
+        return None
+    rejected = mine is not None and mine.answer == "reject"
+    if standing.state == "rejected" or (standing.state == "completed" and rejected):
+        return replace(failed, reason=mine.reason if mine is not None else None)
+    if standing.state == "completed":
+        return Mail(outcome(request, succeeded=True), asking.event, at=at)
+    return None
+
+
+def _told(standing: Standing, mine: Given | None) -> bool:
+    """The answer was told of when it was given, or (its event came after it) under its moment."""
+    shown = (standing.state or "", standing.updated_at)
+    if mine is None:
+        return any(one.event is None and one.covers(shown) for one in standing.given)
+    return mine.result_state is not None
+
+
+def _asking(said: FromTalkdesk) -> Stamp | None:
+    stamps: list[Stamp] = [one for one in (said.installed, said.updated) if one is not None]
+    return max(stamps, key=lambda one: one.order(), default=None)
+
+
+def _asked(said: FromTalkdesk, event: str | None) -> Request:
+    return "update" if said.updated is not None and said.updated.event == event else "install"
+
+
+def _moment(given: Given) -> str:
+    return f"{given.state} {given.updated_at or ''}".strip()

@@ -1,0 +1,107 @@
+"""What every request to the console goes through: its host, its origin, errors as pages, headers.
+
+The console acts for whoever asks. So it answers under its own names alone (a rebound DNS name is none of
+them), and changes something only for its own pages: browsers say by ``Origin`` which page a POST comes from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from talkdesk_sandbox.console import (
+    controls,
+    home,
+    install,
+    kubernetes,
+    live,
+    mailbox,
+    manage,
+    marketplace,
+    my_apps,
+    timeline,
+)
+from talkdesk_sandbox.console.console import NAME, console_of
+from talkdesk_sandbox.console.render import POLICY, problem
+from talkdesk_sandbox.console.told import told
+from talkdesk_sandbox.talkdesk.change import NotPossibleError
+from talkdesk_sandbox.talkdesk.hosts import host
+from talkdesk_sandbox.talkdesk.platform import UnknownError
+
+if TYPE_CHECKING:
+    from talkdesk_sandbox.console.console import Console
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Pages of ``console.localhost``, and pages of accounts.
+OWN = (home, timeline, kubernetes, mailbox, controls, live)
+OF_ACCOUNTS = (my_apps, marketplace, install, manage, live)
+_OWN_HANDLERS = frozenset(route.handler for module in OWN for route in module.routes)
+_ACCOUNT_HANDLERS = frozenset(route.handler for module in OF_ACCOUNTS for route in module.routes)
+_SHORT_NAMES = frozenset({"127.0.0.1", "localhost"})
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve the console's requests, and let all others pass."""
+    console, found = console_of(request), request.match_info.handler
+    name, _, port = request.host.lower().partition(":")
+    if port != str(console.talkdesk.browser_port):
+        return await handler(request)
+    if name in _SHORT_NAMES and request.path == "/":
+        raise web.HTTPFound(f"{console.root}/")
+    if name == NAME:
+        return await _serve(request, console, found if found in _OWN_HANDLERS else None)
+    if found in _ACCOUNT_HANDLERS and (place := host(name)) is not None and place.account is not None:
+        return await _serve(request, console, found)
+    return await handler(request)
+
+
+async def _no_such_page(_: web.Request) -> web.StreamResponse:
+    raise UnknownError("there is no such page")
+
+
+def _check_origin(request: web.Request) -> None:
+    if request.method == "POST" and request.headers.get("Origin") != f"http://{request.host}":
+        raise web.HTTPForbidden(reason="forms of other pages do nothing here: open the console and try again")
+
+
+async def _serve(request: web.Request, console: Console, handler: Handler | None) -> web.StreamResponse:
+    began = time.monotonic()
+    response: web.StreamResponse
+    try:
+        if handler is None:
+            handler = _no_such_page
+        _check_origin(request)
+        # Not by way of the other middlewares: they serve Talkdesk, and would write each look into its ledger.
+        response = await handler(request)
+    except web.HTTPSeeOther as onwards:
+        response = web.Response(status=303, headers={"Location": onwards.headers["Location"]})
+    except UnknownError as unknown:
+        response = problem(request, status=404, title="Not found", what=str(unknown))
+    except NotPossibleError as contradiction:
+        response = problem(request, status=409, title="That cannot be done now", what=str(contradiction))
+    except ValidationError as wrong:
+        response = problem(request, status=400, title="That was not understood", what=told(wrong))
+    except web.HTTPException as failed:
+        response = problem(request, status=failed.status, title="Refused", what=failed.reason)
+    if not response.prepared:
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Cache-Control", "no-store")
+        # Not same-origin: the sign-in buttons of the accounts' page lead to another host, and a form's
+        # Origin is null where the policy keeps the referrer from the target.
+        response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.method == "POST":
+        console.talkdesk.ledger.add(
+            "control",
+            method="POST",
+            url=str(request.url),
+            status=response.status,
+            seconds=time.monotonic() - began,
+        )
+    return response

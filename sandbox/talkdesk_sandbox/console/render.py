@@ -1,0 +1,123 @@
+"""Pages: Jinja templates with everything escaped, one stylesheet, one script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from talkdesk_sandbox.console.console import console_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Forms lead to the accounts' hosts, too: the sign-in buttons.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "frame-src 'self'; form-action 'self' http://*.talkdesk.localhost:*; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+NAVIGATION = (
+    ("/", "Accounts"),
+    ("/timeline", "Timeline"),
+    ("/kubernetes", "Kubernetes"),
+    ("/mailbox", "Mailbox"),
+    ("/controls", "Controls"),
+)
+_ASSETS = {"console.css": "text/css", "console.js": "text/javascript"}
+
+
+def moment(value: datetime | str) -> datetime:
+    """A time of the ledger, of Kubernetes or of the model."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)
+
+
+def _clock(value: datetime | str) -> str:
+    return moment(value).strftime("%H:%M:%S")
+
+
+def _millis(value: datetime | str) -> str:
+    return moment(value).isoformat(timespec="milliseconds")[11:23]
+
+
+def _day(value: datetime | str) -> str:
+    at = moment(value)
+    return f"{at.day} {at:%B %Y}"
+
+
+def _when(value: datetime | str) -> str:
+    at = moment(value)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def span(of: timedelta) -> str:
+    """A span as people say it: its largest unit, rounded down."""
+    seconds = int(of.total_seconds())
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {unit}{'s' if number != 1 else ''}"
+    return f"{max(0, seconds)} second{'s' if seconds != 1 else ''}"
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("talkdesk_sandbox.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "clock": _clock,
+        "millis": _millis,
+        "day": _day,
+        "when": _when,
+        "span": span,
+        "took": _took,
+        "pretty": _pretty,
+    }
+    return made
+
+
+def page(request: web.Request, name: str, *, status: int = 200, **values: Any) -> web.Response:
+    """The page ``name`` with ``values``, and what the frame of every page needs."""
+    console = console_of(request)
+    frame: Mapping[str, Any] = {
+        "console": console,
+        "now": console.talkdesk.clock.now(),
+        "navigation": NAVIGATION,
+        "here": request.path,
+        "account": None,
+        "user": None,
+    }
+    text = _templates().get_template(f"{name}.html").render({**frame, **values})
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+def problem(request: web.Request, *, status: int, title: str, what: str) -> web.Response:
+    """A page that says what cannot be done, and leads back."""
+    return page(request, "problem", status=status, title=title, what=what)
+
+
+@cache
+def asset(name: str) -> tuple[str, str]:
+    """Text and type of the stylesheet or the script. Raises KeyError for anything else."""
+    kind = _ASSETS[name]
+    return files("talkdesk_sandbox.console").joinpath("static", name).read_text(), kind

@@ -1,0 +1,165 @@
+"""The stand-in with its console, served in the test's own event loop, and browsers as plain HTTP clients."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest_asyncio
+from aiohttp import web
+
+from talkdesk_sandbox.console.console import Console
+from talkdesk_sandbox.talkdesk.control_bodies import NewAccount, NewApp, NewUser
+from talkdesk_sandbox.talkdesk.platform import Talkdesk
+from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user
+from talkdesk_sandbox.talkdesk.server import serve
+from talkdesk_sandbox.talkdesk.switches import Switches
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from talkdesk_sandbox.console.mails import Mail
+    from talkdesk_sandbox.talkdesk.hosts import Region
+    from talkdesk_sandbox.talkdesk.model import Account, App, User
+
+
+class Letters:
+    """A mailbox that tests put mails into."""
+
+    def __init__(self) -> None:
+        self.kept: list[Mail] = []
+
+    def messages(self) -> list[Mail]:
+        return self.kept
+
+
+@dataclass
+class Show:
+    """One app, whose events URL answers ``status``; ``deliveries`` are what came there."""
+
+    talkdesk: Talkdesk
+    console: Console
+    letters: Letters
+    http: httpx.AsyncClient
+    app: App
+    deliveries: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    status: int = 202
+
+    @property
+    def root(self) -> str:
+        return self.console.root
+
+    def account(self, name: str, region: Region = "eu", people: int = 3) -> tuple[Account, list[User]]:
+        account = add_account(self.talkdesk, NewAccount(name=name, region=region))
+        names = ("Ada Lovelace", "Ben Novak", "Cleo Marsh", "Dan Okafor")[:people]
+        users = [
+            add_user(self.talkdesk, account.id, NewUser(email=f"{one[:3].lower()}@{name}.example", name=one))
+            for one in names
+        ]
+        return account, users
+
+    def installed(self, account: Account, users: list[User]) -> str:
+        """An installation that the app has approved: its id."""
+        id_, _ = self.talkdesk.install(
+            app_id=self.app.id,
+            account_id=account.id,
+            plan=None,
+            users=[one.id for one in users],
+            created_by=users[0].id,
+        )
+        self.talkdesk.answer(id_, verdict="approve", reason=None)
+        return id_
+
+    async def get(self, url: str, *, cookies: dict[str, str] | None = None, host: str = "") -> httpx.Response:
+        return await self._ask("GET", url, cookies=cookies, host=host)
+
+    async def post(
+        self,
+        url: str,
+        form: dict[str, Any] | None = None,
+        *,
+        cookies: dict[str, str] | None = None,
+        origin: str | None = "own",
+    ) -> httpx.Response:
+        return await self._ask("POST", url, form=form or {}, cookies=cookies, origin=origin)
+
+    async def sign_in(self, account: Account, user: User) -> dict[str, str]:
+        """The cookies of a browser in which ``user`` is signed in."""
+        answer = await self.post(f"{self.console.at(account)}/login", {"user": user.id})
+        assert answer.status_code == 303, answer.text
+        return {"talkdesk_session": answer.cookies["talkdesk_session"]}
+
+    async def settle(self) -> None:
+        await self.talkdesk.agenda.settle()
+
+    @staticmethod
+    def told(page: httpx.Response) -> str:
+        """What a reader sees of a page: its text in one line."""
+        body = page.text[page.text.index("<main") :]
+        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", body))).strip()
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: dict[str, Any] | None = None,
+        cookies: dict[str, str] | None = None,
+        origin: str | None = "own",
+        host: str = "",
+    ) -> httpx.Response:
+        at = urlsplit(url)
+        headers = {"Host": host or at.netloc}
+        if cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        if method == "POST" and origin is not None:
+            headers["Origin"] = f"http://{at.netloc}" if origin == "own" else origin
+        path = at._replace(scheme="", netloc="").geturl() or "/"
+        self.http.cookies.clear()  # each call says which browser it is
+        return await self.http.request(method, path, data=form, headers=headers)
+
+
+@contextlib.asynccontextmanager
+async def _receiver(show: list[Show]) -> AsyncIterator[str]:
+    async def take(request: web.Request) -> web.Response:
+        show[0].deliveries.append((dict(request.headers), await request.read()))
+        return web.json_response({"note": "taken"}, status=show[0].status)
+
+    app = web.Application()
+    app.router.add_post("/events", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/events"
+    finally:
+        await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def show(tmp_path: Path) -> AsyncIterator[Show]:
+    talkdesk, letters, made = Talkdesk(switches=Switches()), Letters(), list[Show]()
+    console = Console(talkdesk=talkdesk, mailbox=letters)
+    async with (
+        _receiver(made) as events_url,
+        serve(talkdesk, directory=tmp_path, console=console) as where,
+        httpx.AsyncClient(base_url=where.browser, trust_env=False, timeout=20) as http,
+    ):
+        app = add_app(
+            talkdesk,
+            NewApp(
+                name="Callboard",
+                events_url=events_url,
+                launch_url="http://launch.demo.localhost:1/_td/launch",
+                summary="A live board.",
+                terms_url="https://www.demo.example/terms",
+            ),
+        )
+        made.append(Show(talkdesk=talkdesk, console=console, letters=letters, http=http, app=app))
+        yield made[0]

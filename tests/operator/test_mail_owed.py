@@ -1,0 +1,190 @@
+"""Which mails are owed, how they are kept, and what the condition says of them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from talkdesk_crds.conditions import Reason
+from talkdesk_crds.installation import FromTalkdesk, Installed, Uninstalled, Updated
+from talkdesk_operator.confirm import Given
+from talkdesk_operator.mail import record
+from talkdesk_operator.mail.outcome import Outcome
+from talkdesk_operator.mail.owed import Standing, by_answer, by_state
+from talkdesk_operator.mail.record import REMEMBERED, Mail
+from talkdesk_operator.mail.verdict import Failing, verdict
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+INSTALLED = Installed(at="2026-01-05T10:00:00.000000Z", rank=1, event="e-installed")
+UPDATED = Updated(at="2026-01-05T11:00:00.000000Z", rank=2, event="e-updated")
+UNINSTALLED = Uninstalled(at="2026-01-05T11:30:00.000000Z", rank=9, event="e-uninstalled")
+FRESH = FromTalkdesk(installed=INSTALLED)
+CHANGED = FromTalkdesk(installed=INSTALLED, updated=UPDATED)
+GONE = FromTalkdesk(installed=INSTALLED, uninstalled=UNINSTALLED)
+APPROVED = Given(
+    state="installing", updated_at="2026-01-05T10:00:01Z", answer="approve", at="2026-01-05T10:00:09Z",
+    result_state="completed", result_updated_at="2026-01-05T10:00:09Z", event="e-installed",
+)  # fmt: skip
+SETTLED = Standing(
+    said=FRESH, given=(), state="completed", updated_at="2026-01-05T10:00:09Z", leaving=False, confirmed=True
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "event", "expected"),
+    [
+        ("installing", "approve", "e-installed", (Outcome.INSTALLED, "e-installed")),
+        ("installing", "reject", "e-installed", (Outcome.INSTALL_FAILED, "e-installed")),
+        ("updating", "approve", "e-updated", (Outcome.UPDATED, "e-updated")),
+        ("updating", "reject", None, (Outcome.UPDATE_FAILED, "updating 2026-01-05T10:00:01Z")),
+        ("pending", "approve", "e-updated", (Outcome.UPDATED, "e-updated")),
+        ("pending", "approve", "e-installed", (Outcome.INSTALLED, "e-installed")),
+    ],
+)
+def test_each_answer_that_talkdesk_took_owes_one_mail(
+    state: str, answer: str, event: str | None, expected: tuple[Outcome, str]
+) -> None:
+    given = replace(APPROVED, state=state, answer=answer, event=event, reason="sorry")
+    mail = by_answer(given, CHANGED)
+    assert mail is not None
+    assert (mail.outcome, mail.request) == expected
+    assert mail.reason == (None if answer == "approve" else "sorry")
+
+
+def test_an_approved_uninstallation_owes_one_under_its_event() -> None:
+    given = replace(APPROVED, state="uninstalled", result_state="uninstalled", event=None)
+    assert by_answer(given, GONE) == Mail(Outcome.UNINSTALLED, "e-uninstalled", at=given.at)
+
+
+def test_an_answer_whose_outcome_is_unknown_owes_nothing_until_the_state_shows_it() -> None:
+    unknown = replace(APPROVED, result_state=None, result_updated_at=None)
+    assert by_answer(unknown, FRESH) is None
+    seen = replace(SETTLED, given=(unknown,))
+    mail = by_state(seen, (), now=NOW, within=DAY)
+    assert mail is not None
+    assert (mail.outcome, mail.request) == (Outcome.INSTALLED, "e-installed")
+    refused = replace(seen, state="rejected", given=(replace(unknown, answer="reject", reason="no room"),))
+    mail = by_state(refused, (), now=NOW, within=DAY)
+    assert mail is not None
+    assert (mail.outcome, mail.reason) == (Outcome.INSTALL_FAILED, "no room")
+
+
+def test_an_answer_whose_record_was_lost_is_told_of_once() -> None:
+    mail = by_state(SETTLED, (), now=NOW, within=DAY)
+    assert mail is not None
+    assert mail.outcome is Outcome.INSTALLED
+    assert by_state(SETTLED, (mail,), now=NOW, within=DAY) is None
+    assert by_state(SETTLED, (replace(mail, state="sent"),), now=NOW, within=DAY) is None
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        replace(SETTLED, given=(APPROVED,)),
+        replace(SETTLED, given=(replace(APPROVED, event=None),)),
+        replace(SETTLED, confirmed=False),
+        replace(SETTLED, state=None),
+        replace(SETTLED, state="suspended"),
+        replace(SETTLED, state="revoked"),
+        # What Talkdesk shows is from before the update.
+        replace(SETTLED, said=CHANGED),
+        replace(SETTLED, updated_at=None),
+        replace(SETTLED, said=FromTalkdesk()),
+    ],
+    ids=[
+        "told with its answer", "told before its event came", "an answer is owed", "not read",
+        "suspended", "revoked", "older than the request", "no time", "no event",
+    ],
+)  # fmt: skip
+def test_nothing_is_owed_where_nothing_new_has_ended(standing: Standing) -> None:
+    assert by_state(standing, (), now=NOW, within=DAY) is None
+
+
+def test_what_ended_long_ago_is_news_to_nobody() -> None:
+    late = NOW + DAY
+    assert by_state(SETTLED, (), now=late, within=DAY) is None
+    assert by_state(replace(SETTLED, said=GONE, leaving=True), (), now=late, within=DAY) is None
+
+
+def test_what_talkdesk_ended_itself_is_told_as_a_failure() -> None:
+    for state in ("timeout", "failed"):
+        mail = by_state(replace(SETTLED, state=state), (), now=NOW, within=DAY)
+        assert mail is not None
+        assert mail.outcome is Outcome.INSTALL_FAILED
+        assert mail.reason
+        update = replace(SETTLED, state=state, said=CHANGED, updated_at="2026-01-05T11:30:00Z")
+        mail = by_state(update, (), now=NOW, within=DAY)
+        assert mail is not None
+        assert mail.outcome is Outcome.UPDATE_FAILED
+        mail = by_state(replace(SETTLED, state=state, said=GONE, leaving=True), (), now=NOW, within=DAY)
+        assert mail is not None
+        assert mail.outcome is Outcome.UNINSTALL_FAILED
+
+
+def test_an_uninstallation_is_told_once_whatever_the_state_reads_afterwards() -> None:
+    gone = replace(SETTLED, said=GONE, leaving=True, state="revoked")
+    mail = by_state(gone, (), now=NOW, within=DAY)
+    assert mail is not None
+    assert (mail.outcome, mail.request) == (Outcome.UNINSTALLED, "e-uninstalled")
+    for state in ("uninstalled", "(not found)", "timeout", "failed"):
+        assert by_state(replace(gone, state=state), (mail,), now=NOW, within=DAY) is None
+
+
+def test_the_record_survives_its_annotation_and_keeps_the_newest() -> None:
+    mails: tuple[Mail, ...] = ()
+    for number, outcome in zip(range(REMEMBERED + 3), itertools.cycle(Outcome)):
+        new = Mail(outcome, f"e{number}", at="2026-01-05T10:00:00Z", reason="ü" * 2000)
+        mails = record.remember(mails, new)
+        assert record.remember(mails, replace(new, at="2026-01-06T10:00:00Z")) == mails
+    assert [one.request for one in mails] == [f"e{number}" for number in range(3, REMEMBERED + 3)]
+    assert record.parse(record.render(mails)) == mails
+    assert len(record.render(mails).encode()) < 100_000
+    sent = record.mark(mails, replace(mails[0], state="sent", ended="2026-01-05T10:00:01Z"))
+    assert [one.state for one in sent] == ["sent", *["owed"] * (REMEMBERED - 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "nonsense", "{}", "[1]", '[{"outcome": "odd", "request": "e", "at": "2026-01-05T10:00:00Z"}]',
+     '[{"outcome": "installed", "request": "e", "at": "soon"}]', '[{"outcome": "installed"}]', "null"],
+)  # fmt: skip
+def test_what_somebody_else_wrote_into_the_annotation_counts_as_nothing(text: str) -> None:
+    assert record.parse(text) == ()
+
+
+def test_an_id_is_one_mails_own_and_the_same_for_each_copy() -> None:
+    mail = Mail(Outcome.INSTALLED, "e1", at="2026-01-05T10:00:00Z")
+    assert mail.id("i1") == replace(mail, at="2026-01-06T10:00:00Z", state="sent").id("i1")
+    others = {
+        mail.id("i1"),
+        mail.id("i2"),
+        replace(mail, request="e2").id("i1"),
+        replace(mail, outcome=Outcome.INSTALL_FAILED).id("i1"),
+    }
+    assert len(others) == 4
+
+
+def test_the_condition_says_what_became_of_the_newest_mail() -> None:
+    owed = Mail(Outcome.INSTALLED, "e1", at="2026-01-05T10:00:00Z")
+    sent = replace(owed, state="sent", ended="2026-01-05T10:00:01Z")
+    lost = replace(owed, state="givenUp", cause="NobodyToWriteTo", message="nobody")
+
+    def said(*mails: Mail, failing: Failing | None = None, **settings: bool) -> tuple[str, Reason]:
+        found = verdict(mails, **({"configured": True, "enabled": True} | settings), failing=failing)
+        return (found.status, found.reason)
+
+    assert said() == ("True", Reason.NOTHING_TO_TELL)
+    assert said(sent) == ("True", Reason.MAIL_SENT)
+    assert said(sent, owed) == ("False", Reason.MAIL_OWED)
+    retrying = Failing(Reason.MAIL_RETRYING, "no answer")
+    assert said(owed, failing=retrying) == ("False", Reason.MAIL_RETRYING)
+    assert said(sent, failing=retrying) == ("True", Reason.MAIL_SENT)
+    assert said(lost) == ("False", Reason.NOBODY_TO_WRITE_TO)
+    assert said(replace(lost, cause="odd")) == ("False", Reason.MAIL_GIVEN_UP)
+    assert said(lost, sent) == ("True", Reason.MAIL_SENT)
+    assert said(owed, configured=False) == ("True", Reason.MAILS_NOT_CONFIGURED)
+    assert said(owed, enabled=False) == ("True", Reason.MAILS_SWITCHED_OFF)

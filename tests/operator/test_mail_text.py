@@ -1,0 +1,288 @@
+"""What stands in a mail: the templates' language, the app's own words, and headers that nobody can break."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_operator.app_reconcile import mail_templates
+from talkdesk_operator.entries import Entry
+from talkdesk_operator.mail.compose import compose, default, problems
+from talkdesk_operator.mail.language import LARGEST, REFERENCES, TemplateRefused, check, render
+from talkdesk_operator.mail.message import Sender, message
+from talkdesk_operator.mail.outcome import Outcome
+from talkdesk_operator.mail.recipient import Recipient, recipient, usable
+from talkdesk_operator.mail.record import Mail
+from talkdesk_operator.mail.values import Story, values
+from talkdesk_operator.tenant.facts import AccountFacts
+
+SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
+DATE = datetime(2026, 1, 5, 10, tzinfo=UTC)
+ADA = Recipient("ada@acme.example", "Ada Lovelace")
+ACME = AccountFacts(name="acme", company_name="Acme & Sons <Ltd>", email="office@acme.example")
+
+
+def an_app(**email: Any) -> TalkdeskApp:
+    sample = yaml.safe_load((SAMPLES / "talkdeskapp.yaml").read_text())
+    sample["spec"]["email"] = {"appName": "Call Insights", **email}
+    return TalkdeskApp.model_validate(sample)
+
+
+def story(outcome: Outcome = Outcome.INSTALLED, *, app: TalkdeskApp | None = None, **more: Any) -> Story:
+    installation = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text())
+    reason = None if outcome.succeeded else "The app did not start in time; write to help@example.com."
+    return Story(
+        app=app or an_app(),
+        installation=TalkdeskInstallation.model_validate(installation),
+        mail=Mail(outcome, "e1", at="2026-01-05T10:00:00Z", reason=reason),
+        **{"recipient": ADA, "account": ACME, "plan": "Gold", "launch": "https://t.apps.example.com/"} | more,
+    )
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_default_says_what_happened_what_to_do_next_whom_to_ask_and_where_things_are(
+    outcome: Outcome,
+) -> None:
+    letter = compose(story(outcome))
+    assert letter.html is not None
+    told = values(story(outcome))["words"]
+    for part in (letter.text, letter.html):
+        for expected in (told["headline"], told["next"], "help@example.com", "https://example.com/support"):
+            assert expected.replace("&", "&amp;") in part.replace("& ", "&amp; ")
+        assert "https://example.com/terms" in part
+        assert "None" not in part
+        launches = outcome in (Outcome.INSTALLED, Outcome.UPDATED)
+        assert ("https://t.apps.example.com/" in part) == launches
+        if not outcome.succeeded:
+            assert "did not start in time" in part
+    assert "Acme & Sons <Ltd>" in letter.text
+    assert "Acme &amp; Sons &lt;Ltd&gt;" in letter.html
+    assert "<Ltd>" not in letter.html
+    assert "\n\n\n" not in letter.text
+
+
+def test_each_outcome_has_a_subject_of_its_own() -> None:
+    subjects = {compose(story(outcome)).subject for outcome in Outcome}
+    assert len(subjects) == len(Outcome)
+    assert all("Call Insights" in subject for subject in subjects)
+
+
+def test_the_default_is_whole_where_next_to_nothing_is_known() -> None:
+    app = an_app()
+    bare = app.model_copy(
+        update={"spec": app.spec.model_copy(update={"contact": None, "links": type(app.spec.links)()})}
+    )
+    for outcome in Outcome:
+        nothing = {"account": AccountFacts(), "plan": None, "launch": None}
+        about = story(outcome, app=bare, recipient=Recipient("a@b.example"), **nothing)
+        letter = compose(about)
+        assert letter.html is not None
+        for part in (letter.subject, letter.text, letter.html):
+            assert "None" not in part
+            assert "Questions?" not in part
+            assert "Hello" not in part
+
+
+def test_the_apps_own_words_are_used_and_values_in_html_are_escaped() -> None:
+    own = {
+        "subject": "Welcome {{ account.companyName }}\nto\tus",
+        "text": "{% if links.launch %}{{ links.launch | upper }}{% endif %}{{ plan.name | default('none') }}",
+        "html": "<b>{{ account.companyName }}</b>{{ links.terms if succeeded else '' }}",
+    }
+    app = an_app(templates={"installed": own})
+    assert problems(app) == ()
+    letter = compose(story(app=app, plan=None))
+    assert letter.subject == "Welcome Acme & Sons <Ltd> to us"
+    assert letter.text == "HTTPS://T.APPS.EXAMPLE.COM/none"
+    assert letter.html == "<b>Acme &amp; Sons &lt;Ltd&gt;</b>https://example.com/terms"
+
+
+def test_of_a_mail_with_own_words_in_one_body_the_other_does_not_contradict_it() -> None:
+    text_only = compose(story(app=an_app(templates={"installed": {"text": "Hi"}})))
+    assert (text_only.text, text_only.html) == ("Hi", None)
+    html_only = compose(story(app=an_app(templates={"installed": {"html": "<p>Hi</p>"}})))
+    assert html_only.html == "<p>Hi</p>"
+    assert "is ready" in html_only.text
+    subject_only = compose(story(app=an_app(templates={"installed": {"subject": "Hi"}})))
+    assert subject_only.subject == "Hi"
+    assert subject_only.html is not None
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{{ acount.name }}", "unknown reference acount.name"),
+        ("{{ account.nme }}", "unknown reference account.nme"),
+        ("{{ account }}", "unknown reference account"),
+        ("{{ self }}", "unknown reference self"),
+        ("a\n{% if contact %}{{ nobody }}{% endif %}", "line 2: unknown reference nobody"),
+        ("{% if false %}{{ nobody }}{% endif %}", "unknown reference nobody"),
+        ("{{ account.name.upper() }}", "call is not allowed"),
+        ("{{ account.__class__ }}", "unknown reference account.__class__"),
+        ("{{ ''.__class__.__mro__ }}", "unknown reference"),
+        ("{{ contact['__class__'] }}", "getitem is not allowed"),
+        ("{% for c in contact %}{{ c }}{% endfor %}", "for is not allowed"),
+        ("{{ range(10) }}", "call is not allowed"),
+        ("{{ 'a' * 999999999 }}", "mul is not allowed"),
+        ("{{ 9 ** 9 ** 9 }}", "pow is not allowed"),
+        ("{{ contact ~ contact }}", "concat is not allowed"),
+        ("{{ '%999999999d' % 1 }}", "mod is not allowed"),
+        ("{{ contact | center(999999999) }}", "unknown filter center"),
+        ("{{ contact | safe }}", "unknown filter safe"),
+        ("{% set x = contact %}", "assign is not allowed"),
+        ("{% macro m() %}{% endmacro %}", "macro is not allowed"),
+        ("{% include 'other' %}", "include is not allowed"),
+        ("{% extends 'other' %}", "extends is not allowed"),
+        ("{{ contact is defined }}", "is not allowed"),
+        ("{% if contact %}", "line 1: Unexpected end of template"),
+        ("{{ contact", "line 1: unexpected end"),
+        ("{{ " + "(" * 9000 + "contact", "nested too deeply"),
+        ("{{ contact" + " and contact" * 1400 + " }}", "nested too deeply"),
+        ("{% if contact %}" * 900 + "{% endif %}" * 900, "nested too deeply"),
+    ],
+)
+def test_what_is_no_reference_condition_or_known_filter_is_refused_when_written(
+    template: str, problem: str
+) -> None:
+    began = time.process_time()
+    with pytest.raises(TemplateRefused, match=re.escape(problem)):
+        check(template)
+    assert time.process_time() - began < 5
+
+
+def test_a_template_that_grows_beyond_all_bounds_is_replaced_by_the_default() -> None:
+    grown = "{{ reason }}" * 2700
+    check(grown)
+    with pytest.raises(TemplateRefused, match=str(LARGEST)):
+        render(grown, {"reason": "x" * 1024}, html=False)
+    app = an_app(templates={"installFailed": {"html": grown}})
+    about = story(Outcome.INSTALL_FAILED, app=app)
+    long = Mail(Outcome.INSTALL_FAILED, "e1", at="2026-01-05T10:00:00Z", reason="x" * 1024)
+    letter = compose(Story(app, about.installation, long, ADA, ACME))
+    assert letter.html is not None
+    assert "The installation was not completed" in letter.html
+
+
+def test_broken_templates_are_named_by_path_and_line_and_the_default_is_sent_meanwhile() -> None:
+    app = an_app(
+        templates={
+            "installed": {"subject": "Hi", "html": "<p>\n{{ account.nme }}</p>"},
+            "uninstallFailed": {"text": "{% for a in b %}{% endfor %}"},
+        }
+    )
+    found = mail_templates(app)
+    assert found.status == "False"
+    assert "spec.email.templates.installed.html: line 2: unknown reference account.nme" in found.message
+    assert "spec.email.templates.uninstallFailed.text: line 1: for is not allowed" in found.message
+    letter = compose(story(app=app))
+    assert letter.subject == "Call Insights is ready for Acme & Sons <Ltd>"
+    assert letter.html is not None
+    assert mail_templates(an_app()).status == "True"
+
+
+def test_the_defaults_are_of_the_language_and_every_reference_has_a_value() -> None:
+    for ending in ("txt", "html"):
+        check(default(ending))
+    known = values(story())
+    for name, members in REFERENCES.items():
+        if members is None:
+            assert not isinstance(known[name], dict)
+        else:
+            assert set(known[name]) == members
+    assert set(known) == set(REFERENCES)
+
+
+EVIL = "Ada\r\nBcc: everybody@evil.example\r\n\r\n<script>\u2028\x00\u202e"
+
+
+def test_a_name_adds_no_header_no_recipient_and_no_body() -> None:
+    app = an_app(senderName="Team")
+    about = story(
+        app=app, recipient=Recipient("ada@acme.example", EVIL), account=AccountFacts(company_name=EVIL)
+    )
+    own = an_app(templates={"installed": {"subject": "{{ account.companyName }} {{ admin.name }}"}})
+    for letter in (compose(about), compose(story(app=own, recipient=about.recipient, account=about.account))):
+        ready = message(
+            letter,
+            sender=Sender("apps@example.com", EVIL, "help@example.com"),
+            to=about.recipient,
+            mail_id="0123",
+            date=DATE,
+        )
+        read = message_from_bytes(ready.as_bytes(), policy=policy.default)
+        assert read["Bcc"] is None
+        assert sorted(read.keys()) == sorted(
+            ["From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Auto-Submitted",
+             "X-Auto-Response-Suppress", "MIME-Version", "Content-Type"]
+        )  # fmt: skip
+        assert [one.addr_spec for one in read["To"].addresses] == ["ada@acme.example"]
+        assert [one.addr_spec for one in read["From"].addresses] == ["apps@example.com"]
+        assert read["Message-ID"] == "<0123@example.com>"
+        assert read["Auto-Submitted"] == "auto-generated"
+        html = read.get_body(("html",))
+        assert html is not None
+        assert "<script>" not in html.get_content()
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_text_whatever_breaks_a_header(name: str, subject: str) -> None:
+    letter = compose(
+        story(recipient=Recipient("ada@acme.example", name), account=AccountFacts(company_name=subject))
+    )
+    to = recipient([Entry("x", email="ada@acme.example", name=name, admin=True)], AccountFacts())
+    assert to is not None
+    ready = message(
+        letter, sender=Sender("apps@example.com", subject or "x"), to=to, mail_id="0123", date=DATE
+    )
+    head = ready.as_bytes().split(b"\r\n\r\n")[0]
+    names = [line.split(b":")[0] for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))]
+    assert sorted(names) == sorted(
+        [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"X-Auto-Response-Suppress",
+         b"MIME-Version", b"Content-Type"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ada@acme.example", "ada@acme.example"),
+        (" ada@acme.example ", "ada@acme.example"),
+        ("ada@büro.example", "ada@xn--bro-hoa.example"),
+        ("ada+x@acme.example", "ada+x@acme.example"),
+        (None, None),
+        ("", None),
+        ("ada", None),
+        ("@acme.example", None),
+        ("ada@", None),
+        ("a@b@c.example", None),
+        ("ada@acme.example\r\nRCPT TO:<x@evil.example>", None),
+        ("ada@acme.example>, <x@evil.example", None),
+        ("ada@-acme.example", None),
+        (".ada@acme.example", None),
+        ("å@acme.example", None),
+        ("a" * 65 + "@acme.example", None),
+    ],
+)
+def test_only_plain_addresses_are_written_to(text: str | None, expected: str | None) -> None:
+    assert usable(text) == expected
+
+
+def test_the_admin_is_written_to_else_the_account_else_nobody() -> None:
+    admin = Entry("x", email="ada@acme.example", name="Ada", admin=True)
+    other = Entry("x", email="ben@acme.example")
+    assert recipient([other, admin], ACME) == Recipient("ada@acme.example", "Ada")
+    assert recipient([other], ACME) == Recipient("office@acme.example", "Acme & Sons <Ltd>")
+    unusable = Entry("x", email="nonsense", admin=True)
+    assert recipient([unusable], ACME) == Recipient("office@acme.example", "Acme & Sons <Ltd>")
+    assert recipient([other, unusable], AccountFacts()) is None

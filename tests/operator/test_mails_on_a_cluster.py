@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -258,12 +259,23 @@ async def test_a_mail_server_that_is_down_delays_no_approval_and_gets_the_mail_o
         assert len(server.kept) == 2
 
 
-async def test_a_mail_that_cannot_be_sent_in_time_is_given_up(open_world: Any, mail_server: Any) -> None:
-    server = mail_server(answer="451 4.3.0 not now")
+async def test_a_slow_mail_server_delays_no_approval_and_a_mail_not_sent_in_time_is_given_up(
+    open_world: Any, mail_server: Any
+) -> None:
+    released = asyncio.Event()
+
+    async def hold() -> None:
+        await released.wait()
+
+    server = mail_server(answer="451 4.3.0 not now", arrived=hold)
     async with server.up(), open_world() as world:
         await world.start(**settings("127.0.0.1", server.port, TALKDESK_MAIL_SECONDS="3"))
         await world.declare()
         installed = await world.install()
+        await world.approved(installed)
+        await world.condition(installed, "Ready", "True")
+        await world.condition(installed, "Notified", "False", "MailOwed")
+        released.set()
         given_up = await world.condition(installed, "Notified", "False", "MailGivenUp")
         assert "451 4.3.0 not now" in given_up["message"]
         (one,) = await record(world, installed)

@@ -6,6 +6,7 @@ import re
 import time
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +34,27 @@ ADA = Recipient("ada@acme.example", "Ada Lovelace")
 ACME = AccountFacts(name="acme", company_name="Acme & Sons <Ltd>", email="office@acme.example")
 
 
+@cache
+def sample(kind: str) -> Any:
+    return yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text())
+
+
+@cache
+def an_installation() -> TalkdeskInstallation:
+    return TalkdeskInstallation.model_validate(sample("talkdeskinstallation"))
+
+
 def an_app(**email: Any) -> TalkdeskApp:
-    sample = yaml.safe_load((SAMPLES / "talkdeskapp.yaml").read_text())
-    sample["spec"]["email"] = {"appName": "Call Insights", **email}
-    return TalkdeskApp.model_validate(sample)
+    declared = sample("talkdeskapp")
+    spec = declared["spec"] | {"email": {"appName": "Call Insights", **email}}
+    return TalkdeskApp.model_validate(declared | {"spec": spec})
 
 
 def story(outcome: Outcome = Outcome.INSTALLED, *, app: TalkdeskApp | None = None, **more: Any) -> Story:
-    installation = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text())
     reason = None if outcome.succeeded else "The app did not start in time; write to help@example.com."
     return Story(
         app=app or an_app(),
-        installation=TalkdeskInstallation.model_validate(installation),
+        installation=an_installation(),
         mail=Mail(outcome, "e1", at="2026-01-05T10:00:00Z", reason=reason),
         **{"recipient": ADA, "account": ACME, "plan": "Gold", "launch": "https://t.apps.example.com/"} | more,
     )

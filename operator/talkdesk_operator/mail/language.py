@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Bytes that a rendered part may have.
 LARGEST = 256 * 1024
 _DEEPEST = 24
+#: Each is compiled; a thousand would keep the operator from its work for a moment that shows.
+_MOST = 400
 
 #: What a template may name: groups with their members, and single values (None).
 REFERENCES: dict[str, frozenset[str] | None] = {
@@ -89,6 +91,8 @@ def render(source: str, values: Mapping[str, Any], *, html: bool) -> str:
 def _problem(source: str) -> str | None:
     try:
         tree = _environment(html=False).parse(source)
+        if sum(1 for _ in tree.find_all((nodes.Name, nodes.Const, nodes.If))) > _MOST:
+            return f"line 1: it has more than {_MOST} references, constants and conditions"
         found = next(_problems(tree, depth=0), None)
         if found is None:
             _compiled(source, html=False)

@@ -246,8 +246,8 @@ CASES: list[tuple[Damage, str, str]] = [
     (Refused("GET", "/users"), "update: event stored", "update: users changed"),
     (Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
     (Refused("POST", "/state"), "update: event stored", "update: approved"),
-    (Unwritten(), "update: approved", "update: the admin gets a mail"),
-    (Unwritten(), "uninstall: approved", "uninstall: the admin gets a mail"),
+    (Unwritten(), "update: event stored", "update: the admin gets a mail"),
+    (Unwritten(), "uninstall: event stored", "uninstall: the admin gets a mail"),
     (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
     (
         NoRight(Right("tenant", "apps", "deployments", "patch")),

@@ -72,6 +72,7 @@ async def _pages(show: Any) -> tuple[dict[str, str], str, str]:
         "gear, plan": f"{at}/apps/{id_}?part=plan",
         "gear, uninstall": f"{at}/apps/{id_}?part=uninstall",
         "outcome": f"{at}/apps/{id_}/requests/{event.id}",
+        "sign-in": f"{at}/login?change=1",
         "nobody": f"{show.console.at(other)}/apps",
     }
     return pages, f"{at}/login", ada.name

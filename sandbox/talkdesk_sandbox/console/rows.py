@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from talkdesk_sandbox.talkdesk.ledger import HIDDEN, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Entry = dict[str, Any]
 Tone = Literal["good", "bad", "waiting", "plain"]
@@ -86,18 +87,25 @@ def lane_of(entry: Entry) -> Lane:
 
 
 def rows(
-    entries: Iterable[Entry], *, lane: str = "", installation: str = "", subjects: Mapping[str, str]
+    entries: Sequence[Entry],
+    *,
+    lane: str = "",
+    installation: str = "",
+    subjects: Mapping[str, str],
+    most: int | None = None,
 ) -> list[Row]:
     """The rows of ``entries``, newest first, of one lane and one installation where they are given.
 
     :param subjects: account id → name.
+    :param most: no more rows than that; a long ledger is then not looked at to its end.
     """
-    return [
-        _row(entry, subjects)
-        for entry in reversed(list(entries))
+    wanted = (
+        entry
+        for entry in reversed(entries)
         if (not lane or lane_of(entry) == lane)
         and (not installation or entry.get("installation_id") == installation)
-    ]
+    )
+    return [_row(entry, subjects) for entry in islice(wanted, most)]
 
 
 def _row(entry: Entry, subjects: Mapping[str, str]) -> Row:

@@ -13,6 +13,9 @@
 
   const isInUse = (element) => {
     const focused = document.activeElement;
+    for (const one of element.querySelectorAll("input:not([type=hidden])")) {
+      if (one.value !== one.defaultValue || one.checked !== one.defaultChecked) return true;
+    }
     return focused && element.contains(focused) && ["INPUT", "SELECT", "TEXTAREA"].includes(focused.tagName);
   };
 
@@ -46,6 +49,7 @@
     const keyed = fresh.children.length && [...fresh.children].every((one) => one.id);
     if (keyed) replaceKeyed(old, fresh);
     else { keepOpen(old, fresh); old.replaceChildren(...fresh.childNodes); }
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
     if (focused && !document.contains(focused)) {
       const twin = where && [...old.querySelectorAll("a, button, [id]")].find((one) => (one.id || one.getAttribute("href")) === where);

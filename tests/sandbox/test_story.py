@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from talkdesk_sandbox.story.step import StepResult, report_json, write_report
@@ -132,6 +133,12 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
         assert server is not None
         assert _is_open(control[0])
         assert _is_open(server[1])
+        console = re.search(r"http://(console\.localhost):(\d+)/", output.read_text())
+        assert console is not None
+        front = httpx.get(
+            f"http://127.0.0.1:{console[2]}/", headers={"Host": console[0][7:-1]}, trust_env=False
+        )
+        assert all(name in front.text for name in ("northwind", "lumiere", "meridian", "Reseller"))
         started = _descendants(running.pid)
         assert len(started) > 5
     finally:

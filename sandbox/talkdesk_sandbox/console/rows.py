@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from talkdesk_sandbox.talkdesk.ledger import HIDDEN, without_secrets
+from talkdesk_sandbox.console.hiding import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ LANES: dict[Lane, str] = {
     "sign-on": "Sign-ons",
     "transition": "Decisions",
     "cluster": "Cluster changes",
-    "control": "Your actions",
+    "control": "Actions",
 }
 _LANES: dict[str, Lane] = {
     "delivery": "delivery",
@@ -37,13 +37,6 @@ _LANES: dict[str, Lane] = {
     "cluster": "cluster",
     "control": "control",
 }
-#: The ledger hides by name what is called a secret; here goes what only looks like one.
-_SECRET_NAME = re.compile(r"^(authorization|(set-)?cookie|code|code_verifier|nonce)$", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*-----|$)"
-    r"|(?<=\b[Bb]earer )[A-Za-z0-9._~+/=-]+|(?<=\b[Bb]asic )[A-Za-z0-9+/=]+"
-)
 _LONG_ID = re.compile(r"\b[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b")
 
 
@@ -63,22 +56,6 @@ class Row:
     facts: list[tuple[str, str]] = field(default_factory=list)
     blocks: list[tuple[str, Any]] = field(default_factory=list)
     resend: str | None = None
-
-
-def hidden(value: Any) -> Any:
-    """``value`` without anything that is, or looks like, a secret."""
-    return _hidden(without_secrets(value))
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: HIDDEN if _SECRET_NAME.match(str(key)) and isinstance(item, str) else _hidden(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_hidden(item) for item in value]
-    return _SECRET_TEXT.sub(HIDDEN, value) if isinstance(value, str) else value
 
 
 def lane_of(entry: Entry) -> Lane:
@@ -138,7 +115,13 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _blocks(kind: str, detail: dict[str, Any]) -> list[tuple[str, Any]]:
-    body_of = {"body": "Body sent", "sent": "Request", "answer": "Answer", "changes": "What changed"}
+    body_of = {
+        "body": "Body sent",
+        "sent": "Request",
+        "answer": "Answer",
+        "changes": "What changed",
+        "object": "Object",
+    }
     if kind == "delivery":
         body_of["answer"] = "Answer received"
     if kind == "transition":

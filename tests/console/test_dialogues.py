@@ -33,6 +33,7 @@ async def test_an_install_waits_and_then_says_that_it_succeeded(show: Any) -> No
     assert installation.users == (ada.id, ben.id)
     assert installation.created_by == ada.id
     assert "Waiting for Callboard" in show.told(waiting)
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in waiting.text
     deadline = installation.pending.deadline
     assert f"{deadline.day} {deadline:%b %Y, %H:%M} UTC" in show.told(waiting)
     show.talkdesk.answer(installation.id, verdict="approve", reason=None)

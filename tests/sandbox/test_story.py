@@ -139,6 +139,21 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
             f"http://127.0.0.1:{console[2]}/", headers={"Host": console[0][7:-1]}, trust_env=False
         )
         assert all(name in front.text for name in ("northwind", "lumiere", "meridian", "Reseller"))
+        reseller = re.search(r'id="account-(\w+)"[^>]*data-testid="account-meridian"', front.text)
+        programs = re.search(r"PATH=(\S+):\$PATH", output.read_text())
+        assert reseller is not None
+        assert programs is not None
+        declared = subprocess.run(
+            [
+                f"{programs[1]}/kubectl",
+                *("--kubeconfig", kubeconfig[1], "--namespace", "talkdesk-system"),
+                *("get", "talkdeskapp", "demo", "--output", "jsonpath={.spec.resellers}"),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(declared.stdout) == [reseller[1]]
         started = _descendants(running.pid)
         assert len(started) > 5
     finally:

@@ -158,7 +158,7 @@ def _answered(entry: Entry, title: str, mark: str) -> Told:
 
 def _api(entry: Entry) -> Told:
     path = urlsplit(entry["url"] or "").path
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", path)
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", path)
     return _answered(entry, f"{entry['method']} {shown}", "←")
 
 
@@ -204,7 +204,7 @@ def _cluster(entry: Entry) -> Told:
     tone: Tone = "plain"
     if ready:
         status, tone = f"Ready: {ready['to']}", "good" if ready["to"] == "True" else "waiting"
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", detail["name"])
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", detail["name"])
     paths = list(dict.fromkeys(_short(each["path"]) for each in detail.get("changes", [])))
     what = f": {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}" if paths else ""
     return f"{detail['kind']} {shown}{what}", "◇", status, tone
@@ -219,7 +219,7 @@ def _short(path: str) -> str:
 
 def _control(entry: Entry) -> Told:
     path = urlsplit(entry["url"] or "").path
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", path)
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", path)
     return _answered(entry, f"{entry['method']} {shown}", "●")
 
 

@@ -36,6 +36,7 @@ async def timeline(request: web.Request) -> web.Response:
             (one, names[one.account_id], talkdesk.app(one.app_id).name)
             for one in reversed(talkdesk.installations.values())
         ],
+        apps=len(talkdesk.apps),
         known=talkdesk.deliveries.events,
     )
 

@@ -27,7 +27,9 @@ def when(value: datetime | str) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """``64 ms`` or ``1.24 s``."""
+    """``0.4 ms``, ``64 ms`` or ``1.24 s``; nothing for None."""
     if seconds is None:
         return ""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"

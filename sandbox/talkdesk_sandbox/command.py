@@ -72,7 +72,6 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.heading("It stays up until Ctrl-C")
     timeline.say(f"\n  The console, in a browser: {stand_in.console}")
     timeline.say("  # accounts, marketplace, My Apps, mails, a live timeline, Kubernetes, clock and faults\n")
-    show(stand_in.console)
     timeline.say(f"  export KUBECONFIG={control_plane.kubeconfig}")
     timeline.say(f"  export PATH={control_plane.bin('kubectl').parent}:$PATH")
     timeline.say(f"  kubectl --namespace {NAMESPACE} get tdi          # the installations")
@@ -85,6 +84,7 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.say("\n  # another event: the customer of the story uninstalls")
     timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
+    show(stand_in.console)
 
 
 def _how_to_enter(environment: Environment, timeline: Timeline) -> None:

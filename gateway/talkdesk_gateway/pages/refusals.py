@@ -227,16 +227,12 @@ ACCESS: Final[dict[str, Words]] = {
 PASSING: Final = frozenset({Reason.INSTALLING, Reason.CREDENTIALS_SPREADING, Reason.NOT_CHECKED, "Unknown"})
 
 
-def refusal_page(
-    refused: Refused, *, reference: str, app: TalkdeskApp | None = None, retry: str | None = None
-) -> Page:
+def refusal_page(refused: Refused, *, reference: str, retry: str | None = None) -> Page:
     """The page that tells a refusal. Pure.
 
-    :param app: whose contact is named where ``refused`` has no tenancy.
     :param retry: where the reader may try again; offered where that can help.
     """
-    if app is None and refused.tenancy is not None:
-        app = refused.tenancy.app
+    app = refused.tenancy.app if refused.tenancy is not None else refused.app
     told = words(refused)
     actions = []
     if refused.why is Refusal.SUSPENDED and refused.tenancy is not None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import inspect
 import re
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import playwright
 import pytest
 from aiohttp import web
 
@@ -106,6 +110,23 @@ def stored_zstd(data: bytes) -> bytes:
     """A zstd frame of one raw block (RFC 8878, section 3.1.1)."""
     block = (len(data) << 3 | 1).to_bytes(3, "little")
     return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + block + data
+
+
+def brotli(data: bytes) -> bytes:
+    """Compressed as apps do it, by the Node that Playwright's wheel brings."""
+    node = Path(inspect.getfile(playwright)).parent / "driver" / "node"
+    script = "process.stdout.write(require('zlib').brotliCompressSync(require('fs').readFileSync(0)))"
+    return subprocess.run([node, "-e", script], input=data, capture_output=True, check=True).stdout
+
+
+async def test_a_page_that_brotli_has_compressed_comes_whole_and_with_the_loader(edge: Edge) -> None:
+    page = PLAIN.replace(b"<body>b", b"<body>" + b"".join(b"<p>line %d</p>" % line for line in range(2000)))
+    packed = brotli(page)
+    assert len(packed) * 3 < len(page)
+    chunks = [packed[at : at + 256] for at in range(1, len(packed), 256)]
+    answer = await open_page(edge, packed[:1], *chunks, headers={"content-encoding": "br"}, apart=True)
+    assert answer.body == page.replace(b"<head>", b"<head>" + TAG.encode())
+    assert "content-encoding" not in answer.headers
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,12 @@ class Known:
     def app_at(self, launch_host: str) -> TalkdeskApp | None:
         return self.apps.get(launch_host)
 
+    def app_of(self, host: str) -> TalkdeskApp | None:
+        tenancy, launched = self.by_host(host), self.app_at(host)
+        if tenancy is not None or launched is not None:
+            return tenancy.app if tenancy is not None else launched
+        return next((app for app in self.apps.values() if host.endswith(f".{app.spec.base_domain}")), None)
+
     def subscribe(self, name: str, changed: Callable[[], None]) -> Callable[[], None]:
         told = self._told.setdefault(name, set())
         told.add(changed)

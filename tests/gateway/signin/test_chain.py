@@ -17,6 +17,7 @@ from talkdesk_gateway.seams import TalkdeskUnavailableError
 from talkdesk_gateway.signin import enter
 from talkdesk_gateway.signin.login import Login, cookies_of, digest, login_of
 
+CONTACT = "help@example.com"
 SESSION, USE = sessions.SESSION_COOKIE, sessions.USE_COOKIE
 
 
@@ -376,6 +377,7 @@ async def test_a_state_that_is_not_ours_is_refused(gateway: Any, state: str) -> 
     )
     assert answer.status_code == 400
     assert "This sign-in cannot be completed" in answer.text
+    assert CONTACT in answer.text, "the launch host says which app it is"
     assert gateway.counted("callback", "bad-step") == 1
 
 
@@ -526,6 +528,7 @@ async def test_a_host_that_is_no_tenant_is_a_404_with_a_page(gateway: Any, path:
     answer = await gateway.browser().get(gateway.url(path, host="nobody.apps.example.com"))
     assert answer.status_code == 404
     assert "Nothing lives at this address" in answer.text
+    assert CONTACT in answer.text, "the host is below the app's base domain"
 
 
 @pytest.mark.parametrize(
@@ -566,12 +569,13 @@ async def test_a_gateway_that_heard_nothing_for_too_long_says_so_on_a_page(gatew
         answer = await gateway.browser().get(url)
         assert answer.status_code == 503
         assert "We cannot check your access right now" in answer.text
+        assert CONTACT in answer.text
 
 
 async def test_a_gateway_without_keys_lets_nobody_in_and_says_so(gateway: Any) -> None:
     gateway.keys.keys = ()
     answer = await gateway.browser().get(gateway.launch_url())
-    assert answer.status_code == 503
+    assert (answer.status_code, CONTACT in answer.text) == (503, True)
 
 
 async def test_routine_rotation_of_the_keys_disturbs_no_sign_in(gateway: Any) -> None:
@@ -632,6 +636,19 @@ async def test_an_app_that_a_browser_was_launched_into_by_another_apps_host_is_u
 async def test_a_path_that_is_none_of_ours_is_a_page_too(gateway: Any) -> None:
     answer = await gateway.browser().get(gateway.url("/_td/no-such-thing"))
     assert answer.status_code == 404
+    assert "<h1>" in answer.text
+    assert CONTACT in answer.text
+
+
+async def test_what_breaks_while_looking_for_whom_to_ask_is_a_page_without_a_contact(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: str) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(gateway.directory, "by_host", broken)
+    answer = await gateway.browser().get(gateway.url("/_td/start"))
+    assert answer.status_code == 503
     assert "<h1>" in answer.text
 
 

@@ -88,7 +88,7 @@ class WatchedDirectory:
         return _oldest(self._caches.apps.by(by_launch_host(launch_host)))
 
     def app_of(self, host: str) -> TalkdeskApp | None:
-        """The app that ``host`` belongs to, also where nobody lives there; of base domains the longest counts."""
+        """The app that ``host`` belongs to, also where nobody lives there; the longest base domain counts."""
         tenancy = self.by_host(host)
         if tenancy is not None:
             return tenancy.app

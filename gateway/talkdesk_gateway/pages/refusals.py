@@ -7,14 +7,11 @@ its reader may know: names of users and of other installations stay out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_gateway.pages.page import Action, Help, Page, Tone
 from talkdesk_gateway.verdict import Refusal, Refused
-
-if TYPE_CHECKING:
-    from talkdesk_crds.app import TalkdeskApp
 
 _ADMIN = "An administrator of your Talkdesk account can see more under Apps."
 _DATA = "Your data is kept."

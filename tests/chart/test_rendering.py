@@ -63,9 +63,7 @@ def test_helm_lint_finds_nothing(control_plane: ControlPlane, chart: Path) -> No
 
 
 def test_a_pod_may_go_without_anybody_noticing(render: Any) -> None:
-    replicas = {
-        obj["metadata"]["name"]: obj["spec"]["replicas"] for obj in of_kind(render(), "Deployment")
-    }
+    replicas = {obj["metadata"]["name"]: obj["spec"]["replicas"] for obj in of_kind(render(), "Deployment")}
     assert replicas == {"td-webhook": 2, "td-operator": 2, "td-gateway": 2, "td-envoy": 2}
 
 

@@ -57,10 +57,11 @@ class Delaying:
         assert len(self._held) == number
         return sorted(self._held, key=lambda one: one.request_line)
 
-    def forget(self) -> None:
+    def let_go(self) -> None:
         """Hold nothing any more."""
         self.holds = lambda _: False
-        self._held.clear()
+        for one in self._held:
+            one.let_go()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a browser's."""
@@ -100,4 +101,7 @@ async def delaying(upstream: int) -> AsyncIterator[Delaying]:
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     async with server:
-        yield proxy
+        try:
+            yield proxy
+        finally:
+            proxy.let_go()  # a test that failed has left some behind, and the server waits for them

@@ -238,6 +238,21 @@ async def test_the_bar_is_seen_along_its_whole_width(site: Site, tmp_path: Path,
     await page.context.close()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "shift_jis"])
+async def test_the_bar_is_seen_on_pages_in_other_encodings(site: Site, tmp_path: Path, encoding: str) -> None:
+    words = APP.format(meta="").replace("first line", "最初の行")
+    kind = "text/html" if encoding == "utf-16" else f"text/html; charset={encoding.replace('16-', '16')}"
+
+    async def page_in_it(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=words.encode(encoding), headers={"content-type": kind})
+
+    site.edge.app.answer = page_in_it
+    page = await site.open()
+    await assert_seen(page, tmp_path / "opened.png")
+    assert await page.locator("#first").inner_text() == "最初の行"
+    await page.context.close()
+
+
 CHANGES = {
     "a new address": "history.pushState({}, '', '/elsewhere')",
     "the body's content replaced": "document.body.innerHTML = '<p id=first style=\"margin:0\">again</p>'",

@@ -4,6 +4,7 @@ The public names are these; everything else is an implementation detail.
 """
 
 from talkdesk_client.api import TalkdeskClient
+from talkdesk_client.clock import Clock
 from talkdesk_client.credentials import Credentials, InstallationRef
 from talkdesk_client.errors import (
     BadRequest,
@@ -35,6 +36,7 @@ __all__ = [
     "Account",
     "BadRequest",
     "ClientOptions",
+    "Clock",
     "Conflict",
     "Credentials",
     "FieldProblem",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #: Seconds an assertion is good for; Talkdesk's own samples use five minutes.
 LIFE = 300
+#: How much earlier it says that it was issued, in seconds: clocks differ, and the future is refused.
+EARLIER = 30
 
 
 def audience(token_url: str, form: Literal["token_url", "origin"]) -> str:
@@ -33,7 +35,9 @@ def audience(token_url: str, form: Literal["token_url", "origin"]) -> str:
 
 
 def client_assertion(credentials: Credentials, *, audience: str, now: float) -> SecretStr:
-    """A signed JWT, good once (``jti``) and for :data:`LIFE` seconds from ``now`` (since 1970).
+    """A signed JWT, good once (``jti``); ``now`` is in seconds since 1970.
+
+    It is dated :data:`EARLIER` seconds back, and ends :data:`LIFE` seconds after that date.
 
     UnusableCredentials when key, key id or algorithm are missing or do not belong together.
     """
@@ -42,7 +46,7 @@ def client_assertion(credentials: Credentials, *, audience: str, now: float) -> 
         raise UnusableCredentials(f"the credentials hold no {missing}, which private_key_jwt needs")
     key = load_private_key(credentials.private_key)
     algorithm = algorithm_for(key, credentials.key_algorithm)
-    issued = int(now)
+    issued = int(now) - EARLIER
     return SecretStr(
         jwt.encode(
             {"alg": algorithm, "kid": credentials.key_id},

@@ -86,6 +86,11 @@ def by_launch_host(host: str) -> str:
     return f"launch:{host}"
 
 
+def by_base_domain(domain: str) -> str:
+    """The index of apps by the domain that their tenants' hosts end with."""
+    return f"base:{domain}"
+
+
 def _installation(obj: Obj) -> Iterator[str]:
     status = obj["status"]
     yield by_app(str(obj["spec"].get("appId")))
@@ -100,6 +105,8 @@ def _app(obj: Obj) -> Iterator[str]:
     yield by_app(str(spec.get("appId")))
     if host := spec.get("launchHost"):
         yield by_launch_host(str(host))
+    if domain := spec.get("baseDomain"):
+        yield by_base_domain(str(domain))
 
 
 def _owner(obj: Obj) -> tuple[str]:

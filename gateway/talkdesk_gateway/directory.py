@@ -7,13 +7,13 @@ made from; it is a view of the caches, never older than they are. Nothing decide
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from talkdesk_crds import names
 from talkdesk_crds.blueprint import for_version
-from talkdesk_gateway.caches import by_app, by_host, by_launch_host, by_tenant
+from talkdesk_gateway.caches import by_app, by_base_domain, by_host, by_launch_host, by_tenant
 from talkdesk_gateway.generations import Counting, Generation, generation
 from talkdesk_gateway.tenancy import Tenancy
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _NOBODY = Generation(1, {})
+#: Of a name in the DNS (RFC 1035, section 2.3.4); what is longer is no host.
+_LONGEST_HOST: Final = 253
 
 
 class WatchedDirectory:
@@ -84,6 +86,21 @@ class WatchedDirectory:
     def app_at(self, launch_host: str) -> TalkdeskApp | None:
         """The app whose launch host this is; of several the oldest."""
         return _oldest(self._caches.apps.by(by_launch_host(launch_host)))
+
+    def app_of(self, host: str) -> TalkdeskApp | None:
+        """The app that ``host`` belongs to, also where nobody lives there; the longest base domain counts."""
+        tenancy = self.by_host(host)
+        if tenancy is not None:
+            return tenancy.app
+        launched = self.app_at(host)
+        if launched is not None or len(host) > _LONGEST_HOST:
+            return launched
+        domain = host
+        while domain:
+            if apps := self._caches.apps.by(by_base_domain(domain)):
+                return _oldest(apps)
+            domain = domain.partition(".")[2]
+        return None
 
     def settled(self, name: str) -> bool:
         """The slices that the installation's newest status speaks of are those that count."""

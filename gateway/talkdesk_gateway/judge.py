@@ -7,7 +7,7 @@ kept for a moment. What is decided is not kept.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -99,7 +99,11 @@ class Judge:
             fresh=self.directory.fresh,
             origin=self.origin(facts.host),
         )
-        if isinstance(found, Refused) and found.why is Refusal.SIGN_IN and not self.keys.session_keys():
+        if not isinstance(found, Refused):
+            return found
+        if found.tenancy is None:
+            return replace(found, app=self.directory.app_of(facts.host))
+        if found.why is Refusal.SIGN_IN and not self.keys.session_keys():
             return Refused(Refusal.UNAVAILABLE, found.tenancy, "there are no session keys")
         return found
 

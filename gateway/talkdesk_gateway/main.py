@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from talkdesk_client import ClientOptions, TalkdeskClient, http_client
+from talkdesk_client import ClientOptions, Clock, TalkdeskClient, http_client
 from talkdesk_gateway import jwks
 from talkdesk_gateway.asking import MOST_HEADER_BYTES, AskingServer
 from talkdesk_gateway.bar import handler as bar_script
@@ -106,12 +106,13 @@ async def gateway(
     """
     namespace, release, address = settings.namespace, settings.release, settings.bind_address
     metrics, options = Metrics(registry), ClientOptions()
+    machine = Clock(wall=lambda: clock().timestamp())
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(await Kube.connect(settings))
         http = await stack.enter_async_context(
             http_client(proxy=settings.egress_proxy, ca_file=settings.ca_file)
         )
-        client = await stack.enter_async_context(TalkdeskClient(http, options))
+        client = await stack.enter_async_context(TalkdeskClient(http, options, clock=machine))
         caches = Caches(kube, namespace=namespace, release=release)
         keys = WatchedKeys(kube, namespace=namespace, release=release)
         watches = Watches((*caches.reflectors(), *keys.reflectors), stale=settings.stale_seconds)

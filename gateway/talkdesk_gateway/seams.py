@@ -34,6 +34,12 @@ class Directory(Protocol):
     def app_at(self, launch_host: str) -> TalkdeskApp | None:
         """The app whose launch host this is (lower case, no port); of several the oldest."""
 
+    def app_of(self, host: str) -> TalkdeskApp | None:
+        """The app that ``host`` (lower case, no port) belongs to, also where nobody lives there.
+
+        It is a tenant's host, a launch host, or below the app's base domain.
+        """
+
     def subscribe(self, name: str, changed: Callable[[], None]) -> Callable[[], None]:
         """Call ``changed`` soon after anything of the installation ``name`` changed; the result ends it.
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.user_slice import LicensedUser
     from talkdesk_gateway.sessions import Session
     from talkdesk_gateway.tenancy import Tenancy
@@ -49,11 +50,15 @@ class Passed:
 
 @dataclass(frozen=True)
 class Refused:
-    """It may not. ``detail`` is for the log and the page's small print, never a secret."""
+    """It may not. ``detail`` is for the log and the page's small print, never a secret.
+
+    ``app`` is whose contact the page names where there is no tenancy.
+    """
 
     why: Refusal
     tenancy: Tenancy | None = field(default=None, compare=False)
     detail: str = ""
+    app: TalkdeskApp | None = field(default=None, compare=False)
 
 
 Verdict = Passed | Refused

@@ -62,6 +62,11 @@ def test_helm_lint_finds_nothing(control_plane: ControlPlane, chart: Path) -> No
     assert "0 chart(s) failed" in control_plane.helm("lint", "--strict", chart)
 
 
+def test_a_pod_may_go_without_anybody_noticing(render: Any) -> None:
+    replicas = {obj["metadata"]["name"]: obj["spec"]["replicas"] for obj in of_kind(render(), "Deployment")}
+    assert replicas == {"td-webhook": 2, "td-operator": 2, "td-gateway": 2, "td-envoy": 2}
+
+
 def test_every_process_runs_without_root_and_cannot_write_its_image(render: Any) -> None:
     found = pods(render())
     assert set(found) == {"td-webhook", "td-operator", "td-gateway", "td-envoy"}

@@ -7,6 +7,7 @@ import functools
 import json
 import queue
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -352,11 +353,12 @@ class Market:
         ]
 
     @asynccontextmanager
-    async def client(self, **options: Any) -> AsyncIterator[TalkdeskClient]:
+    async def client(self, *, skew: float = 0.0, **options: Any) -> AsyncIterator[TalkdeskClient]:
+        """One whose clock is ``skew`` seconds ahead of the stand-in's."""
         settings = ClientOptions(**({"retry_first": 0.01, "retry_longest": 0.02} | options))
         async with (
             http_client(proxy=self.stand_in.proxy, ca_file=self.stand_in.ca_file) as http,
-            TalkdeskClient(http, settings) as client,
+            TalkdeskClient(http, settings, clock=Clock(wall=lambda: time.time() + skew)) as client,
         ):
             yield client
 

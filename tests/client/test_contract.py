@@ -127,6 +127,16 @@ async def test_the_audience_is_a_setting_that_must_fit(
             assert caught.value.code == "invalid_client"
 
 
+@pytest.mark.parametrize("skew", [-5.0, 5.0])
+async def test_five_seconds_between_our_clock_and_talkdesks_change_nothing(
+    market: Market, skew: float
+) -> None:
+    market.switch(assertion_leeway_seconds=0)
+    ref = market.install(users=1)
+    async with market.client(skew=skew) as client:
+        assert (await client.installation(ref)).id == ref.installation_id
+
+
 async def test_basic_works_where_talkdesk_allows_it(market: Market) -> None:
     ref = market.install(users=1)
     async with market.client(auth_method="client_secret_basic") as client:

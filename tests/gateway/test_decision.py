@@ -398,3 +398,10 @@ async def test_only_decisions_are_served(asking: Any) -> None:
         url = f"http://127.0.0.1:{ask.it.decision.port}/metrics"
         async with ask.http.get(url, headers={"Cookie": ask.it.cookie(), "Host": ask.it.host}) as answer:
             assert answer.status == 404
+
+
+async def test_a_host_that_nobody_lives_at_names_the_contact_of_the_app_that_it_is_below(asking: Any) -> None:
+    async with asking(contact="help@example.com") as ask:
+        for host, named in (("nobody.apps.example.com", True), ("nobody.example.com", False)):
+            status, _, page = await ask(Host=host, Accept="text/html")
+            assert (status, "help@example.com" in page) == (404, named), host

@@ -92,6 +92,34 @@ async def test_a_tenancy_shows_the_installation_its_app_its_users_and_its_servic
         assert it.directory.app_at("other.example.com") is None
 
 
+async def test_a_host_belongs_to_the_app_that_lives_launches_or_would_live_there(
+    api_server: Any, objects: Any
+) -> None:
+    server = api_server()
+    await settled(server, objects, {"u1": "e1"})
+    finer = objects.app("finer", appId="a2", launchHost="start.example.com")
+    finer["spec"]["baseDomain"] = "beta.apps.example.com"
+    finer["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
+    await server.put(finer)
+    belongs = {
+        HOST: "app",
+        "launch.example.com": "app",
+        "start.example.com": "finer",
+        "nobody.apps.example.com": "app",
+        "a.b.apps.example.com": "app",
+        "nobody.beta.apps.example.com": "finer",
+        "apps.example.com": "app",
+        "evilapps.example.com": None,
+        f"{HOST}.evil.example": None,
+        "localhost": None,
+        "": None,
+        f"{'a.' * 200}apps.example.com": None,
+    }
+    async with watching(server) as it:
+        found = {host: it.directory.app_of(host) for host in belongs}
+    assert {host: app and app.metadata.name for host, app in found.items()} == belongs
+
+
 async def test_an_installation_without_a_tenant_yet_is_found_by_its_id_alone(
     api_server: Any, objects: Any
 ) -> None:

@@ -108,17 +108,6 @@ async def test_ten_thousand_users_cost_little_memory_and_one_more_rewrites_one_s
     await updated(world, big, removing=everyone[7:8])
     assert set(await world.licensed(big)) == {*everyone, one_more} - {everyone[7]}
     removed = await writes(world, began)
-    print(
-        "REMOVED",
-        removed,
-        "one more",
-        bucket_of(one_more, 64),
-        "seven",
-        bucket_of(everyone[7], 64),
-        idle,
-        full,
-        [world.folder],
-    )
     assert removed == [f"{big.name}-64-{bucket_of(everyone[7], 64)}"]
     # Those who stayed are still signed in.
     after = await world.licensed(big)

@@ -80,12 +80,10 @@ async def test_codes_and_states_of_others_do_not_fit(world: Any, acme: Any, bolt
     middle = len(state) // 2
     for forged in ("", "x", state[:middle] + ("A" if state[middle] != "A" else "B") + state[middle + 1 :]):
         async with world.counts(("callback", "bad-step")):
-            world.refused(
-                await ben.http.get(own.copy_set_param("state", forged)), 400, BAD_STEP, contact=False
-            )
+            world.refused(await ben.http.get(own.copy_set_param("state", forged)), 400, BAD_STEP)
     world.refused(await ben.http.get(own.copy_remove_param("code")), 400, BAD_STEP)
     twice = f"{own}&state={state}"
-    world.refused(await ben.http.get(twice), 400, BAD_STEP, contact=False)
+    world.refused(await ben.http.get(twice), 400, BAD_STEP)
     for person in (ben, dan, cleo):
         await person.is_out()
 
@@ -105,17 +103,18 @@ async def test_a_cookie_opens_nothing_but_its_own_tenant_and_only_as_it_was_give
         "another name": f"td-session={session}; __Secure-td-session={session}; __host-td-session={session}",
     }
     tried = [(bolt, whole), *((acme, cookie) for cookie in wrong.values())]
-    for customer, cookie in tried:
-        person = there if customer is bolt else acme.person("ben")
-        for path in ("/", "/whoami", "/_td/session"):
-            answer = await person.get(path, headers={**SCRIPT, "Cookie": cookie})
-            assert answer.status_code == 401, (customer.host, path, cookie[:60])
-        answer = await person.get("/", headers={"Cookie": cookie, "Accept": "text/html"})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/_td/start?to=/")
-        headers = {"Host": customer.host, "Cookie": cookie}
-        for replica in world.replicas:
-            async with world.raw.get(replica.url(8081, "/decide/"), headers=headers) as decided:
-                assert decided.status == 401
+    async with world.counts(("session", "sign-in"), decision="sign-in"):
+        for customer, cookie in tried:
+            person = there if customer is bolt else acme.person("ben")
+            for path in ("/", "/whoami", "/_td/session"):
+                answer = await person.get(path, headers={**SCRIPT, "Cookie": cookie})
+                assert answer.status_code == 401, (customer.host, path, cookie[:60])
+            answer = await person.get("/", headers={"Cookie": cookie, "Accept": "text/html"})
+            assert (answer.status_code, answer.headers["location"]) == (303, "/_td/start?to=/")
+            headers = {"Host": customer.host, "Cookie": cookie}
+            for replica in world.replicas:
+                async with world.raw.get(replica.url(8081, "/decide/"), headers=headers) as decided:
+                    assert decided.status == 401
     await ben.is_in()
 
 

@@ -109,7 +109,7 @@ async def test_deleting_the_session_keys_signs_everybody_out_and_new_sign_ins_wo
     for _ in range(3):
         for person in people:
             await person.is_out()
-    world.refused(await under_way.http.get(callback), 400, BAD_STEP, contact=False)
+    world.refused(await under_way.http.get(callback), 400, BAD_STEP)
     for person in people:
         await person.enters()
         await everywhere(world, person)

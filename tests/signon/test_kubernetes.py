@@ -87,11 +87,11 @@ async def test_without_kubernetes_the_gateway_goes_on_for_the_stated_time_and_th
         for person in (ben, there):
             for path in ("/", "/calls", "/_td/start", "/_td/sign-out"):
                 answer = await person.get(path)
-                world.refused(answer, 503, cannot, contact=not path.startswith("/_td/"))
+                world.refused(answer, 503, cannot)
             answer = await person.get("/whoami", headers=SCRIPT)
             assert answer.status_code == 503
             assert answer.headers["retry-after"]
-        world.refused(await ben.click(), 503, cannot, contact=False)
+        world.refused(await ben.click(), 503, cannot)
         with pytest.raises(WSServerHandshakeError, match="503"):
             await world.socket(ben, f"http://127.0.0.1:{own.port}/clock")
         status, text = await own.asked("/readyz")
@@ -99,6 +99,9 @@ async def test_without_kubernetes_the_gateway_goes_on_for_the_stated_time_and_th
         metrics = (await own.asked("/metrics"))[1]
         assert "talkdesk_gateway_fresh 0.0" in metrics
         assert re.search(r'talkdesk_gateway_decisions_total\{outcome="unavailable"\} [1-9]', metrics)
+        for step in ("start", "sign-out", "launch"):
+            counted = rf'talkdesk_gateway_sign_in_steps_total\{{outcome="unavailable",step="{step}"\}} [1-9]'
+            assert re.search(counted, metrics), step
         # The chart's own, which Kubernetes answers, know nothing of it.
         ben.transport.through = None
         await ben.is_in()

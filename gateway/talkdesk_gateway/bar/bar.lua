@@ -11,12 +11,16 @@ local MOST_SCANNED = 262144  -- bytes in which a <meta> policy is looked for
 local BLANK = "[ \t\r\n\f]"
 local BOM = "\239\187\191"
 
--- Encodings in which ASCII stands for itself, by how their labels begin. In any other we change nothing.
-local ENCODINGS = {
-  "utf%-?8$", "us%-ascii$", "ascii$", "latin%d", "iso[-_]?8859", "iso%-ir%-", "windows%-125", "cp125",
-  "x%-cp125", "windows%-874$", "koi8", "x%-mac", "macintosh$", "gb", "big5", "euc%-", "shift[-_]jis", "sjis$",
-  "x%-sjis$", "windows%-31j$", "iso%-2022%-jp$", "ks_c", "tis%-620$", "unicode%-1%-1%-utf%-8$",
+local SLICE = 4096            -- bytes of UTF-16 that are read at once
+
+-- Of all encodings that browsers know, ASCII does not stand for itself in UTF-16 alone. Its labels
+-- (https://encoding.spec.whatwg.org/#names-and-labels), and the marks that a document may begin with: they
+-- count for more than what the document is said to be.
+local WIDE = {
+  ["utf-16"] = "le", ["utf-16le"] = "le", ["unicode"] = "le", ["unicodefeff"] = "le", ["ucs-2"] = "le",
+  ["csunicode"] = "le", ["iso-10646-ucs-2"] = "le", ["utf-16be"] = "be", ["unicodefffe"] = "be",
 }
+local MARKS = {["\255\254"] = "le", ["\254\255"] = "be", ["\239\187"] = "no"}
 
 -- A directive that a policy lacks is ruled by the first of these that it has.
 local FALLBACKS = {
@@ -258,11 +262,11 @@ end
 local STEPS = {}
 
 function STEPS.start(self, data, at)
-  if data:sub(1, 2) == "\254\255" or data:sub(1, 2) == "\255\254" or data:sub(1, 2):find("%z") then
-    self.done, self.inserted = true, true  -- UTF-16, whatever it says
+  if #data < 3 and (BOM:sub(1, #data) == data or #data < 2) then return nil, at end
+  if data:sub(1, 2):find("%z") then
+    self.done, self.inserted = true, true  -- no text that a browser shows, whatever it says
     return at
   end
-  if #data < 3 and (BOM:sub(1, #data) == data or #data < 2) then return nil, at end
   self.state = "between"
   return data:sub(1, 3) == BOM and at + 3 or at
 end
@@ -391,18 +395,114 @@ function Scan:finish()
   return self.tag .. rest
 end
 
--- Envoy -------------------------------------------------------------------------------------------------
+-- UTF-16 ------------------------------------------------------------------------------------------------
 
-local function known_encoding(content_type)
-  local charset = content_type:match("charset%s*=%s*[\"']?%s*([^%s;\"']+)")
-  if not charset then return true end
-  for _, label in ipairs(ENCODINGS) do
-    if charset:find("^" .. label) then return true end
-  end
-  return false
+-- Each unit of two bytes as UTF-8 has it, surrogates one by one: what can be undone, whatever came.
+local function narrowed(data, order)
+  return (data:gsub("(.)(.)", function(first, second)
+    local high, low = first:byte(), second:byte()
+    if order == "le" then high, low = low, high end
+    local unit = high * 256 + low
+    if unit < 128 then return string.char(unit) end
+    local last = 128 + unit % 64
+    if unit < 2048 then return string.char(192 + math.floor(unit / 64), last) end
+    return string.char(224 + math.floor(unit / 4096), 128 + math.floor(unit / 64) % 64, last)
+  end))
 end
 
--- A whole document that a person is to see, and whose bytes we can read.
+local function widened(text, order)
+  return (text:gsub("[%z\1-\127\194-\239][\128-\191]*", function(units)
+    local one, two, three = units:byte(1, 3)
+    local unit = one
+    if three then
+      unit = (one - 224) * 4096 + (two - 128) * 64 + three - 128
+    elseif two then
+      unit = (one - 192) * 64 + two - 128
+    end
+    local high, low = math.floor(unit / 256), unit % 256
+    return order == "le" and string.char(low, high) or string.char(high, low)
+  end))
+end
+
+-- How many bytes at the end of `text` are the beginning of a unit that is not whole yet.
+local function unfinished(text)
+  local lead, rest = text:match("([\194-\239])([\128-\191]*)$")
+  if not lead then return 0 end
+  local whole = lead:byte() < 224 and 2 or 3
+  return #rest + 1 < whole and #rest + 1 or 0
+end
+
+local Wide = {}
+Wide.__index = Wide
+
+-- A scan of UTF-16 by one of what it says.
+local function new_wide(scan, order)
+  return setmetatable({scan = scan, order = order, odd = "", part = ""}, Wide)
+end
+
+function Wide:out(narrow)
+  local text = self.part .. narrow
+  local whole = self.scan.done and #text or #text - unfinished(text)
+  self.part = text:sub(whole + 1)
+  return widened(text:sub(1, whole), self.order)
+end
+
+function Wide:feed(bytes)
+  local data, out, at = self.odd .. bytes, {}, 1
+  while not self.scan.done and #data - at >= 1 do
+    local last = math.min(at + SLICE, #data + 1)
+    last = last - (last - at) % 2
+    out[#out + 1] = self:out(self.scan:feed(narrowed(data:sub(at, last - 1), self.order)))
+    at = last
+  end
+  self.odd = data:sub(at)
+  if self.scan.done then
+    out[#out + 1], self.odd = self.odd, ""
+  end
+  return table.concat(out)
+end
+
+function Wide:finish()
+  local rest = self.odd
+  self.odd = ""
+  return self:out(self.scan:finish()) .. rest
+end
+
+-- The document -------------------------------------------------------------------------------------------
+
+local Document = {}
+Document.__index = Document
+
+-- `order` is what the header says of UTF-16, or nil.
+local function new_document(scan, order)
+  return setmetatable({scan = scan, order = order, first = ""}, Document)
+end
+
+function Document:feed(bytes)
+  if not self.reader then
+    bytes = self.first .. bytes
+    self.first = bytes
+    if #bytes < 2 then return "" end
+    local order = MARKS[bytes:sub(1, 2)] or self.order
+    self.reader = (order == "le" or order == "be") and new_wide(self.scan, order) or self.scan
+  end
+  return self.reader:feed(bytes)
+end
+
+function Document:finish()
+  if self.reader then return self.reader:finish() end
+  self.scan.held = self.first
+  return self.scan:finish()
+end
+
+-- Envoy -------------------------------------------------------------------------------------------------
+
+local function charset(headers)
+  local kind = (headers:get("content-type") or ""):lower()
+  return kind:match("charset%s*=%s*[\"']?%s*([^%s;\"']+)")
+end
+
+-- A whole document that a person is to see, and that is not compressed.
 local function wants_bar(headers)
   local status = tonumber(headers:get(":status")) or 0
   if status < 200 or status == 204 or status == 205 or status == 206 or (status >= 300 and status < 400) then
@@ -411,7 +511,7 @@ local function wants_bar(headers)
   local kind = (headers:get("content-type") or ""):lower()
   local encoding = (headers:get("content-encoding") or "identity"):lower()
   local disposition = (headers:get("content-disposition") or ""):lower()
-  return (kind:find("^%s*text/html%s*$") or kind:find("^%s*text/html%s*;")) and known_encoding(kind)
+  return (kind:find("^%s*text/html%s*$") or kind:find("^%s*text/html%s*;"))
     and encoding == "identity" and not disposition:find("^%s*attachment")
 end
 
@@ -440,6 +540,7 @@ function envoy_on_response(handle)
   local nonce = extend_headers(headers, needs, own["nonce"])
   local mark = nonce and ' nonce="' .. nonce .. '"' or ""
   local scan = new_scan('<script src="/_td/bar.js" defer' .. mark .. "></script>", needs)
+  local document = new_document(scan, WIDE[charset(headers) or ""])
 
   local etag = headers:get("etag")
   if etag and etag:sub(1, 2) ~= "W/" then headers:replace("etag", "W/" .. etag) end
@@ -451,10 +552,10 @@ function envoy_on_response(handle)
 
   local last, out
   for chunk in handle:bodyChunks() do
-    last, out = chunk, scan:feed(chunk:getBytes(0, chunk:length()))
+    last, out = chunk, document:feed(chunk:getBytes(0, chunk:length()))
     chunk:setBytes(out)
     if scan.done then return end
   end
   -- The last chunk may still be changed here. After trailers it may not, but no HTTP/1.1 app sends any here.
-  if last then pcall(last.setBytes, last, out .. scan:finish()) end
+  if last then pcall(last.setBytes, last, out .. document:finish()) end
 end

@@ -20,8 +20,9 @@ _SETTINGS = "/*SETTINGS*/ null"
 def bar_script(tenancy: Tenancy, user: str | None) -> str:
     """JavaScript for one tenant and the signed-in user's id.
 
-    Where the tenant shows no bar it still answers 401s of background requests. None, nobody is signed in:
-    the same, for the bar's attributes are no stranger's business.
+    Where the tenant shows no bar it still answers 401s of background requests: such pages have it where they
+    ask for it themselves (``docs/bar.md``). None, nobody is signed in: the same, for the bar's attributes are
+    no stranger's business.
     """
     bar = tenancy.app.spec.bar if tenancy.shows_bar else None
     settings: dict[str, Any] = {"user": user, "bar": None}

@@ -7,14 +7,11 @@ its reader may know: names of users and of other installations stay out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_gateway.pages.page import Action, Help, Page, Tone
 from talkdesk_gateway.verdict import Refusal, Refused
-
-if TYPE_CHECKING:
-    from talkdesk_crds.app import TalkdeskApp
 
 _ADMIN = "An administrator of your Talkdesk account can see more under Apps."
 _DATA = "Your data is kept."
@@ -227,16 +224,12 @@ ACCESS: Final[dict[str, Words]] = {
 PASSING: Final = frozenset({Reason.INSTALLING, Reason.CREDENTIALS_SPREADING, Reason.NOT_CHECKED, "Unknown"})
 
 
-def refusal_page(
-    refused: Refused, *, reference: str, app: TalkdeskApp | None = None, retry: str | None = None
-) -> Page:
+def refusal_page(refused: Refused, *, reference: str, retry: str | None = None) -> Page:
     """The page that tells a refusal. Pure.
 
-    :param app: whose contact is named where ``refused`` has no tenancy.
     :param retry: where the reader may try again; offered where that can help.
     """
-    if app is None and refused.tenancy is not None:
-        app = refused.tenancy.app
+    app = refused.tenancy.app if refused.tenancy is not None else refused.app
     told = words(refused)
     actions = []
     if refused.why is Refusal.SUSPENDED and refused.tenancy is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -17,6 +19,7 @@ from talkdesk_gateway.signin.step import Go, Moment, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from talkdesk_crds.app import TalkdeskApp
     from talkdesk_gateway.metrics import Metrics
     from talkdesk_gateway.seams import Directory, Keys, Lookup, SignOut, Talkdesk
 
@@ -61,7 +64,19 @@ PARTS: Final = web.AppKey("parts", Parts)
 def moment_of(request: web.Request) -> Moment:
     """Now, the keys as they are, and a reference for this request: Envoy's id of it, where it came so."""
     parts, reference = request.app[PARTS], reference_of(request.headers.get("X-Request-Id"))
-    return Moment(now=parts.clock(), keys=parts.keys.session_keys(), origin=parts.origin, reference=reference)
+    return Moment(
+        now=parts.clock(),
+        keys=parts.keys.session_keys(),
+        origin=parts.origin,
+        reference=reference,
+        app=partial(_app_of, parts.directory, only_host(request)),
+    )
+
+
+def _app_of(directory: Directory, host: str) -> TalkdeskApp | None:
+    with suppress(Exception):  # whatever broke, a page without a contact is better than none
+        return directory.app_of(host)
+    return None
 
 
 def only_host(request: web.Request) -> str:

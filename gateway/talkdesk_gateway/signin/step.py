@@ -26,12 +26,17 @@ def _draw() -> str:
     return secrets.token_urlsafe(32)
 
 
+def _no_app() -> TalkdeskApp | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Moment:
     """What every step is decided by, beside its own input.
 
     ``origin(host)`` is ``scheme://host[:port]`` as browsers write it; ``reference`` what a page of this
-    request would be quoted by; ``draw`` gives 43 unguessable characters.
+    request would be quoted by; ``draw`` gives 43 unguessable characters; ``app()`` is whose contact a page
+    names that is about no tenancy.
     """
 
     now: datetime
@@ -39,6 +44,7 @@ class Moment:
     origin: Callable[[str], str]
     reference: str
     draw: Callable[[], str] = _draw
+    app: Callable[[], TalkdeskApp | None] = _no_app
 
     def start(self, host: str, **query: str | None) -> str:
         """The URL at which a sign-in at ``host`` begins (anew); empty parameters are left out."""
@@ -82,7 +88,9 @@ def refuse(
     """The page of a refusal; of one by ``status.access`` the detail is its reason."""
     if why is Refusal.SUSPENDED and tenancy is not None:
         detail = tenancy.refusal
-    page = refusal_page(Refused(why, tenancy, detail), reference=moment.reference, app=app, retry=retry)
+    if tenancy is None and app is None:
+        app = moment.app()
+    page = refusal_page(Refused(why, tenancy, detail, app), reference=moment.reference, retry=retry)
     return Show(page, why.value, tenancy=tenancy, detail=detail, cookies=cookies)
 
 

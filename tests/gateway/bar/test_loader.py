@@ -110,7 +110,7 @@ def test_a_name_that_is_not_known_leaves_its_place_empty(user: str) -> None:
     assert settings_of(script)["bar"]["attributes"] == {"data-name": "<|>"}
 
 
-def test_without_a_bar_requests_are_still_helped_over_a_sessions_end() -> None:
+def test_where_no_bar_is_to_be_shown_the_loader_shows_none() -> None:
     bar = {"script": SCRIPT}
     for without in (tenancy(bar=None), tenancy(bar=bar, resellers=("acc",))):
         assert settings_of(bar_script(without, "u1")) == {"user": "u1", "bar": None}

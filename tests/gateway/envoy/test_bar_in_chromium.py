@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,8 @@ class Site:
         parsed = TalkdeskInstallation.model_validate(
             {"metadata": {"name": "i1", **made}, "spec": installation}
         )
-        self.tenancy = Tenancy(
+        self.reseller = False
+        self._tenancy = Tenancy(
             installation=parsed,
             app=TalkdeskApp.model_validate({"metadata": {"name": "a", **made}, "spec": app}),
             host="acme.apps.localhost",
@@ -116,8 +118,15 @@ class Site:
             user=lambda _: None,
         )
 
+    @property
+    def tenancy(self) -> Tenancy:
+        """Of a customer or, with ``reseller``, of an account whose pages are to have no bar."""
+        spec = self._tenancy.app.spec.model_copy(update={"resellers": ["acc"] if self.reseller else []})
+        return replace(self._tenancy, app=self._tenancy.app.model_copy(update={"spec": spec}))
+
     def prepare(self, bar: str = "in its place") -> None:
         """Everything as usual."""
+        self.reseller = False
         self.user, self.page_headers, self.page_text, self.saved = "u1", {}, APP.format(meta=""), []
         for server in (self.edge.decision, self.edge.web, self.edge.app, self.cdn):
             server.forget()
@@ -133,9 +142,10 @@ class Site:
     async def _decide(self, request: web.Request) -> web.StreamResponse:
         if self.user is None and request.headers.get("sec-fetch-mode") != "navigate":
             return web.Response(status=401, headers={"x-td-sign-in": "/_td/start"})
-        bar = self.tenancy.app.spec.bar
+        bar, more = self.tenancy.app.spec.bar, {}
         assert bar is not None
-        more = {"x-td-bar": "1", "x-td-bar-csp": csp_sources(bar, self.origin)}
+        if self.tenancy.shows_bar:
+            more = {"x-td-bar": "1", "x-td-bar-csp": csp_sources(bar, self.origin)}
         return await self.edge.to(f"127.0.0.1:{self.edge.app.port}", **more)(request)
 
     async def _gateway(self, request: web.Request) -> web.StreamResponse:
@@ -163,7 +173,8 @@ class Site:
         context = await self.browser.new_context(viewport={"width": 1000, "height": 600})
         page = await context.new_page()
         await page.goto(self.origin + "/")
-        await page.wait_for_selector("talkdesk-bar, .stub-bar", state="attached")
+        if not self.reseller:
+            await page.wait_for_selector("talkdesk-bar, .stub-bar", state="attached")
         return page
 
 
@@ -224,6 +235,21 @@ async def test_the_bar_is_seen_along_its_whole_width(site: Site, tmp_path: Path,
     assert await page.evaluate("window.other === true") is (not (header or meta))
     told = await page.evaluate("document.querySelector('script[data-account]').dataset.account")
     assert told == 'Acme "&<b>'
+    await page.context.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "shift_jis"])
+async def test_the_bar_is_seen_on_pages_in_other_encodings(site: Site, tmp_path: Path, encoding: str) -> None:
+    words = APP.format(meta="").replace("first line", "最初の行")
+    kind = "text/html" if encoding == "utf-16" else f"text/html; charset={encoding.replace('16-', '16')}"
+
+    async def page_in_it(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=words.encode(encoding), headers={"content-type": kind})
+
+    site.edge.app.answer = page_in_it
+    page = await site.open()
+    await assert_seen(page, tmp_path / "opened.png")
+    assert await page.locator("#first").inner_text() == "最初の行"
     await page.context.close()
 
 
@@ -310,6 +336,43 @@ async def test_work_that_meets_the_sessions_end_is_saved_after_signing_in_again(
         expected += ["readystatechange2", "readystatechange3", "readystatechange4", "load4", "loadend4"]
         assert await page.evaluate("window.events") == expected
         assert site.edge.app.heard[-1].all("x-mine") == ["1"]
+    await page.context.close()
+
+
+OWN = '<script src="/_td/bar.js" defer></script>'
+
+
+async def test_a_page_that_shows_no_bar_is_helped_over_a_sessions_end_by_a_loader_of_its_own(
+    site: Site, tmp_path: Path
+) -> None:
+    site.reseller = True
+    assert "bar.js" not in await (await site.open()).content(), "the page is left as it is"
+    site.page_text = APP.format(meta=OWN)
+    page = await site.open()
+    assert await page.locator("talkdesk-bar, .stub-bar, #talkdesk-bar").count() == 0
+    site.user = None
+    saving = asyncio.create_task(page.evaluate(SEND["fetch"]))
+    async with page.context.expect_page():
+        await page.get_by_role("button", name="Sign in again").click()
+    assert await asyncio.wait_for(saving, 20) == [200, "saved"]
+    assert site.saved == [b"work"]
+    await page.screenshot(path=tmp_path / "no-bar.png")
+    await page.context.close()
+
+
+async def test_a_loader_of_the_pages_own_beside_ours_makes_no_second_bar(site: Site, tmp_path: Path) -> None:
+    site.page_text = APP.format(meta=OWN)
+    page = await site.open()
+    await assert_seen(page, tmp_path / "opened.png")
+    assert await page.locator("script[src='/_td/bar.js']").count() == 2
+    assert await page.locator("talkdesk-bar, .stub-bar").count() == 1
+    site.user = None
+    saving = asyncio.create_task(page.evaluate(SEND["fetch"]))
+    dismiss = page.get_by_role("button", name="Dismiss")
+    await dismiss.wait_for()
+    assert await dismiss.count() == 1
+    await dismiss.click()
+    assert await asyncio.wait_for(saving, 10) == [401, ""]
     await page.context.close()
 
 

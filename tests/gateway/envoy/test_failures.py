@@ -139,6 +139,25 @@ async def test_the_app_cuts_a_connection(edge: Any) -> None:
         assert len(edge.app.heard) == 1, f"{method} may have been carried out"
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/_td/callback?code=c&state=s"), ("GET", "/_td/enter?ticket=t"), ("POST", "/_td/sign-out")],
+)
+async def test_a_step_of_a_sign_in_that_is_cut_off_is_not_tried_again(
+    edge: Any, method: str, path: str
+) -> None:
+    """Codes and tickets serve once: a second attempt could only spoil what the first has done."""
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    edge.web.answer = cut
+    assert_page(await edge.request(method, path, headers=PAGE))
+    assert [(one.method, one.path) for one in edge.web.heard] == [(method, path)]
+
+
 async def test_the_app_says_nothing_for_too_long(edge: Any) -> None:
     go_on = asyncio.Event()
 

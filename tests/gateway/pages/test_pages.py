@@ -100,7 +100,7 @@ def every_page() -> dict[str, Page]:
             },
         }
     )
-    pages = {why.value: refusal_page(Refused(why), reference="R", app=app, retry="/r") for why in Refusal}
+    pages = {why.value: refusal_page(Refused(why, app=app), reference="R", retry="/r") for why in Refusal}
     pages |= {
         "waiting": steps.waiting(known=True, wait=Wait("/_td/launch?a=1", 3), app=app),
         "gave-up": steps.gave_up(retry="/r", app=app, reference="R"),

@@ -25,6 +25,7 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.key_ring import Key
 from talkdesk_crds.user_slice import LicensedUser
+from talkdesk_gateway import sessions
 from talkdesk_gateway.metrics import Metrics
 from talkdesk_gateway.seams import CodeRefusedError, NotAskedError, TalkdeskUnavailableError
 from talkdesk_gateway.signin.edge import Parts
@@ -65,6 +66,12 @@ class Known:
 
     def app_at(self, launch_host: str) -> TalkdeskApp | None:
         return self.apps.get(launch_host)
+
+    def app_of(self, host: str) -> TalkdeskApp | None:
+        tenancy, launched = self.by_host(host), self.app_at(host)
+        if tenancy is not None or launched is not None:
+            return tenancy.app if tenancy is not None else launched
+        return next((app for app in self.apps.values() if host.endswith(f".{app.spec.base_domain}")), None)
 
     def subscribe(self, name: str, changed: Callable[[], None]) -> Callable[[], None]:
         told = self._told.setdefault(name, set())
@@ -354,6 +361,14 @@ class World:
             for browser in self.browsers:
                 await browser.http.aclose()
             await runner.cleanup()
+
+    def signed_in(self, browser: Browser) -> str | None:
+        """The user of the session that the browser keeps, if it counts."""
+        found = sessions.read(browser.cookies(), host=self.host, keys=self.keys.keys, now=self.now)
+        tenancy = self.directory.by_host(self.host)
+        if found is None or tenancy is None or sessions.entry(found, tenancy, self.now) is None:
+            return None
+        return found.user
 
     def counted(self, step: str, outcome: str) -> float:
         """How often a step came to that."""

@@ -459,7 +459,7 @@ async def test_every_page_fits_its_window_and_breaks_none_of_its_own_rules(
     reference = "9d1f6c2e-4a3b-4c5d-8e7f-001122334455"
     app = desk.world.app
     shown = {
-        why.value: refusal_page(Refused(why), reference=reference, app=app, retry="/") for why in Refusal
+        why.value: refusal_page(Refused(why, app=app), reference=reference, retry="/") for why in Refusal
     }
     shown["another"] = steps.continue_as(
         long_name, proceed="/", switch="/", retry="/", app=app, reference=reference

@@ -44,6 +44,12 @@ class Recording(Loopback):
         self._jar.add_cookie_header(asked)
         return asked.get_header("Cookie", "") or ""
 
+    def forget(self, name: str) -> None:
+        """Lose the cookies of that name."""
+        for cookie in list(self._jar):
+            if cookie.name == name:
+                self._jar.clear(cookie.domain, cookie.path, name)
+
 
 class _Diverted(httpx.AsyncHTTPTransport):
     """Connects where the browser is to be sent; the request itself stays as it is."""

@@ -172,6 +172,18 @@ class World:
         finally:
             (await self.marketplace.http.delete("/control/faults")).raise_for_status()
 
+    @contextlib.asynccontextmanager
+    async def switched(self, **switches: Any) -> AsyncIterator[None]:
+        """Talkdesk behaves so in this block (``talkdesk_sandbox.talkdesk.switches``)."""
+        http = self.marketplace.http
+        before = (await http.get("/control/switches")).raise_for_status().json()
+        (await http.patch("/control/switches", json=switches)).raise_for_status()
+        try:
+            yield
+        finally:
+            back = {name: before[name] for name in switches}
+            (await http.patch("/control/switches", json=back)).raise_for_status()
+
     def without_talkdesk(self) -> contextlib.AbstractAsyncContextManager[None]:
         """No server of ours gets an answer of Talkdesk's in this block; its events still come."""
         return self.faults({"path": FOR_SERVERS, "cut": True})

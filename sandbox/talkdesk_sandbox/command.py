@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import threading
-import webbrowser
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
 from talkdesk_kube.pod import configure_logging
+from talkdesk_sandbox.browser import show
 from talkdesk_sandbox.controlplane import ControlPlaneError
 from talkdesk_sandbox.environment import NAMESPACE, Environment, running
 from talkdesk_sandbox.envoy import EnvoyError
@@ -76,7 +74,6 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.heading("It stays up until Ctrl-C")
     timeline.say(f"\n  The console, in a browser: {stand_in.console}")
     timeline.say("  # accounts, marketplace, My Apps, mails, a live timeline, Kubernetes, clock and faults\n")
-    _open(stand_in.console)
     timeline.say(f"  export KUBECONFIG={control_plane.kubeconfig}")
     timeline.say(f"  export PATH={control_plane.bin('kubectl').parent}:$PATH")
     timeline.say(f"  kubectl --namespace {NAMESPACE} get tdi          # the installations")
@@ -90,13 +87,7 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
     timeline.say(f"  curl {stand_in.control}/control/mails            # what admins were told by mail")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
-
-
-def _open(url: str) -> None:
-    """Show ``url`` to a person who sits at this machine; to nobody else."""
-    if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")) and "CI" not in os.environ:
-        with contextlib.suppress(webbrowser.Error):
-            webbrowser.open(url)
+    show(stand_in.console)
 
 
 def _how_to_enter(environment: Environment, timeline: Timeline) -> None:

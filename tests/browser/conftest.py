@@ -66,7 +66,7 @@ class Town:
 async def town(whole_run: object) -> AsyncIterator[Town]:
     """See :class:`Town`. The regulars come first: the others' tests are the time that they need."""
     async with contextlib.AsyncExitStack() as stack:
-        up = running()
+        up = running(cluster_in_console=True)
         environment = await asyncio.to_thread(up.__enter__)
         stack.push_async_callback(asyncio.to_thread, up.__exit__, None, None, None)
         stack.enter_context(whole_run.kept(environment.control_plane))  # type: ignore[attr-defined]

@@ -33,6 +33,7 @@ async def test_an_install_waits_and_then_says_that_it_succeeded(show: Any) -> No
     assert installation.users == (ada.id, ben.id)
     assert installation.created_by == ada.id
     assert "Waiting for Callboard" in show.told(waiting)
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in waiting.text
     deadline = installation.pending.deadline
     assert f"{deadline.day} {deadline:%b %Y, %H:%M} UTC" in show.told(waiting)
     show.talkdesk.answer(installation.id, verdict="approve", reason=None)
@@ -162,3 +163,25 @@ async def test_an_account_does_not_manage_another_one_s_installation(show: Any) 
     assert (await show.get(f"{at}/apps/{id_}", cookies=cookies)).status_code == 404
     assert (await show.post(f"{at}/apps/{id_}/uninstall", cookies=cookies)).status_code == 404
     assert show.talkdesk.installation(id_).state == "completed"
+
+
+async def test_a_request_that_another_one_replaced_says_so(show: Any) -> None:
+    account, (ada, ben, cleo) = show.account("acme")
+    id_ = show.installed(account, [ada])
+    show.talkdesk.switches = show.talkdesk.switches.changed({"overlap": "replace"})
+    at, cookies = show.console.at(account), await show.sign_in(account, ada)
+    first = await show.post(f"{at}/apps/{id_}/users", {"users": [ben.id]}, cookies=cookies)
+    await show.post(f"{at}/apps/{id_}/users", {"users": [cleo.id]}, cookies=cookies)
+    page = show.told(await show.get(first.headers["Location"], cookies=cookies))
+    assert "Another request took its place" in page
+
+
+async def test_a_request_beside_a_waiting_one_is_refused_in_the_dialogue(show: Any) -> None:
+    account, (ada, ben, cleo) = show.account("acme")
+    id_ = show.installed(account, [ada])
+    at, cookies = show.console.at(account), await show.sign_in(account, ada)
+    await show.post(f"{at}/apps/{id_}/users", {"users": [ben.id]}, cookies=cookies)
+    gear = show.told(await show.get(f"{at}/apps/{id_}", cookies=cookies))
+    assert "A request waits for the app’s answer" in gear  # noqa: RUF001 - as it is written there
+    second = await show.post(f"{at}/apps/{id_}/users", {"users": [cleo.id]}, cookies=cookies)
+    assert (second.status_code, "That cannot be done." in show.told(second)) == (409, True)

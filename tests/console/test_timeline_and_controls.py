@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from talkdesk_sandbox.console.differences import differences
+from talkdesk_sandbox.console.hiding import hidden
 from talkdesk_sandbox.console.snapshot import snapshot
 
 
@@ -198,6 +199,21 @@ def test_differences_name_conditions_by_their_type_and_leave_noise_out() -> None
         {"path": "status.conditions.Ready.status", "from": "False", "to": "True"}
     ]
     assert differences(old, {**old, "metadata": {"resourceVersion": "3"}}) == []
+
+
+def test_secrets_in_kubernetes_objects_are_hidden_by_their_place() -> None:
+    canary = "canary-81c2"
+    template = {
+        "kind": "Secret",
+        "metadata": {"name": "plain"},
+        "stringData": {"any": canary},
+        "data": {"any": canary},
+    }
+    container = {"env": [{"name": "DB_PASSWORD", "value": canary}, {"name": "PORT", "value": "8080"}]}
+    shown = hidden({"template": [template], "containers": [container]})
+    assert canary not in str(shown)
+    assert shown["containers"][0]["env"][1]["value"] == "8080"
+    assert shown["template"][0]["metadata"]["name"] == "plain"
 
 
 def test_a_snapshot_joins_an_installation_with_its_tenant_and_leaves_other_namespaces_out() -> None:

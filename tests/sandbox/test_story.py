@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from talkdesk_sandbox.story.step import StepResult, report_json, write_report
@@ -21,6 +22,8 @@ from talkdesk_sandbox.story.step import StepResult, report_json, write_report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: The end of what the sandbox says once it is up.
+LAST_WORDS = "# everything said, both ways"
 ROOT = Path(__file__).parents[2]
 #: A run in the background may have SIGINT ignored, and that is inherited; in a terminal it is not.
 LIKE_A_TERMINAL = [
@@ -116,10 +119,7 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
         )
     try:
         _wait(
-            (
-                "stays up until Ctrl-C" in output.read_text() or running.poll() is not None
-                for _ in iter(int, 1)
-            ),
+            (LAST_WORDS in output.read_text() or running.poll() is not None for _ in iter(int, 1)),
             seconds=180,
             what=f"the sandbox is not up: {output.read_text()}",
         )
@@ -132,6 +132,27 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
         assert server is not None
         assert _is_open(control[0])
         assert _is_open(server[1])
+        console = re.search(r"http://(console\.localhost):(\d+)/", output.read_text())
+        assert console is not None
+        front = httpx.get(
+            f"http://127.0.0.1:{console[2]}/", headers={"Host": console[0][7:-1]}, trust_env=False
+        )
+        assert all(name in front.text for name in ("northwind", "lumiere", "meridian", "Reseller"))
+        reseller = re.search(r'id="account-(\w+)"[^>]*data-testid="account-meridian"', front.text)
+        programs = re.search(r"PATH=(\S+):\$PATH", output.read_text())
+        assert reseller is not None
+        assert programs is not None
+        declared = subprocess.run(
+            [
+                f"{programs[1]}/kubectl",
+                *("--kubeconfig", kubeconfig[1], "--namespace", "talkdesk-system"),
+                *("get", "talkdeskapp", "demo", "--output", "jsonpath={.spec.resellers}"),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(declared.stdout) == [reseller[1]]
         started = _descendants(running.pid)
         assert len(started) > 5
     finally:

@@ -277,6 +277,12 @@ class Desk:
         """Wait until every delivery under way has ended."""
         await self.talkdesk.agenda.settle()
 
+    def install_body(
+        self, plan: str = "Trial", account: dict[str, Any] | None = None, users: list[str] | None = None
+    ) -> dict[str, Any]:
+        account, users = account or self.account, users or self.users[:3]
+        return {"app_id": self.app["id"], "account_id": account["id"], "plan": plan, "users": users}
+
     async def install(
         self,
         *,
@@ -285,9 +291,7 @@ class Desk:
         users: list[str] | None = None,
         approved: bool = False,
     ) -> Partner:
-        account, users = account or self.account, users or self.users[:3]
-        body = {"app_id": self.app["id"], "account_id": account["id"], "plan": plan, "users": users}
-        installed = await self.post("/control/install", body)
+        installed = await self.post("/control/install", self.install_body(plan, account, users))
         await self.settle()
         partner = Partner(
             self,

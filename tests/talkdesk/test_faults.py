@@ -43,3 +43,33 @@ async def test_faults_can_be_taken_back(desk: Any) -> None:
     await desk.post("/control/faults", {"status": 500, "times": 100})
     assert (await desk.control.delete("/control/faults")).json() == {"waiting": 0}
     assert (await desk.http.get("https://api.eu.talkdesk.localhost/account")).status_code == 401
+
+
+async def test_a_region_is_down_until_the_faults_are_cleared_and_the_others_are_not(desk: Any) -> None:
+    await desk.post("/control/faults", {"region": "eu", "cut": True, "times": None})
+    for _ in range(2):
+        with pytest.raises(httpx.TransportError):
+            await desk.http.get("https://api.eu.talkdesk.localhost/account")
+    assert (await desk.http.get("https://api.us.talkdesk.localhost/account")).status_code == 401
+    await desk.control.delete("/control/faults")
+    assert (await desk.http.get("https://api.eu.talkdesk.localhost/account")).status_code == 401
+
+
+async def test_deliveries_go_wrong_as_often_as_asked_and_can_be_set_right(desk: Any) -> None:
+    await desk.post("/control/delivery-faults", {"kind": "drop", "times": 2})
+    await desk.post("/control/install", desk.install_body())
+    await desk.settle()
+    assert desk.receiver.requests == []
+    (lost,) = desk.ledger("delivery")
+    assert (lost["status"], lost["detail"]["error"], lost["detail"]["fault"]) == (
+        None,
+        "lost on its way",
+        "drop",
+    )
+    await desk.advance(minutes=5, seconds=1)
+    assert desk.receiver.requests == []
+    assert (await desk.control.delete("/control/delivery-faults")).json() == {"waiting": 0}
+    await desk.advance(minutes=10)
+    assert len(desk.receiver.events("app.installed")) == 1
+    wrong = await desk.control.post("/control/delivery-faults", json={"kind": "vanish"})
+    assert (wrong.status_code, "kind" in wrong.json()["error"]) == (400, True)

@@ -12,7 +12,9 @@ from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
 from talkdesk_kube.reflector import Reflector, ReflectorTimings
 from talkdesk_sandbox.console.differences import differences
+from talkdesk_sandbox.console.hiding import hidden
 from talkdesk_sandbox.console.snapshot import Snapshot, event_row, snapshot
+from talkdesk_sandbox.talkdesk.ledger import shown_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -125,8 +127,9 @@ def _change(resource: Resource, old: Obj | None, new: Obj | None) -> dict[str, A
         return told | {"type": row.type, "reason": row.reason, "note": row.note, "about": row.about}
     if old is not None and new is not None:
         changes = differences(old, new)
-        return told | {"changes": changes} if changes else None
-    return told | {"object": {name: one[name] for name in ("spec", "status") if name in one}}
+        return told | {"changes": hidden(changes)} if changes else None
+    shown = {name: one[name] for name in ("spec", "status") if name in one}
+    return told | {"object": shown_body(hidden(shown))}
 
 
 @contextlib.asynccontextmanager

@@ -47,21 +47,21 @@ class ApiFault:
 
 API_FAULTS = {
     "refuse": ApiFault(
-        label="Refuse", help="answers 503 to the next request", body={"status": 503, "times": 1}
+        label="Refuse (503)", help="answers 503 to the next request", body={"status": 503, "times": 1}
     ),
     "too-many": ApiFault(
-        label="429",
+        label="Too many (429)",
         help="says “too many requests” to the next three, with Retry-After: 2",
         body={"status": 429, "headers": {"Retry-After": "2"}, "times": 3},
     ),
     "slow": ApiFault(
-        label="Delay",
+        label="Answer late",
         help="answers the next three requests 3 seconds late",
         body={"delay_seconds": 3, "times": 3},
     ),
     "cut-after": ApiFault(
         label="Lost answer",
-        help="acts on the next POST, and its answer is lost",
+        help="takes the app's next approve or reject, and its answer is lost",
         body={"method": "POST", "path": ".*/state", "when": "after", "cut": True, "times": 1},
     ),
 }

@@ -36,7 +36,7 @@ async def gear(request: web.Request) -> web.Response:
 async def change_users(request: web.Request) -> web.Response:
     """The users that are ticked have the app afterwards, the others have not."""
     account = account_here(request)
-    user = signed_in(request, account)
+    signed_in(request, account)
     installation = installation_here(request, account)
     form = await request.post()
     # Who installed the app keeps it, and a box that cannot be changed is not sent.
@@ -45,7 +45,6 @@ async def change_users(request: web.Request) -> web.Response:
         adding=[one for one in sorted(wanted) if one not in installation.users],
         removing=[one for one in installation.users if one not in wanted],
     )
-    del user
     if not body.adding and not body.removing:
         return _dialogue(
             request, account, installation, error="Nothing was changed: tick or untick somebody."

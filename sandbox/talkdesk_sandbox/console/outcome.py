@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from talkdesk_sandbox.console.render import moment
+from talkdesk_sandbox.console.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

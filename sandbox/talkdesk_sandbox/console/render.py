@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from talkdesk_sandbox.console import times
 from talkdesk_sandbox.console.console import console_of
 
 if TYPE_CHECKING:
@@ -32,45 +32,6 @@ NAVIGATION = (
 _ASSETS = {"console.css": "text/css", "console.js": "text/javascript"}
 
 
-def moment(value: datetime | str) -> datetime:
-    """A time of the ledger, of Kubernetes or of the model."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)
-
-
-def _clock(value: datetime | str) -> str:
-    return moment(value).strftime("%H:%M:%S")
-
-
-def _millis(value: datetime | str) -> str:
-    return moment(value).isoformat(timespec="milliseconds")[11:23]
-
-
-def _day(value: datetime | str) -> str:
-    at = moment(value)
-    return f"{at.day} {at:%B %Y}"
-
-
-def _when(value: datetime | str) -> str:
-    at = moment(value)
-    return f"{at.day} {at:%b %Y, %H:%M} UTC"
-
-
-def span(of: timedelta) -> str:
-    """A span as people say it: its largest unit, rounded down."""
-    seconds = int(of.total_seconds())
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            number = seconds // size
-            return f"{number} {unit}{'s' if number != 1 else ''}"
-    return f"{max(0, seconds)} second{'s' if seconds != 1 else ''}"
-
-
-def _took(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
@@ -85,12 +46,10 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "clock": _clock,
-        "millis": _millis,
-        "day": _day,
-        "when": _when,
-        "span": span,
-        "took": _took,
+        "clock": times.clock,
+        "millis": times.millis,
+        "when": times.when,
+        "took": times.took,
         "pretty": _pretty,
     }
     return made

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from talkdesk_sandbox.talkdesk.ledger import HIDDEN, without_secrets
+from talkdesk_sandbox.console.hiding import hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Entry = dict[str, Any]
 Tone = Literal["good", "bad", "waiting", "plain"]
@@ -23,7 +24,7 @@ LANES: dict[Lane, str] = {
     "sign-on": "Sign-ons",
     "transition": "Decisions",
     "cluster": "Cluster changes",
-    "control": "Your actions",
+    "control": "Actions",
 }
 _LANES: dict[str, Lane] = {
     "delivery": "delivery",
@@ -36,13 +37,6 @@ _LANES: dict[str, Lane] = {
     "cluster": "cluster",
     "control": "control",
 }
-#: The ledger hides by name what is called a secret; here goes what only looks like one.
-_SECRET_NAME = re.compile(r"^(authorization|(set-)?cookie|code|code_verifier|nonce)$", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*-----|$)"
-    r"|(?<=\b[Bb]earer )[A-Za-z0-9._~+/=-]+|(?<=\b[Bb]asic )[A-Za-z0-9+/=]+"
-)
 _LONG_ID = re.compile(r"\b[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b")
 
 
@@ -64,40 +58,31 @@ class Row:
     resend: str | None = None
 
 
-def hidden(value: Any) -> Any:
-    """``value`` without anything that is, or looks like, a secret."""
-    return _hidden(without_secrets(value))
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: HIDDEN if _SECRET_NAME.match(str(key)) and isinstance(item, str) else _hidden(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_hidden(item) for item in value]
-    return _SECRET_TEXT.sub(HIDDEN, value) if isinstance(value, str) else value
-
-
 def lane_of(entry: Entry) -> Lane:
     """Which part of the filter the entry belongs to."""
     return _LANES[entry["kind"]]
 
 
 def rows(
-    entries: Iterable[Entry], *, lane: str = "", installation: str = "", subjects: Mapping[str, str]
+    entries: Sequence[Entry],
+    *,
+    lane: str = "",
+    installation: str = "",
+    subjects: Mapping[str, str],
+    most: int | None = None,
 ) -> list[Row]:
     """The rows of ``entries``, newest first, of one lane and one installation where they are given.
 
     :param subjects: account id → name.
+    :param most: no more rows than that; a long ledger is then not looked at to its end.
     """
-    return [
-        _row(entry, subjects)
-        for entry in reversed(list(entries))
+    wanted = (
+        entry
+        for entry in reversed(entries)
         if (not lane or lane_of(entry) == lane)
         and (not installation or entry.get("installation_id") == installation)
-    ]
+    )
+    return [_row(entry, subjects) for entry in islice(wanted, most)]
 
 
 def _row(entry: Entry, subjects: Mapping[str, str]) -> Row:
@@ -130,7 +115,13 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _blocks(kind: str, detail: dict[str, Any]) -> list[tuple[str, Any]]:
-    body_of = {"body": "Body sent", "sent": "Request", "answer": "Answer", "changes": "What changed"}
+    body_of = {
+        "body": "Body sent",
+        "sent": "Request",
+        "answer": "Answer",
+        "changes": "What changed",
+        "object": "Object",
+    }
     if kind == "delivery":
         body_of["answer"] = "Answer received"
     if kind == "transition":
@@ -167,7 +158,7 @@ def _answered(entry: Entry, title: str, mark: str) -> Told:
 
 def _api(entry: Entry) -> Told:
     path = urlsplit(entry["url"] or "").path
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", path)
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", path)
     return _answered(entry, f"{entry['method']} {shown}", "←")
 
 
@@ -213,7 +204,7 @@ def _cluster(entry: Entry) -> Told:
     tone: Tone = "plain"
     if ready:
         status, tone = f"Ready: {ready['to']}", "good" if ready["to"] == "True" else "waiting"
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", detail["name"])
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", detail["name"])
     paths = list(dict.fromkeys(_short(each["path"]) for each in detail.get("changes", [])))
     what = f": {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}" if paths else ""
     return f"{detail['kind']} {shown}{what}", "◇", status, tone
@@ -228,7 +219,7 @@ def _short(path: str) -> str:
 
 def _control(entry: Entry) -> Told:
     path = urlsplit(entry["url"] or "").path
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:8]}…", path)
+    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", path)
     return _answered(entry, f"{entry['method']} {shown}", "●")
 
 

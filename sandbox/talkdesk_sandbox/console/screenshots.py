@@ -90,15 +90,17 @@ async def take_all(environment: Environment, browser: Browser, folder: Path) -> 
         await camera.take(page, "my-apps")
         await page.get_by_role("link", name="Manage Callboard").click()
         await camera.take(page, "manage")
-        await page.goto(f"{console}timeline?kind=")
-        await page.locator(".entry.delivery summary").first.click()
+        await page.goto(f"{console}timeline")
+        await page.get_by_label("Installation").select_option(index=1)
+        await page.get_by_role("button", name="Show").click()
+        await page.locator(".entry.transition").first.wait_for()
         await camera.take(page, "timeline")
         for name in ("kubernetes", "mailbox", "controls"):
             await page.goto(f"{console}{name}")
             await camera.take(page, name)
     async with camera.page(scheme="dark") as page:
-        await page.goto(f"{console}timeline")
-        await page.locator(".entry").first.wait_for()
+        await page.goto(f"{console}timeline?kind=delivery")
+        await page.locator(".entry summary").first.click()
         await camera.take(page, "timeline-dark")
     async with camera.page(width=_NARROW, height=_TALL) as page:
         await page.goto(console)

@@ -23,7 +23,7 @@ async def timeline(request: web.Request) -> web.Response:
     if before.isdecimal():
         entries = entries[: max(0, int(before) - 1)]
     names = {account.id: account.name for account in talkdesk.accounts.values()}
-    found = rows(entries, lane=lane, installation=installation, subjects=names)
+    found = rows(entries, lane=lane, installation=installation, subjects=names, most=_SHOWN + 1)
     return page(
         request,
         "timeline",
@@ -36,6 +36,7 @@ async def timeline(request: web.Request) -> web.Response:
             (one, names[one.account_id], talkdesk.app(one.app_id).name)
             for one in reversed(talkdesk.installations.values())
         ],
+        apps=len(talkdesk.apps),
         known=talkdesk.deliveries.events,
     )
 

@@ -25,11 +25,16 @@ _SECRET = re.compile(
 _PLAIN_QUERY = re.compile(r"(page|per_page|active)=[A-Za-z0-9]{1,16}")
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so is a secret."""
+    return _SECRET.search(name) is not None
+
+
 def without_secrets(value: Any) -> Any:
     """``value`` with every string under a secret's name replaced by ``***``."""
     if isinstance(value, dict):
         return {
-            key: HIDDEN if _SECRET.search(str(key)) and isinstance(item, str) else without_secrets(item)
+            key: HIDDEN if is_secret_name(str(key)) and isinstance(item, str) else without_secrets(item)
             for key, item in value.items()
         }
     if isinstance(value, list):

@@ -40,6 +40,7 @@ class Market:
         region: str = "eu",
         reseller: bool = False,
         approved: bool = True,
+        installed: bool = True,
     ) -> AsyncIterator[Customer]:
         """The account ``name``, which no other test has; its first ``licensed`` users get the app.
 
@@ -47,6 +48,7 @@ class Market:
 
         :param email: everybody's address; by default each has one of their own.
         :param approved: wait until Talkdesk has the approval.
+        :param installed: False: nothing is installed; the test does it.
         """
         account = await self.story.marketplace.post(
             "/control/accounts", {"name": name, "region": region, "reseller": reseller}
@@ -60,13 +62,14 @@ class Market:
         if reseller:
             await self.patch_app({"resellers": [account["id"]]})
         try:
-            await customer.install(licensed)
-            if approved:
+            if installed:
+                await customer.install(licensed)
+            if installed and approved:
                 await customer.approved()
             yield customer
         finally:
             with contextlib.suppress(StandInError):  # it may be uninstalled already
-                await customer.uninstall()
+                await customer.uninstall_all()
 
     async def patch_app(self, spec: Mapping[str, Any]) -> None:
         """Change the app's declaration, as its platform engineer would."""
@@ -137,6 +140,13 @@ class Customer:
     async def uninstall(self) -> None:
         """The account's administrator uninstalls the app. Does not wait."""
         await self._act("uninstall", {})
+
+    async def uninstall_all(self) -> None:
+        """Nothing of theirs stays, however it was installed."""
+        for one in (await self.market.story.marketplace.state())["installations"]:
+            if one["account_id"] == self.account["id"] and one["state"] in {"completed", "suspended"}:
+                self.installation_id = one["id"]
+                await self.uninstall()
 
     async def trial_ends(self) -> None:
         """Talkdesk ends the trial; it begins by itself after the approval. Does not wait."""

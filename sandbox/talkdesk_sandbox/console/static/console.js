@@ -13,23 +13,10 @@
 
   const isInUse = (element) => {
     const focused = document.activeElement;
+    for (const one of element.querySelectorAll("input:not([type=hidden])")) {
+      if (one.value !== one.defaultValue || one.checked !== one.defaultChecked) return true;
+    }
     return focused && element.contains(focused) && ["INPUT", "SELECT", "TEXTAREA"].includes(focused.tagName);
-  };
-
-  // Children that have an id are kept where they did not change, with whatever is open in them.
-  const replaceKeyed = (old, fresh) => {
-    const known = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
-    const wanted = [...fresh.children].map((one) => {
-      const there = known.get(one.id);
-      if (there && withoutOpen(there) === withoutOpen(one)) return there;
-      if (there) keepOpen(there, one);
-      else if (known.size) one.classList.add("new");
-      return one;
-    });
-    wanted.forEach((one, index) => {
-      if (old.children[index] !== one) old.insertBefore(one, old.children[index] || null);
-    });
-    while (old.children.length > wanted.length) old.lastElementChild.remove();
   };
 
   const keepOpen = (old, fresh) => {
@@ -39,14 +26,47 @@
     }
   };
 
-  const replaceRegion = (old, fresh) => {
-    if (isInUse(old) || withoutOpen(old) === withoutOpen(fresh)) return;
+  const copyAttributes = (old, fresh) => {
+    for (const { name } of [...old.attributes]) {
+      if (name !== "open" && name !== "class" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  };
+
+  const isKeyed = (element) => element.children.length > 0 && [...element.children].every((one) => one.id)
+    && [...element.childNodes].every((one) => one.nodeType === Node.ELEMENT_NODE || !one.textContent.trim());
+
+  // Elements that have an id stay the same elements: what is open in them stays so, and a screen reader goes
+  // on listening to a live part whose words change.
+  const update = (old, fresh) => {
+    if (withoutOpen(old) === withoutOpen(fresh)) return;
+    copyAttributes(old, fresh);
+    if (!isKeyed(fresh)) {
+      keepOpen(old, fresh);
+      old.replaceChildren(...fresh.childNodes);
+      return;
+    }
+    const known = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+    const wanted = [...fresh.children].map((one) => {
+      const there = known.get(one.id);
+      if (!there || there.tagName !== one.tagName) {
+        if (known.size) one.classList.add("new");
+        return one;
+      }
+      update(there, one);
+      return there;
+    });
+    wanted.forEach((one, index) => {
+      if (old.children[index] !== one) old.insertBefore(one, old.children[index] || null);
+    });
+    while (old.children.length > wanted.length) old.lastElementChild.remove();
+  };
+
+  const updateRegion = (old, fresh) => {
+    if (isInUse(old)) return;
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     const where = focused && (focused.id || focused.getAttribute("href"));
-    const keyed = fresh.children.length && [...fresh.children].every((one) => one.id);
-    if (keyed) replaceKeyed(old, fresh);
-    else { keepOpen(old, fresh); old.replaceChildren(...fresh.childNodes); }
-    for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
+    update(old, fresh);
     if (focused && !document.contains(focused)) {
       const twin = where && [...old.querySelectorAll("a, button, [id]")].find((one) => (one.id || one.getAttribute("href")) === where);
       (twin || document.getElementById("main")).focus({ preventScroll: true });
@@ -62,7 +82,7 @@
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const region of document.querySelectorAll("[data-live]")) {
           const twin = fresh.getElementById(region.id);
-          if (twin) replaceRegion(region, twin);
+          if (twin) updateRegion(region, twin);
         }
         document.title = fresh.title;
       }

@@ -43,6 +43,7 @@ _SILENT = frozenset(
         Reason.MAILS_NOT_CONFIGURED,
         Reason.MAILS_SWITCHED_OFF,
         Reason.MAIL_OWED,
+        Reason.MAIL_SENT,
     }
 )
 

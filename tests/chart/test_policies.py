@@ -127,7 +127,7 @@ def installation(release: Any, all_rights: None) -> str:  # noqa: ARG001 -- for 
     """Path of an installation that the webhook made and the operator has worked on."""
     assert release.webhook.create(root(release, "talkdeskinstallations"), reported("i"))[0] == 201
     path = root(release, "talkdeskinstallations", "i")
-    assert release.operator.patch(path, {"metadata": {"annotations": {ANSWERS: "[]"}}})[0] == 200
+    assert release.operator.patch(path, {"metadata": {"annotations": {ANSWERS: "[]", MAILS: "[]"}}})[0] == 200
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from talkdesk_crds.names import MAILS_ANNOTATION
-from talkdesk_kube import resources
+from talkdesk_kube import NotFound, resources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -251,19 +252,65 @@ async def test_a_mail_server_that_is_down_delays_no_approval_and_gets_the_mail_o
         # What the server will never take is given up, and said.
         to = await admin(world, installed)
         server.refused[to] = "550 5.1.1 no such user"
+        added = await world.person(installed.account, 9)
+        change = {"adding": [added], "removing": []}
         async with server.up():
-            await world.post(f"/control/installations/{installed.id}/uninstall", {})
+            await world.post(f"/control/installations/{installed.id}/update", change)
             refused = await world.condition(installed, "Notified", "False", "MailRefused")
             assert "550 5.1.1 no such user" in refused["message"]
         assert len(server.kept) == 2
+        server.refused.clear()
+
+        # What is deleted is told of first.
+        await world.kube.merge_patch(
+            resources.APPS, world.app, {"spec": {"retention": {"seconds": 0}}},
+            namespace=world.release.namespace,
+        )  # fmt: skip
+        await world.post(f"/control/installations/{installed.id}/uninstall", {})
+        await world.approved(installed, 3)
+        await world.condition(installed, "Notified", "False", "MailRetrying")
+
+        async def gone() -> bool:
+            try:
+                await world.installation(installed)
+            except NotFound:
+                return True
+            return False
+
+        passes = await world.passes()
+
+        async def looked_again() -> bool:
+            return bool(await world.passes() > passes)
+
+        await world.kube.merge_patch(
+            resources.APPS, world.app, {"metadata": {"labels": {"touched": "yes"}}},
+            namespace=world.release.namespace,
+        )  # fmt: skip
+        await eventually(looked_again)
+        assert not await gone()
+        async with server.up():
+            await eventually(gone)
+        assert len(server.kept) == 3
+        assert "was uninstalled" in server.kept[-1]["Subject"]
 
 
-async def test_a_mail_that_cannot_be_sent_in_time_is_given_up(open_world: Any, mail_server: Any) -> None:
-    server = mail_server(answer="451 4.3.0 not now")
+async def test_a_slow_mail_server_delays_no_approval_and_a_mail_not_sent_in_time_is_given_up(
+    open_world: Any, mail_server: Any
+) -> None:
+    released = asyncio.Event()
+
+    async def hold() -> None:
+        await released.wait()
+
+    server = mail_server(answer="451 4.3.0 not now", arrived=hold)
     async with server.up(), open_world() as world:
         await world.start(**settings("127.0.0.1", server.port, TALKDESK_MAIL_SECONDS="3"))
         await world.declare()
         installed = await world.install()
+        await world.approved(installed)
+        await world.condition(installed, "Ready", "True")
+        await world.condition(installed, "Notified", "False", "MailOwed")
+        released.set()
         given_up = await world.condition(installed, "Notified", "False", "MailGivenUp")
         assert "451 4.3.0 not now" in given_up["message"]
         (one,) = await record(world, installed)

@@ -203,6 +203,24 @@ class DamagedStory(Story):
         return run
 
 
+@dataclass
+class Unwritten:
+    """The app's mails are switched off."""
+
+    async def do(self, sandbox: Any, story: Story) -> None:
+        def switch_off() -> None:
+            plane, namespace = sandbox.environment.control_plane, sandbox.environment.release.namespace
+            apps = json.loads(plane.kubectl("get", "tda", "-n", namespace, "-o", "json"))["items"]
+            name = next(one["metadata"]["name"] for one in apps if one["spec"]["appId"] == story.app_id)
+            patch = json.dumps({"spec": {"email": {"enabled": False}}})
+            plane.kubectl("patch", "tda", name, "-n", namespace, "--type", "merge", "--patch", patch)
+
+        await asyncio.to_thread(switch_off)
+
+    async def undo(self, sandbox: Any) -> None:
+        """The next story declares the app anew."""
+
+
 FIRST = "a customer appears"
 ENTERED = "install: one click, and users are in"
 #: What is damaged, before which step, and the step that must fail.
@@ -215,6 +233,7 @@ CASES: list[tuple[Damage, str, str]] = [
     (NoRight(Right("operator", OURS, "talkdeskuserslices", "create")), FIRST, "install: users licensed"),
     (BrokenImage(), FIRST, "install: app answers"),
     (Refused("POST", "/state"), FIRST, "install: approved"),
+    (Unwritten(), FIRST, "install: the admin gets a mail"),
     (Refused("GET", "/users/me"), FIRST, ENTERED),
     (Refused("POST", "/oauth/token"), ENTERED, ENTERED),
     (Undelivered("app.trial_started"), FIRST, "trial: start stored"),
@@ -227,6 +246,8 @@ CASES: list[tuple[Damage, str, str]] = [
     (Refused("GET", "/users"), "update: event stored", "update: users changed"),
     (Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
     (Refused("POST", "/state"), "update: event stored", "update: approved"),
+    (Unwritten(), "update: event stored", "update: the admin gets a mail"),
+    (Unwritten(), "uninstall: event stored", "uninstall: the admin gets a mail"),
     (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
     (
         NoRight(Right("tenant", "apps", "deployments", "patch")),

@@ -20,9 +20,13 @@ from markupsafe import Markup, escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from jinja2 import Template
+
 #: Bytes that a rendered part may have.
 LARGEST = 256 * 1024
 _DEEPEST = 24
+#: Each is compiled; a thousand would keep the operator from its work for a moment that shows.
+_MOST = 400
 
 #: What a template may name: groups with their members, and single values (None).
 REFERENCES: dict[str, frozenset[str] | None] = {
@@ -65,28 +69,43 @@ class TemplateRefused(Exception):  # noqa: N818 - what was found, in one line
 
 def check(source: str) -> None:
     """Raise :class:`TemplateRefused` at the first thing in ``source`` that is not of the language."""
-    environment = _environment(html=False)
-    try:
-        tree = environment.parse(source)
-        for problem in _problems(tree, depth=0):
-            raise TemplateRefused(problem)
-        environment.from_string(source)
-    except TemplateSyntaxError as problem:
-        raise TemplateRefused(f"line {problem.lineno}: {problem.message}") from None
-    except (RecursionError, MemoryError, SyntaxError, TemplateError):
-        raise TemplateRefused("line 1: it is nested too deeply") from None
+    problem = _problem(source)
+    if problem is not None:
+        raise TemplateRefused(problem)
 
 
 def render(source: str, values: Mapping[str, Any], *, html: bool) -> str:
     """``source`` with ``values``; in ``html`` they are escaped. Raises :class:`TemplateRefused`."""
     check(source)
     try:
-        rendered = _environment(html=html).from_string(source).render(values)
+        rendered = _compiled(source, html=html).render(values)
     except TemplateError as problem:
         raise TemplateRefused(f"line 1: {problem.message or type(problem).__name__}") from None
     if len(rendered.encode(errors="replace")) > LARGEST:
         raise TemplateRefused(f"line 1: what comes of it is larger than {LARGEST} bytes")
     return rendered
+
+
+# The same few templates are looked at in each pass over their app, and a large one takes a while.
+@lru_cache(maxsize=256)
+def _problem(source: str) -> str | None:
+    try:
+        tree = _environment(html=False).parse(source)
+        if sum(1 for _ in tree.find_all((nodes.Name, nodes.Const, nodes.If))) > _MOST:
+            return f"line 1: it has more than {_MOST} references, constants and conditions"
+        found = next(_problems(tree, depth=0), None)
+        if found is None:
+            _compiled(source, html=False)
+    except TemplateSyntaxError as problem:
+        return f"line {problem.lineno}: {problem.message}"
+    except (RecursionError, MemoryError, SyntaxError, TemplateError):
+        return "line 1: it is nested too deeply"
+    return found
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str, *, html: bool) -> Template:
+    return _environment(html=html).from_string(source)
 
 
 def _problems(node: nodes.Node, *, depth: int) -> Iterator[str]:

@@ -78,6 +78,7 @@ class Journey:
                 name=self.names[role],
                 email=self.emails[role],
                 host=self.account.host,
+                steady=self.console.steady,
             )
         return self.people[role]
 
@@ -112,7 +113,8 @@ class Journey:
         """Install, and wait for the message; then the admin launches the app at once."""
         page = self._open_dialogue()
         button = page.get_by_role("button", name=f"Install {self.app}")
-        self.endings["install"] = end = await ending(page, button)
+        async with self.console.steady.acting():
+            self.endings["install"] = end = await ending(page, button)
         if end.succeeded:
             self.licensed = {role for role in self.emails if role != "added"}
             self.visits["admin"] = await (await self.person("admin")).launches(self.app)
@@ -161,7 +163,8 @@ class Journey:
     async def confirms(self, act: Act, button: str) -> Ending:
         """The gear's last button, and the message; those who have no access then try at once to get in."""
         page = self._open_dialogue()
-        self.endings[act] = end = await ending(page, page.get_by_role("button", name=button))
+        async with self.console.steady.acting():
+            self.endings[act] = end = await ending(page, page.get_by_role("button", name=button))
         gone: set[Role] = self.licensed if act == "uninstall" else set()
         if act == "users":
             gone = {"second"}

@@ -107,7 +107,7 @@ async def expired_tokens(scene: Scene) -> str:
     await again.entered()
     await again.unasked()
     _nothing_said(page_words=await again.words(), alerts=await _alerts(again))
-    return f"an hour later: {len(statuses)} background requests 200, loaded anew by {again.way}"
+    return f"an hour later: {len(statuses)} background requests 200, loaded anew: {again.status}"
 
 
 async def _alerts(visit: Visit) -> list[str]:

@@ -113,7 +113,7 @@ async def usable_at_once(scene: Scene) -> str:
     """User experience: a functional experience immediately."""
     visit = await scene.visit("admin")
     await visit.entered()
-    return visit.way
+    return visit.told
 
 
 @item.check(

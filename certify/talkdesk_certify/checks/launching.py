@@ -37,7 +37,7 @@ def _add_entering(item: Item, role: Role) -> None:
     async def launches(scene: Scene) -> str:
         visit = await scene.visit(role)
         await visit.entered()
-        return visit.way
+        return visit.told
 
     @item.check(
         "no-login",

@@ -71,7 +71,7 @@ async def launches(scene: Scene) -> str:
     scene.page = visit.page
     await visit.entered()
     await visit.unasked()
-    return visit.way
+    return visit.told
 
 
 @item.check(

@@ -125,7 +125,7 @@ async def added_launches(scene: Scene) -> str:
     name = scene.journey.names["added"]
     if name not in await visit.words():
         raise Failed(f"the app does not show {name}")
-    return f"{name} is in: {visit.way}"
+    return f"{name} is in: {visit.told}"
 
 
 @item.check(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import NotReached
+from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.reviewer.visit import origin_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Console:
 
     root: str
     context: BrowserContext
+    steady: Steady = field(default_factory=Steady)
 
     async def open(self, path: str = "") -> Page:
         """A page of the console, in a tab of its own."""
@@ -78,10 +80,10 @@ class Console:
         await page.close()
 
     async def moves_clock(self, seconds: int) -> None:
-        """Let time pass at Talkdesk."""
+        """Let time pass at Talkdesk, once nobody is on their way."""
         page = await self.open("controls")
         section = page.get_by_role("region", name="Talkdesk\N{RIGHT SINGLE QUOTATION MARK}s clock")
         await section.get_by_role("spinbutton", name="Seconds").fill(str(seconds))
-        async with page.expect_navigation():
+        async with self.steady.moving(), page.expect_navigation():
             await section.get_by_role("button", name="Move on").click()
         await page.close()

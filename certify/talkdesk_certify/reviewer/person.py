@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from talkdesk_certify.check import Failed
+from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.reviewer.visit import Listening, Visit
 
 if TYPE_CHECKING:
@@ -44,13 +45,16 @@ class Person:
     host: str
     context: BrowserContext
     desk: Page
+    steady: Steady = field(default_factory=Steady)
     link: str | None = None
 
     @classmethod
-    async def signed_in(cls, context: BrowserContext, *, name: str, email: str, host: str) -> Person:
+    async def signed_in(
+        cls, context: BrowserContext, *, name: str, email: str, host: str, steady: Steady
+    ) -> Person:
         """Somebody who signs in to Talkdesk, as in the morning, and looks at their apps."""
         desk = await context.new_page()
-        person = cls(name=name, email=email, host=host, context=context, desk=desk)
+        person = cls(name=name, email=email, host=host, context=context, desk=desk, steady=steady)
         query = urlencode({"change": "1", "find": email, "return_to": "/apps"})
         await desk.goto(f"{host}/login?{query}")
         await desk.get_by_role("button").filter(has_text=email).click()
@@ -100,6 +104,7 @@ class Person:
         listening = Listening()
         self.context.on("response", listening.hear)
         try:
-            yield listening
+            async with self.steady.acting():
+                yield listening
         finally:
             self.context.remove_listener("response", listening.hear)

@@ -53,6 +53,11 @@ class Visit:
         """Every hop, for a report."""
         return " → ".join(map(str, self.hops)) or "nothing answered"
 
+    @property
+    def told(self) -> str:
+        """The end of the way, for a report."""
+        return f"{self.status} from {urlsplit(self.page.url).netloc}, after {len(self.hops) - 1} redirects"
+
     async def words(self) -> str:
         """What the app itself shows as text; the Talkdesk bar is no part of it."""
         return await self.page.locator("body").inner_text()

@@ -113,7 +113,7 @@ class Journey:
         """Install, and wait for the message; then the admin launches the app at once."""
         page = self._open_dialogue()
         button = page.get_by_role("button", name=f"Install {self.app}")
-        async with self.console.steady.acting():
+        async with self.console.steady.one_request():
             self.endings["install"] = end = await ending(page, button)
         if end.succeeded:
             self.licensed = {role for role in self.emails if role != "added"}
@@ -163,7 +163,7 @@ class Journey:
     async def confirms(self, act: Act, button: str) -> Ending:
         """The gear's last button, and the message; those who have no access then try at once to get in."""
         page = self._open_dialogue()
-        async with self.console.steady.acting():
+        async with self.console.steady.one_request():
             self.endings[act] = end = await ending(page, page.get_by_role("button", name=button))
         gone: set[Role] = self.licensed if act == "uninstall" else set()
         if act == "users":

@@ -100,7 +100,7 @@ class Workshop:
             )
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def workshop(whole_run: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workshop]:
     """See :class:`Workshop`."""
     async with contextlib.AsyncExitStack() as stack:

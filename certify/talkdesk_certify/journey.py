@@ -28,7 +28,8 @@ NAMES: dict[Role, str] = {"admin": "Mara Voss", "second": "Jon Reyes", "added": 
 
 @dataclass(frozen=True)
 class Try:
-    """An attempt to get in, ``seconds`` after a dialogue's message; ``statuses`` of what an open page asks."""
+    """An attempt to get in, ``seconds`` after a dialogue's message; ``statuses`` of what an open "
+    "page asks."""
 
     who: str
     how: str

@@ -12,7 +12,7 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser screenshots rbac-all clean
+.PHONY: help install sandbox controlplane unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -59,7 +59,12 @@ browser: controlplane ## the marketplace in a real browser, with screenshots in 
 	@rm -rf build/browser
 	@$(PYTEST) -v tests/browser
 
-screenshots: controlplane ## the console's pictures in the manual, taken anew: docs/images
+certify: controlplane ## Talkdesk's QA checklist in a browser, with a report in build/certification
+	@rm -rf build/certification
+	@$(BIN)/talkdesk-operator certify --report build/certification
+
+screenshots: certify ## the pictures in the manual, of the console and of a certification, taken anew: docs/images
+	@$(BIN)/python -m talkdesk_cli.report_pictures build/certification docs/images
 	@$(BIN)/python -m talkdesk_sandbox.console.screenshots docs/images
 
 bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thousand tenants: build/bench/gateway.json

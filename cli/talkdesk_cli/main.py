@@ -119,6 +119,70 @@ def mails(
     raise typer.Exit(0 if well else 1)
 
 
+@app.command()
+def certify(
+    *,
+    report: Annotated[Path, typer.Option(help="Write the report into this folder.", file_okay=False)],
+    item: Annotated[
+        list[str] | None, typer.Option(help="Only this item: 1 to 9, or 8.1 to 8.6; may be repeated.")
+    ] = None,
+    app_name: Annotated[
+        str | None, typer.Option("--app", help="The app's name, as users see it (in the sandbox: Callboard).")
+    ] = None,
+    console: Annotated[
+        str | None, typer.Option(help="The console of a sandbox that is up; by default it is found.")
+    ] = None,
+    reseller: Annotated[
+        str, typer.Option(help="In the sandbox: the account of a reseller whom the app knows as one.")
+    ] = "meridian",
+    url: Annotated[
+        str | None, typer.Option(help="A real deployment: the link that the app's icon in Talkdesk opens.")
+    ] = None,
+    signed_in: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --url: storage of a browser that is signed in to Talkdesk, as Playwright saves it.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="With --url: by which name the app shows that user.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="With --url: by which name the app shows the account.")
+    ] = None,
+    bar: Annotated[str | None, typer.Option(help="With --url: a CSS selector of the Talkdesk bar.")] = None,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+) -> None:
+    """Walk Talkdesk's QA checklist in a browser; exit code 1 on any failure (docs/certification.md)."""
+    try:
+        from talkdesk_certify.run import sections
+        from talkdesk_certify.target import Bar, Deployment, Sandbox
+        from talkdesk_cli.certify import certify as run
+    except ImportError as missing:
+        typer.echo(
+            f"talkdesk-operator: {missing.name} is missing: pip install 'talkdesk-operator[certify]'",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+    try:
+        sections(item or [])
+    except ValueError as unknown:
+        raise typer.BadParameter(str(unknown), param_hint="--item") from None
+    if url is None and (signed_in or user or account or bar):
+        raise typer.BadParameter("--signed-in, --user, --account and --bar belong to --url")
+    target: Sandbox | Deployment
+    if url is None:
+        target = Sandbox(console=console or "", app=app_name or "Callboard", reseller=reseller)
+    elif app_name is None:
+        raise typer.BadParameter("a real deployment needs the app's name too", param_hint="--app")
+    else:
+        known = Bar(selector=bar) if bar else None
+        target = Deployment(url=url, app=app_name, state=signed_in, user=user, account=account, bar=known)
+    raise typer.Exit(run(target, report=report, items=item or [], headed=headed))
+
+
 @controlplane.command()
 def build() -> None:
     """Build the control plane's programs into the per-user cache, unless they are there."""

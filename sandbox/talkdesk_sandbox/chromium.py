@@ -30,7 +30,9 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-default-browser-check",
     "--no-first-run",
-    "--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+_LOCAL = (
+    "--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 )
 
 
@@ -96,23 +98,31 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
         raise ChromiumMissing(f"Chromium is missing, and `{words}` failed: {''.join(last)}")
 
 
-def _arguments() -> list[str]:
+def _arguments(*, anywhere: bool = False) -> list[str]:
     """Chromium refuses to be root with its sandbox on; what it opens here is our own."""
-    return [*_ARGUMENTS, *(("--no-sandbox",) if os.geteuid() == 0 else ())]
+    names = () if anywhere else (_LOCAL,)
+    return [*_ARGUMENTS, *names, *(("--no-sandbox",) if os.geteuid() == 0 else ())]
 
 
 @contextlib.asynccontextmanager
-async def chromium(*, headless: bool = True) -> AsyncIterator[Browser]:
+async def chromium(*, headless: bool = True, anywhere: bool = False) -> AsyncIterator[Browser]:
     """A running Chromium, for asyncio; ``browser.new_context()`` is a person with cookies of their own.
+
+    :param anywhere: it reaches other machines too.
 
     Raises ChromiumMissing.
     """
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - a developer's package
+    try:
+        from playwright.async_api import async_playwright  # noqa: PLC0415 - not in the product's image
+    except ImportError:
+        raise ChromiumMissing(
+            "Playwright, which drives the browser, is missing: pip install 'talkdesk-operator[certify]'"
+        ) from None
 
     program = find_or_install()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=program, args=_arguments(), headless=headless
+            executable_path=program, args=_arguments(anywhere=anywhere), headless=headless
         )
         try:
             yield browser

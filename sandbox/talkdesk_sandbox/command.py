@@ -21,6 +21,7 @@ from talkdesk_sandbox.story.script import play
 from talkdesk_sandbox.story.step import StepResult, write_report
 from talkdesk_sandbox.talkdesk import StandInError
 from talkdesk_sandbox.timeline import Timeline
+from talkdesk_sandbox.whereabouts import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +40,9 @@ def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], ins
             if report is not None:
                 write_report(report, results)
             if not once:
-                _how_to_use(environment, timeline)
-                threading.Event().wait()
+                with told(environment.stand_in.console):
+                    _how_to_use(environment, timeline)
+                    threading.Event().wait()
     except KeyboardInterrupt:
         timeline.say("\nstopped; nothing is left running")
         return 0 if not once else 130

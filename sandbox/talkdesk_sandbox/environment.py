@@ -47,8 +47,11 @@ def demo_app(
     regions: Mapping[str, Mapping[str, str]],
     name: str = "demo",
     edge: Edge | None = None,
+    image: str | None = None,
 ) -> dict[str, Any]:
     """The TalkdeskApp ``name`` of the demo app; ``regions`` is the stand-in's table of hosts.
+
+    ``image`` is one that stands in for the demo's own.
 
     Without ``edge`` nobody signs in: what the app has for its users (launch host, bar, keys, the volume that
     remembers them) is left out.
@@ -58,6 +61,8 @@ def demo_app(
     app["metadata"].update({"name": name, "namespace": NAMESPACE})
     app["spec"]["appId"] = app_id
     app["spec"]["regions"] = {name: dict(hosts) for name, hosts in regions.items()}
+    if image is not None:
+        _container(app["spec"])["image"] = image
     if edge is None:
         _leave_users_out(app["spec"])
     else:

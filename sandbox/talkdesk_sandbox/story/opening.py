@@ -33,6 +33,7 @@ async def open_story(
     patience: float = PATIENCE,
     events_url: str | None = None,
     app_name: str = "demo",
+    image: str | None = None,
 ) -> AsyncIterator[Story]:
     """A story that can be played on ``environment``.
 
@@ -40,6 +41,7 @@ async def open_story(
     :param patience: seconds that each effect may take.
     :param events_url: where Talkdesk sends the app's events; by default the webhook's Service.
     :param app_name: of the TalkdeskApp; its app id is immutable, so that each story in a sandbox has its own.
+    :param image: of the app's workload, in place of the demo's own.
     """
     administrator = KubeSettings(kubeconfig=environment.control_plane.kubeconfig)
     async with (
@@ -51,7 +53,9 @@ async def open_story(
         url = events_url if events_url is not None else await asyncio.to_thread(environment.events_url)
         edge = environment.edge
         app_id = await _register(marketplace, events_url=url, edge=edge, app_name=app_name)
-        app = demo_app(name=app_name, app_id=app_id, regions=environment.stand_in.regions, edge=edge)
+        app = demo_app(
+            name=app_name, app_id=app_id, regions=environment.stand_in.regions, edge=edge, image=image
+        )
         await kube.apply(app, field_manager="talkdesk-sandbox")
         story = Story(
             marketplace=marketplace,

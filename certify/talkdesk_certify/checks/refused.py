@@ -1,0 +1,37 @@
+"""Whoever has no access any more tried to get in: what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from talkdesk_certify.check import Failed
+
+if TYPE_CHECKING:
+    from talkdesk_certify.scene import Scene
+
+
+async def links_refused(scene: Scene) -> str:
+    """Every link led to a refusal. Raises Failed."""
+    seen = []
+    for one in scene.journey.tries:
+        if one.visit is None:
+            continue
+        scene.page = one.visit.page
+        told = f"{one.who} by {one.how}, {one.seconds:.1f} s after the message: {one.visit.status}"
+        if not 400 <= one.visit.status < 500:
+            raise Failed(f"{told}, not refused ({one.visit.way})")
+        seen.append(told)
+    if not seen:
+        raise Failed("nobody had a link to try")
+    return "; ".join(seen)
+
+
+def open_pages_refused(scene: Scene) -> str:
+    """What open pages asked for was refused. Raises Failed."""
+    asked = [one for one in scene.journey.tries if one.statuses]
+    for one in asked:
+        if any(not 400 <= status < 500 for status in one.statuses):
+            raise Failed(f"{one.how} of {one.who} was answered {', '.join(map(str, one.statuses))}")
+    if not asked:
+        raise Failed("nobody had a page open")
+    return "; ".join(f"{one.who}: {', '.join(map(str, one.statuses))}" for one in asked)

@@ -1,0 +1,110 @@
+"""A person with a browser window of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from talkdesk_certify.check import Failed
+from talkdesk_certify.reviewer.steady import Steady
+from talkdesk_certify.reviewer.visit import Listening, Visit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import Browser, BrowserContext, Locator, Page, ProxySettings
+
+WIDTH, HEIGHT = 1280, 900
+#: How long a page may take to show what is waited for.
+PATIENCE_SECONDS = 20.0
+
+
+async def window(browser: Browser, *, proxy: str | None = None, state: Path | None = None) -> BrowserContext:
+    """A window without cookies, or with those of ``state``; it goes through ``proxy``."""
+    # Without the bypass a browser goes to names of this machine by itself.
+    through: ProxySettings | None = {"server": proxy, "bypass": "<-loopback>"} if proxy else None
+    context = await browser.new_context(
+        viewport={"width": WIDTH, "height": HEIGHT}, proxy=through, storage_state=state
+    )
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    return context
+
+
+@dataclass
+class Person:
+    """A user of a Talkdesk account at ``host`` (a base URL); ``desk`` is their tab at Talkdesk.
+
+    ``link`` is where the app's icon led, once they saw it.
+    """
+
+    name: str
+    email: str
+    host: str
+    context: BrowserContext
+    desk: Page
+    steady: Steady = field(default_factory=Steady)
+    link: str | None = None
+
+    @classmethod
+    async def signed_in(
+        cls, context: BrowserContext, *, name: str, email: str, host: str, steady: Steady
+    ) -> Person:
+        """Somebody who signs in to Talkdesk, as in the morning, and looks at their apps."""
+        desk = await context.new_page()
+        person = cls(name=name, email=email, host=host, context=context, desk=desk, steady=steady)
+        query = urlencode({"change": "1", "find": email, "return_to": "/apps"})
+        await desk.goto(f"{host}/login?{query}")
+        await desk.get_by_role("button").filter(has_text=email).click()
+        await desk.get_by_role("heading", name="My Apps").wait_for()
+        return person
+
+    async def apps(self) -> Page:
+        """Their My Apps, as it is now."""
+        await self.desk.goto(f"{self.host}/apps")
+        return self.desk
+
+    def icon(self, app: str) -> Locator:
+        """The app's icon in My Apps."""
+        return self.desk.get_by_role("link", name=f"Open {app}")
+
+    def gear(self, app: str) -> Locator:
+        """The app's gear in My Apps."""
+        return self.desk.get_by_role("link", name=f"Manage {app}")
+
+    async def launches(self, app: str) -> Visit:
+        """Clicks the app's icon. Raises Failed where there is none."""
+        await self.apps()
+        icon = self.icon(app)
+        if not await icon.count():
+            raise Failed(f"My Apps of {self.name} has no icon of {app}")
+        self.link = await icon.get_attribute("href")
+        return await self.clicks(icon)
+
+    async def clicks(self, link: Locator) -> Visit:
+        """Clicks a link that opens a new tab."""
+        async with self._listening() as listening:
+            async with self.context.expect_page() as opened:
+                await link.click()
+            page = await opened.value
+            await page.wait_for_load_state()
+        return Visit(page, listening.hops)
+
+    async def opens(self, url: str, page: Page | None = None) -> Visit:
+        """Types an address into a new tab, or into ``page``."""
+        async with self._listening() as listening:
+            page = page or await self.context.new_page()
+            await page.goto(url)
+        return Visit(page, listening.hops)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[Listening]:
+        listening = Listening()
+        self.context.on("response", listening.hear)
+        try:
+            async with self.steady.acting():
+                yield listening
+        finally:
+            self.context.remove_listener("response", listening.hear)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -258,6 +259,11 @@ class World:
             return False
         await process.ready()
         return True
+
+    def audit(self, installed: Installed, *, users: bool = False) -> list[dict[str, Any]]:
+        """The lines of the audit log about the installation, or about its users."""
+        lines = (json.loads(line) for line in self.logs().splitlines() if '"talkdesk.audit"' in line)
+        return [one for one in lines if one["installation"] == installed.name and ("user" in one) == users]
 
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("operator-*.log")))

@@ -190,6 +190,12 @@ async def test_a_deleted_object_is_no_uninstallation_and_the_next_event_brings_t
         return deployment["spec"]["replicas"] == 0 and await since(world, tenant) is not None
 
     await eventually(stopped)
+    lost = world.audit(installed)[-1]
+    assert lost == lost | {"event": "access changed", "to": "None", "reason": "Deleted", "tenant": tenant}
+    assert lost["cause"] == {"kind": "deletion"}
+    assert [lost["app"], lost["account"], lost["at"]] == [
+        world.app_id, installed.account, await since(world, tenant),
+    ]  # fmt: skip
     added = await world.person(installed.account, 9)
     await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})
     await world.approved(installed, 2)
@@ -206,9 +212,12 @@ async def test_a_deleted_object_is_no_uninstallation_and_the_next_event_brings_t
     assert deployment["spec"]["replicas"] == 1
     assert await since(world, tenant) is None
 
-    await world.post(f"/control/installations/{installed.id}/uninstall", {})
+    event = (await world.post(f"/control/installations/{installed.id}/uninstall", {}))["event_id"]
     await world.approved(installed, 3)
     await world.condition(installed, "Ready", "False", "Uninstalled")
+    assert world.audit(installed)[-1]["cause"] == {"kind": "event", "event": event}
+    told = [one["reason"] for one in world.audit(installed)]
+    assert told.count("Deleted") == 1, "a tenant is lost once, whoever leaves later"
 
 
 async def test_an_uninstallation_after_the_object_was_deleted_is_answered_too(world: World) -> None:

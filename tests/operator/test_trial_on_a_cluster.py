@@ -189,6 +189,9 @@ async def test_the_clock_ends_a_trial_whose_end_nobody_told(world: World, eventu
     assert datetime.now(UTC) >= ends.replace(microsecond=0)
     assert (await world.installation(installed))["spec"]["talkdesk"]["trial"]["state"] == "extended"
     assert await replicas(world, installed) == 0
+    (line,) = [one for one in world.audit(installed) if one["reason"] == "TrialEnded"]
+    assert (line["from"], line["to"]) == ("Allowed", "Refused")
+    assert line["cause"] == {"kind": "clock", "ends": time(ends)}
 
 
 async def test_an_extension_that_nobody_told_locks_nobody_out(world: World, eventually: Any) -> None:

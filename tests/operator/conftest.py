@@ -265,6 +265,16 @@ class World:
         lines = (json.loads(line) for line in self.logs().splitlines() if '"talkdesk.audit"' in line)
         return [one for one in lines if one["installation"] == installed.name and ("user" in one) == users]
 
+    async def told(self, installed: Installed, reason: str) -> dict[str, Any]:
+        """The one line of the audit log with that reason: written a moment after the change was stored."""
+
+        async def look() -> list[dict[str, Any]]:
+            return [one for one in self.audit(installed) if one["reason"] == reason]
+
+        (line,) = await _eventually(look)
+        found: dict[str, Any] = line
+        return found
+
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("operator-*.log")))
 

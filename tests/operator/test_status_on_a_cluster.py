@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from talkdesk_crds import names
 from talkdesk_crds.meta import ObjectMeta
 from talkdesk_kube import Invalid, resources
 from talkdesk_operator.same_object import is_another, same_object
@@ -120,14 +121,20 @@ async def test_a_restart_writes_no_line(world: World, eventually: Any) -> None:
     starts = world.operators[0].starts
     world.operators[0].kill()
 
+    async def restarted() -> bool:
+        return bool(world.operators[0].starts > starts)
+
+    await eventually(restarted)
+    await world.operators[0].ready()
+    token = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "after the restart"}}}
+    where = {"namespace": world.release.namespace}
+    await world.kube.merge_patch(resources.INSTALLATIONS, installed.name, token, **where)
+
     async def looked() -> bool:
-        if world.operators[0].starts == starts:
-            return False
-        await world.operators[0].ready()
-        return bool(await world.passes() > 0)
+        status = (await world.installation(installed))["status"]
+        return bool(status.get("observedResync") == "after the restart")
 
     await eventually(looked)
-    await world.install()
     assert (world.audit(installed), world.audit(installed, users=True)) == before
 
 
@@ -226,5 +233,7 @@ async def test_kubectl_get_tells_account_plan_users_ready_and_reason(world: Worl
     told = [cell.strip() for cell in columns][1:7]
     assert told == [name, "Free trial", "2", "Allowed", "True", "InstallationReady"]
     stored = await world.installation(installed)
-    assert [one["type"] for one in stored["spec"]["talkdesk"]["recent"]][-1:] != []
+    recent = [one["type"] for one in stored["spec"]["talkdesk"]["recent"]]
+    assert set(recent) <= {"app.installed", "app.trial_started"}
+    assert recent[-1] == "app.installed", "the newest first"
     assert [one["answer"] for one in stored["status"]["answers"]] == ["approve"]

@@ -13,6 +13,8 @@ import structlog
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.meta import time
+from talkdesk_crds.names import installation_name
+from talkdesk_operator.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("talkdesk.audit")
 
 _NEVER = "None"
+_CLAIMED = "Claimed"
 _IN_A_ROW = 50
 
 
@@ -43,28 +46,85 @@ def access_changed(
         "from": _word(old.access),
         "to": new.access.state,
         "reason": new.access.reason,
-        "cause": cause(installation, new, stored=stored),
+        "cause": cause(installation, new, stored=stored, now=now),
+        "at": time(now),
+    }
+
+
+def tenant_lost(
+    app_id: str, account_id: str, *, installation_id: str | None, tenant: str, now: datetime
+) -> dict[str, Any]:
+    """The fields of the line where the object of the installation that held ``tenant`` was deleted. Pure."""
+    return {
+        "installation": installation_name(installation_id) if installation_id is not None else None,
+        "account": account_id,
+        "app": app_id,
+        "tenant": tenant,
+        "from": _CLAIMED,
+        "to": _NEVER,
+        "reason": "Deleted",
+        "cause": {"kind": "deletion"},
         "at": time(now),
     }
 
 
 def cause(
-    installation: TalkdeskInstallation, new: TalkdeskInstallationStatus, *, stored: Obj
+    installation: TalkdeskInstallation, new: TalkdeskInstallationStatus, *, stored: Obj, now: datetime
 ) -> dict[str, Any]:
-    """What made it so: a person's switch, our answer, what Talkdesk's API says, or an event. Pure."""
+    """What made it so. Pure; the kinds are in ``docs/operating.md``."""
     old, said = installation.status, installation.spec.talkdesk
     reason = new.access.reason if new.access is not None else ""
     was = old.access.reason if old.access is not None else ""
-    if Reason.SUSPENDED in (reason, was):
+    if reason == Reason.SUSPENDED or (was == Reason.SUSPENDED and not installation.spec.suspend):
         return {"kind": "person", **_manager(stored, "f:suspend")}
+    if reason in (Reason.SUPERSEDED, Reason.UNINSTALLED, Reason.TRIAL_ENDED):
+        return _end(installation, new, now=now)
     answer = new.answers[-1] if new.answers and new.answers != old.answers else None
     if reason == Reason.INSTALLATION_READY and answer is not None:
         return {"kind": "answer", "answer": answer.answer, "state": answer.state, "event": _newest(said)}
     if new.talkdesk is not None and (
         new.impending is not None or (new.talkdesk != old.talkdesk and not said.is_uninstalled)
     ):
-        return {"kind": "state", "state": new.talkdesk.state, "updatedAt": new.talkdesk.updated_at}
+        return _state(new)
     return {"kind": "event", "event": _newest(said)}
+
+
+def _end(
+    installation: TalkdeskInstallation, new: TalkdeskInstallationStatus, *, now: datetime
+) -> dict[str, Any]:
+    """What ended it; such events have registers of their own, and the newest may be about another thing."""
+    reason, uninstalled = new.access and new.access.reason, installation.spec.talkdesk.uninstalled
+    if reason == Reason.SUPERSEDED:
+        return {"kind": "superseded"}
+    if reason == Reason.TRIAL_ENDED:
+        return _end_of_trial(installation, new, now=now)
+    if installation.spec.talkdesk.is_uninstalled and uninstalled is not None:
+        return {"kind": "event", "event": uninstalled.event}
+    return _state(new)
+
+
+def _end_of_trial(
+    installation: TalkdeskInstallation, new: TalkdeskInstallationStatus, *, now: datetime
+) -> dict[str, Any]:
+    """The event that says so, if it is news; else the time that was known, if it has come."""
+    old, trial = installation.status, installation.spec.talkdesk.trial
+    news = old.observed_generation != installation.metadata.generation
+    if trial is not None and trial.state == "ended" and news:
+        return {"kind": "event", "event": trial.event}
+    known = (moment(old.deadlines.trial), moment(trial.expires_at if trial is not None else None))
+    ends = max((one for one in known if one is not None), default=None)
+    if ends is not None and ends <= now:
+        return {"kind": "clock", "ends": time(ends)}
+    return _state(new)
+
+
+def _state(new: TalkdeskInstallationStatus) -> dict[str, Any]:
+    shown = new.talkdesk
+    return {
+        "kind": "state",
+        "state": shown.state if shown is not None else None,
+        "updatedAt": shown.updated_at if shown is not None else None,
+    }
 
 
 def users_changed(

@@ -16,9 +16,10 @@ from talkdesk_crds import names
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.meta import parse_time, time
 from talkdesk_kube import Conflict, NotFound, Unreadable, parse, resources
-from talkdesk_operator import retention
+from talkdesk_operator import audit, retention
 from talkdesk_operator.compact import compact
 from talkdesk_operator.credentials_search import selector
+from talkdesk_operator.inventory import parse as parse_inventory
 from talkdesk_operator.paused import is_paused
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Keeper:
             await self._unmark(tenant, namespace, inventory)
         elif found.mark and not paused:
             await self._mark(tenant, namespace or inventory)
+            self._tell(tenant, everyone)
         for notes in everyone:
             notes.retained_until, notes.kept = found.due.get(notes.name), True
         kept = Kept(tenant=found.claimed or (namespace is not None and not _terminating(namespace)))
@@ -201,6 +203,22 @@ class Keeper:
         since = since or retention.latest(self._clock(), self._kube.server_time)
         await self._annotate(obj, time(since))
         _log.info("nobody claims a tenant", tenant=tenant.name, since=time(since))
+
+    def _tell(self, tenant: Tenant, everyone: Sequence[Notes]) -> None:
+        """Of who left on their own their status tells; of whose object was deleted nothing else would."""
+        marked = _marked(self._namespace(tenant)) or _marked(self._inventory(tenant))
+        if marked is None or any(one.installation.status.tenant == tenant.name for one in everyone):
+            return
+        inventory = self._inventory(tenant)
+        facts = parse_inventory(inventory.get("data")).facts if inventory is not None else None
+        lost = audit.tenant_lost(
+            tenant.key.app_id,
+            tenant.key.account_id,
+            installation_id=facts.installation_id if facts is not None else None,
+            tenant=tenant.name,
+            now=marked,
+        )
+        audit.say("access changed", lost)
 
     async def _unmark(self, tenant: Tenant, *objs: Obj | None) -> None:
         for obj in objs:

@@ -39,6 +39,8 @@ class InstallationMemory:
     missing: int = 0
     #: When the next routine reading has its turn.
     turn: float | None = None
+    #: Since when a newer installation is known to hold the tenant, where that is news to this process.
+    overtaken_at: float | None = None
     #: A pending (state, updated_at) whose event has not arrived, and since when that is known.
     unannounced: tuple[tuple[str, str | None], datetime] | None = None
     #: (state, updated_at) for which the users were listed.
@@ -120,13 +122,17 @@ def due(
     incomplete: bool,
     unsettled: bool,
     ruled_anew: bool = False,
+    overtaken: bool = False,
 ) -> float:
     """Seconds until the installation should be read from Talkdesk; 0 or less: now.
 
     :param incomplete: something that only Talkdesk knows (account, users) is missing here.
     :param unsettled: removals wait for a trustworthy list.
     :param ruled_anew: the users have to be listed again, under other rules.
+    :param overtaken: a newer installation holds the tenant, and Talkdesk was not asked since.
     """
+    if overtaken:
+        return 0.0
     status = installation.status
     generation = installation.metadata.generation
     confirmed = next((one for one in status.conditions if one.type == types.CONFIRMED), None)

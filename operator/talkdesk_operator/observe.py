@@ -27,8 +27,10 @@ from talkdesk_operator.incumbent import Role
 from talkdesk_operator.memory import RECHECKS, due
 from talkdesk_operator.moments import moment
 from talkdesk_operator.notes import Agenda, Notes
+from talkdesk_operator.over import answered, is_over
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.resync import resync_token
+from talkdesk_operator.retention import own_start
 from talkdesk_operator.same_object import same_object
 from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 from talkdesk_operator.user_rules import changed, roles_unknown
@@ -144,6 +146,7 @@ class Observer:
         if not self._speaks(notes, role):
             return
         serving = role in (Role.INCUMBENT, Role.AWAITED) and not installation.spec.talkdesk.is_uninstalled
+        overtaken = self._overtaken(notes, role)
         unsettled = self._revocations.unsettled(installation) if serving else frozenset()
         complete = facts_known and not _forgotten(installation)
         wait = due(
@@ -154,10 +157,12 @@ class Observer:
             incomplete=serving and not (complete and self._known(installation)),
             unsettled=bool(unsettled),
             ruled_anew=self._ruled_anew(notes, role),
+            overtaken=overtaken,
         )
         known = notes.memory.reading
         outdated = serving and known is not None and known.outdated
-        routine = self._routine(notes, facts_known=complete, unsettled=bool(unsettled))
+        watched = role is Role.SUPERSEDED and not overtaken and not notes.leaving
+        routine = self._routine(notes, facts_known=complete or watched, unsettled=bool(unsettled))
         trial = self._keyring.is_due(notes)
         if wait <= 0 and routine and not outdated and not trial:
             wait = self._turn(notes, app)
@@ -239,9 +244,23 @@ class Observer:
         """Whether there is anything to ask Talkdesk about this installation."""
         installation = notes.installation
         if installation.spec.talkdesk.is_uninstalled or role is Role.UNINSTALLED:
-            return not _confirmed(installation)
+            return not answered(installation)
         # An awaited one may be a customer whose object somebody deleted: its credentials may still be there.
-        return role in (Role.INCUMBENT, Role.AWAITED)
+        # Of a superseded one the uninstallation is missing: Talkdesk may wait for our answer to it.
+        return role is not Role.SUPERSEDED or not is_over(installation)
+
+    def _overtaken(self, notes: Notes, role: Role) -> bool:
+        """A newer installation holds the tenant, no event says why, and Talkdesk was not asked since."""
+        memory, installation = notes.memory, notes.installation
+        if role is not Role.SUPERSEDED or installation.spec.talkdesk.is_uninstalled:
+            memory.overtaken_at = None
+            return False
+        if memory.overtaken_at is None:
+            ready = _stored(installation, types.READY)
+            if ready is not None and ready.reason == Reason.SUPERSEDED:
+                return False
+            memory.overtaken_at = self._monotonic()
+        return memory.reading is None or memory.reading.begun < memory.overtaken_at
 
     def _routine(self, notes: Notes, *, facts_known: bool, unsettled: bool) -> bool:
         """Nobody waits for this reading: no event, no person, no sign-in, no answer that is owed."""
@@ -278,7 +297,7 @@ class Observer:
         news = memory.reading is None or _news(notes, memory.reading)
         behind = not is_pending(found.state) and _behind(notes.installation, found)
         memory.rechecks = (RECHECKS if news else max(0, memory.rechecks - 1)) if behind else 0
-        if found.whole or memory.resync_due is None:
+        if found.whole or memory.resync_due is None or notes.role is Role.SUPERSEDED:
             memory.resync_due = self._cadence.next_resync(self._monotonic())
         memory.reading = notes.fresh = found
         if memory.rechecks or is_pending(found.state) or found.seen:
@@ -304,7 +323,8 @@ class Observer:
         failure = failures.of_reading(error)
         installation = notes.installation
         refused = failure.kind is Kind.REFUSED or isinstance(error, NotFound)
-        if refused and notes.leaving and self._over(installation):
+        left = notes.leaving or notes.role is Role.SUPERSEDED
+        if refused and left and self._over(notes):
             message = "uninstalled, and Talkdesk no longer accepts the credentials: nothing is left to answer"
             notes.verdicts[types.CREDENTIALS_VALID] = false(Reason.CREDENTIALS_REVOKED, message)
             approved = uninstall_approved(notes.given)
@@ -316,7 +336,7 @@ class Observer:
         verdict = self._credentials_verdict(installation, failure)
         if verdict is not None:
             notes.verdicts[types.CREDENTIALS_VALID] = verdict
-        if not _confirmed(installation):
+        if not answered(installation):
             # An answer that was owed stays owed: the condition's time is where patience began.
             owed = _stored(installation, types.CONFIRMED)
             say = false if owed is not None and owed.status == "False" else unknown
@@ -346,12 +366,19 @@ class Observer:
         age = self._clock() - came if came is not None else self._spreading
         return -_SKEW < age < self._spreading
 
-    def _over(self, installation: TalkdeskInstallation) -> bool:
-        """Refused credentials mean that the uninstallation is complete: it was seen to wait for us before."""
+    def _over(self, notes: Notes) -> bool:
+        """Refused credentials mean that the uninstallation is complete: it was seen to wait for us before.
+
+        Or that Talkdesk has waited its time since a newer installation took the tenant over.
+        """
+        installation = notes.installation
         status, uninstalled = installation.status, installation.spec.talkdesk.uninstalled
         stored = status.talkdesk is not None and status.talkdesk.state == UNINSTALLED_STATE
         if stored and status.access is not None and status.access.state == "Refused":
             return True
+        if uninstalled is None and notes.role is Role.SUPERSEDED:
+            since = own_start(installation, self._clock())
+            return (self._clock() - since).total_seconds() > _REVOKED_AFTER_SECONDS
         if uninstalled is None or uninstalled.at is None:
             return False
         return (self._clock() - parse_time(uninstalled.at)).total_seconds() > _REVOKED_AFTER_SECONDS
@@ -394,13 +421,3 @@ def _behind(installation: TalkdeskInstallation, found: Reading) -> bool:
 
 def _stored(installation: TalkdeskInstallation, kind: str) -> Condition | None:
     return next((one for one in installation.status.conditions if one.type == kind), None)
-
-
-def _confirmed(installation: TalkdeskInstallation) -> bool:
-    """Confirmed is True and about the present generation."""
-    stored = _stored(installation, types.CONFIRMED)
-    return (
-        stored is not None
-        and stored.status == "True"
-        and stored.observed_generation == installation.metadata.generation
-    )

@@ -144,11 +144,18 @@ def _overruled(notes: Notes) -> Verdict | None:
 
 
 def _approved(notes: Notes) -> bool:
-    """Our approval of exactly the present state was accepted, whatever Talkdesk's API still shows."""
+    """Our approval of exactly the present state was accepted, whatever Talkdesk's API still shows.
+
+    Or of what was before it: the customer may have asked for an update before access could be stored.
+    """
     reading = notes.reading
-    return reading is not None and any(
-        one.answer == "approve" and one.covers(reading.moment) and not notes.leaving for one in notes.given
-    )
+    if reading is None or notes.leaving:
+        return False
+    if any(one.answer == "approve" and one.covers(reading.moment) for one in notes.given):
+        return True
+    last = notes.given[-1] if notes.given else None
+    taken = last is not None and last.answer == "approve" and last.result_state is not None
+    return reading.state == "updating" and taken
 
 
 def _trial_ends(notes: Notes) -> datetime | None:

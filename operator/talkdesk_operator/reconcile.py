@@ -19,12 +19,12 @@ from talkdesk_operator.gate import Verdict
 from talkdesk_operator.incumbent import Role, holding
 from talkdesk_operator.keys import UNPLACED, AppKey
 from talkdesk_operator.notes import Agenda
+from talkdesk_operator.over import answered
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.plan_known import plan_known
 from talkdesk_operator.provision import Wanted
 from talkdesk_operator.publish import Home
 from talkdesk_operator.region import Unplaced, place
-from talkdesk_operator.retention import answered
 from talkdesk_operator.same_object import is_another
 from talkdesk_operator.standing import Case, Suspension, judge
 from talkdesk_operator.user_rules import changed, roles_unknown, rules
@@ -219,10 +219,13 @@ class TenantReconciler:
     def _stand(self, everyone: list[Notes], app: TalkdeskApp | None, agenda: Agenda) -> Holding:
         """Who holds the tenant, and whether each is served: by its objects, by the newest reading and now."""
         steps, gone = self._steps, set()
+        told = holding([one.installation for one in everyone]).roles
         for notes in everyone:
             notes.impending = notes.held = None
             left = notes.state == UNINSTALLED_STATE and not notes.installation.spec.talkdesk.is_uninstalled
-            if left and self._comes(notes, app, LEFT, agenda):
+            # Whoever a newer one has superseded lost its access by an event: there is nothing to hold back.
+            superseded = told[notes.name] is Role.SUPERSEDED
+            if left and (superseded or self._comes(notes, app, LEFT, agenda)):
                 gone.add(notes.name)
         live = {one.name: one.live_since for one in everyone if one.live_since is not None}
         held = holding([one.installation for one in everyone], gone=frozenset(gone), live=live)

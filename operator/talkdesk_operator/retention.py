@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_crds import conditions as types
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.over import is_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +78,7 @@ def keeping(situation: Situation, *, now: datetime) -> Keeping:
     """
     parties, kept = situation.parties, timedelta(seconds=situation.policy.seconds)
     due = {
-        party.installation.metadata.name: _not_before(party, own_start(party.installation, now) + kept)
+        party.installation.metadata.name: _not_before(party, own_start(party.installation, now) + kept, now)
         for party in parties
         if party.role is Role.SUPERSEDED
     }
@@ -91,7 +92,7 @@ def keeping(situation: Situation, *, now: datetime) -> Keeping:
     since = situation.marked or (
         now if situation.exists else max((own_start(one.installation, now) for one in last), default=now)
     )
-    tenant_due = max((_not_before(one, since + kept) for one in last), default=since + kept)
+    tenant_due = max((_not_before(one, since + kept, now) for one in last), default=since + kept)
     due |= {party.installation.metadata.name: tenant_due for party in last}
     # The credentials are kept in any case: somebody deleted the installation, its customer may live on.
     at_once = not parties and situation.policy.on_delete == "Delete"
@@ -132,27 +133,28 @@ def own_start(installation: TalkdeskInstallation, now: datetime) -> datetime:
             if condition.type == types.READY and condition.status != "True"
         ),
     ]
+    if uninstalled is None and any(
+        condition.type == types.READY and condition.status == "True"
+        for condition in installation.status.conditions
+    ):
+        return now  # it was served until this pass
     # A time far in the future is some clock's mistake, and must not keep anything for ever. A near one is
     # taken as it is: the present in its place would be another answer, and another write, each time.
     return max((one if one <= now + _CLOCK_AHEAD else now for one in _moments(told)), default=now)
 
 
-def answered(installation: TalkdeskInstallation) -> bool:
-    """Stored status says that Talkdesk waits for nothing of what was said last."""
-    return any(
-        condition.type == types.CONFIRMED
-        and condition.status == "True"
-        and condition.observed_generation == installation.metadata.generation
-        for condition in installation.status.conditions
-    )
+def _not_before(party: Party, due: datetime, now: datetime) -> datetime:
+    """``due``, but not while Talkdesk waits for our approval of the uninstallation.
 
-
-def _not_before(party: Party, due: datetime) -> datetime:
-    """``due``, but not while Talkdesk waits for our approval of the uninstallation."""
+    Nobody installs twice without uninstalling: it may wait about a superseded one of which no event says so.
+    """
     uninstalled = party.installation.spec.talkdesk.uninstalled
-    if not party.leaving or answered(party.installation):
+    left = party.leaving or party.role is Role.SUPERSEDED
+    if not left or is_over(party.installation):
         return due
-    began = next(iter(_moments([uninstalled.at if uninstalled is not None else None])), None)
+    if uninstalled is None:
+        return max(due, own_start(party.installation, now) + ANSWERED_BY_TALKDESK)
+    began = next(iter(_moments([uninstalled.at])), None)
     created = next(iter(_moments([party.installation.metadata.creation_timestamp])), None)
     return max(due, *(one + ANSWERED_BY_TALKDESK for one in (began, created) if one is not None))
 

@@ -20,6 +20,13 @@ def test_every_reason_has_a_row_that_says_what_to_do_and_no_row_speaks_of_a_reas
     assert rows(4) == {reason.value for reason in Reason}
 
 
+def test_no_cell_is_empty() -> None:
+    lines = [line for line in TEXT.splitlines() if line.startswith("| `")]
+    assert [
+        line for line in lines if not all(cell.strip() for cell in line.strip().strip("|").split("|"))
+    ] == []
+
+
 def test_every_condition_type_has_a_row_and_no_row_speaks_of_a_type_that_is_gone() -> None:
     assert rows(3) == {*INSTALLATION_CONDITIONS, *APP_CONDITIONS}
 

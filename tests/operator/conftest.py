@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import time
 import warnings
@@ -267,6 +268,21 @@ class World:
         """What the stand-in's mailbox has for an address, oldest first."""
         page = (await self.control.get("/control/mails")).json()
         return [mail for mail in page["mails"] if to in mail["to"]]
+
+    def audit(self, installed: Installed, *, users: bool = False) -> list[dict[str, Any]]:
+        """The lines of the audit log about the installation, or about its users."""
+        lines = (json.loads(line) for line in self.logs().splitlines() if '"talkdesk.audit"' in line)
+        return [one for one in lines if one["installation"] == installed.name and ("user" in one) == users]
+
+    async def told(self, installed: Installed, reason: str) -> dict[str, Any]:
+        """The one line of the audit log with that reason: written a moment after the change was stored."""
+
+        async def look() -> list[dict[str, Any]]:
+            return [one for one in self.audit(installed) if one["reason"] == reason]
+
+        (line,) = await _eventually(look)
+        found: dict[str, Any] = line
+        return found
 
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("operator-*.log")))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_kube.resources import CONFIG_MAPS
+from talkdesk_kube.resources import APPS, CONFIG_MAPS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -238,6 +238,32 @@ async def test_a_rejected_update_brings_back_the_users_and_the_plan_from_before(
     await world.post(f"/control/installations/{installed.id}/update", {"adding": [added], "plan": "Pro"})
     await world.approved(installed, 2)
     await world.condition(installed, "Ready", "True")
+
+
+async def test_an_installation_that_can_never_be_made_is_rejected_and_succeeds_once_it_is_mended(
+    world: World,
+) -> None:
+    # The API server takes no number there, however often it is asked.
+    limits = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "limits"}, "data": {"calls": 5}}
+    await world.declare(template=[limits], approval={"gate": "NamespaceReady", "patienceSeconds": 1})
+    first = await world.install()
+    failed = await world.condition(first, "TenantReady", "False", "ApplyFailed")
+    assert "limits" in failed["message"]
+    await world.condition(first, "Confirmed", "True", "Rejected")
+    assert len(await world.approvals(first, "reject")) == 1
+    assert not await world.approvals(first)
+    reason = (await world.installation(first))["status"]["answers"][0]["reason"]
+    told = "The installation was not completed: the app could not be set up because of a mistake on our side."
+    assert reason.startswith(told)
+    assert "limits" not in reason
+    assert (await world.installation(first))["status"]["access"]["state"] == "Refused"
+    mended = {**limits, "data": {"calls": "5"}}
+    await world.kube.merge_patch(
+        APPS, world.app, {"spec": {"template": [mended]}}, namespace=world.release.namespace
+    )
+    second = await world.install(account=first.account, people=first.users)
+    await world.approved(second)
+    await world.condition(second, "Ready", "True")
 
 
 async def test_after_a_rejection_and_a_fix_a_repeated_install_succeeds(world: World) -> None:

@@ -200,6 +200,15 @@ def test_whoever_is_locked_out_by_talkdesks_word_alone_is_asked_about_soon() -> 
     assert wait(one, memory, resync=43200, now=100.0) == 500
 
 
+def test_whoever_is_overtaken_is_asked_about_at_once_even_with_resync_switched_off() -> None:
+    memory = InstallationMemory(reading=not_found.reading(installation(), None, 0.0))
+    off = Cadence(resync=0, pending=30)
+    asked = due(
+        installation(), memory, now=1.0, cadence=off, incomplete=False, unsettled=False, overtaken=True
+    )
+    assert asked == 0
+
+
 def test_a_404_is_believed_when_it_has_been_said_for_a_while() -> None:
     memory, cadence = InstallationMemory(), Cadence(resync=43200, pending=30)
     assert [not_found.believed(memory, now, cadence) for now in (0.0, 1.0, 2.0, 59.0, 60.0)] == [

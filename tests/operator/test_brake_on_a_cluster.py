@@ -28,7 +28,10 @@ CUSTOMERS = 30
 async def many(open_world: Any) -> AsyncIterator[World]:
     """Thirty customers of one app."""
     async with open_world() as made:
-        await made.start(TALKDESK_RESYNC_RATE="100", TALKDESK_BRAKE_SECONDS="10")
+        # Credentials count as spread at once: whoever refuses them means it.
+        await made.start(
+            TALKDESK_RESYNC_RATE="100", TALKDESK_BRAKE_SECONDS="10", TALKDESK_SPREADING_SECONDS="0.1"
+        )
         config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {}}
         await made.declare(template=[config_map])
         made.all = await asyncio.gather(*(made.install(users=1) for _ in range(CUSTOMERS)))
@@ -186,6 +189,29 @@ async def test_a_person_who_finds_that_it_is_true_releases_the_brake(many: World
         await eventually(ended)
         line = f'talkdesk_installations{{access="Refused",app="{many.app}",reason="RevokedByTalkdesk"}}'
         assert await gauge(many, line) == CUSTOMERS
+    finally:
+        await well(many)
+    await eventually(lambda: calm(many))
+
+
+async def test_credentials_that_are_refused_for_everybody_end_nobodys_access(
+    many: World, eventually: Any
+) -> None:
+    await eventually(lambda: calm(many))
+    own = {"namespace": many.release.namespace}
+    await many.kube.merge_patch(
+        resources.APPS, many.app, {"spec": {"credentials": {"graceSeconds": 0}}}, **own
+    )
+    refusal = {"error": "invalid_client", "error_description": "no such client"}
+    fault = {"path": "/oauth/token", "times": 100_000, "status": 401, "body": refusal}
+    await many.post("/control/faults", fault)
+    try:
+        many.operators[0].kill()  # and with it the tokens that it had
+        await eventually(many.restarted)
+        await read_again(many)
+        await eventually(lambda: held(many))
+        assert {one["impending"]["reason"] for one in await statuses(many)} == {"CredentialsRefused"}
+        assert await allowed(many) == CUSTOMERS
     finally:
         await well(many)
     await eventually(lambda: calm(many))

@@ -82,6 +82,14 @@ def test_what_is_not_usable_waits_until_patience_ends_and_is_then_rejected_with_
     assert decide(unready, NOW + timedelta(hours=1)) == Say("reject", "sorry", detail)
 
 
+def test_what_has_failed_for_good_is_given_the_same_patience_and_then_rejected() -> None:
+    failed = replace(INSTALLING, readiness=Readiness.FAILED, detail="ConfigMap limits", apology="sorry")
+    for state in ("installing", "updating"):
+        one = replace(failed, state=state)
+        assert isinstance(decide(one, NOW + timedelta(minutes=59)), Wait)
+        assert decide(one, NOW + timedelta(hours=1)) == Say("reject", "sorry", "ConfigMap limits")
+
+
 def test_users_are_listed_before_the_approval() -> None:
     decision = decide(replace(INSTALLING, users_listed=False), NOW)
     assert isinstance(decision, Wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,12 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Access, TalkdeskInstallation
 from talkdesk_operator.access import ALLOWED, access
+from talkdesk_operator.confirm import Given
 from talkdesk_operator.incumbent import Role, holding
+from talkdesk_operator.memory import InstallationMemory
+from talkdesk_operator.notes import Notes
+from talkdesk_operator.publish import status_of
+from talkdesk_operator.reading import Reading
 from talkdesk_operator.region import Placed, Unplaced, place
 from talkdesk_operator.standing import Case, judge
 
@@ -116,6 +122,35 @@ def test_a_link_that_is_missing_or_foreign_places_nowhere(root: str | None, reas
 
 
 REFUSED = Access(state="Refused", reason="Installing")
+APPROVED = Given(
+    "installing", "t1", "approve", "2026-01-05T10:00:00Z", result_state="completed", result_updated_at="t2"
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((APPROVED,), "Allowed"),
+        ((), "Refused"),
+        ((replace(APPROVED, answer="reject"),), "Refused"),
+        ((replace(APPROVED, result_state=None),), "Refused"),
+    ],
+)
+def test_an_update_on_the_heels_of_an_approval_keeps_nobody_out(
+    answers: tuple[Given, ...], expected: str
+) -> None:
+    one = installation("a", 1)
+    one = one.model_copy(update={"status": one.status.model_copy(update={"access": REFUSED})})
+    updating = Reading(
+        begun=0.0, generation=one.metadata.generation, resync_token=None, seen=frozenset(),
+        state="updating", updated_at="t3", admin=None,
+    )  # fmt: skip
+    notes = Notes(
+        installation=one, memory=InstallationMemory(reading=updating), given=answers, role=Role.INCUMBENT
+    )
+    shown = status_of(notes, None, datetime(2026, 1, 5, tzinfo=UTC)).access
+    assert shown is not None
+    assert shown.state == expected
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,59 @@ async def test_an_uninstall_whose_event_was_lost_is_answered_after_access_ended(
     await eventually(stopped)
 
 
+async def test_a_lost_uninstall_is_answered_although_the_customer_is_back_and_the_new_one_is_left_alone(
+    brisk: World, eventually: Any
+) -> None:
+    # The first one's object and credentials are due long before Talkdesk stops waiting for their answer.
+    await brisk.declare(retention={"seconds": 1})
+    first = await brisk.install()
+    await brisk.approved(first)
+    await brisk.condition(first, "Ready", "True")
+    tenant = await brisk.tenant(first)
+    uid = (await brisk.kube.get(resources.NAMESPACES, tenant))["metadata"]["uid"]
+    await lost(brisk, f"/control/installations/{first.id}/uninstall", {})
+    second = await brisk.install(account=first.account, people=first.users)
+    await brisk.approved(second)
+    await brisk.approved(first, 2)
+    assert await state(brisk, first) == "uninstalled"
+    await brisk.condition(second, "Ready", "True")
+    assert set(await brisk.licensed(second)) == set(second.users)
+    namespace = await brisk.kube.get(resources.NAMESPACES, tenant)
+    assert namespace["metadata"]["uid"] == uid
+    deployment = await brisk.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
+    assert deployment["spec"]["replicas"] == 1
+
+    async def forgotten() -> bool:
+        found = await brisk.kube.list(resources.INSTALLATIONS, namespace=brisk.release.namespace)
+        return first.name not in {one["metadata"]["name"] for one in found.items}
+
+    await eventually(forgotten)
+    assert (await brisk.installation(second))["status"]["access"]["state"] == "Allowed"
+    assert len(await brisk.approvals(second)) == 1
+
+
+async def test_what_is_shown_of_a_superseded_installation_at_first_is_not_the_last_word(
+    brisk: World, eventually: Any
+) -> None:
+    await brisk.declare()
+    first = await brisk.install()
+    await brisk.approved(first)
+    await brisk.condition(first, "Ready", "True")
+    await lost(brisk, f"/control/installations/{first.id}/uninstall", {})
+    as_before = {"id": first.id, "state": {"state": "completed", "updated_at": "2099-01-05T10:00:00Z"}}
+    fault = {"path": f".*/installations/{first.id}", "times": 1, "status": 200, "body": as_before}
+    await brisk.post("/control/faults", fault)
+    second = await brisk.install(account=first.account, people=first.users)
+    await brisk.approved(second)
+
+    async def healed() -> bool:
+        return len(await brisk.approvals(first)) == 2
+
+    await unless_switched_off(brisk, first, healed)
+    await eventually(healed)
+    await brisk.condition(second, "Ready", "True")
+
+
 async def test_a_trial_whose_events_were_lost_is_followed_all_the_same(brisk: World, eventually: Any) -> None:
     await brisk.declare()
     installed = await brisk.install()

@@ -127,6 +127,34 @@ def test_an_older_installation_goes_after_its_own_retention_and_the_tenant_stays
     assert anything_due(found, now=NOW)
 
 
+def test_a_superseded_one_that_no_event_uninstalled_is_kept_while_talkdesk_may_wait_for_its_answer() -> None:
+    def due(one: TalkdeskInstallation) -> datetime:
+        parties = (party(Role.INCUMBENT, "new"), Party(one, Role.SUPERSEDED, leaving=False))
+        return keeping(situation(*parties, seconds=1), now=NOW).due["old"]
+
+    def shown(state: str, confirmed: str, *, ready: str, reason: str) -> TalkdeskInstallation:
+        one = installation("old").to_json()
+        one["status"]["conditions"][0]["reason"] = confirmed
+        changed = {"lastTransitionTime": time(NOW - DAY), "observedGeneration": 3}
+        one["status"]["conditions"].append({"type": "Ready", "status": ready, "reason": reason, **changed})
+        one["status"]["talkdesk"] = {"state": state}
+        return TalkdeskInstallation.model_validate(one)
+
+    second = timedelta(seconds=1)
+    served = shown("completed", "Approved", ready="True", reason="InstallationReady")
+    assert due(served) == NOW + ANSWERED_BY_TALKDESK, "superseded in this very pass"
+    unasked = shown("completed", "Approved", ready="False", reason="Superseded")
+    assert due(unasked) == NOW - DAY + ANSWERED_BY_TALKDESK
+    unanswered = shown("uninstalled", "Approved", ready="False", reason="Superseded")
+    assert due(unanswered) == NOW - DAY + ANSWERED_BY_TALKDESK, "approved was its installation"
+    answered = shown("uninstalled", "UninstallApproved", ready="False", reason="Superseded")
+    assert due(answered) == NOW - DAY + second
+    revoked = shown("completed", "CredentialsRevoked", ready="False", reason="Superseded")
+    assert due(revoked) == NOW - DAY + second
+    ended = shown("timeout", "EndedByTalkdesk", ready="False", reason="Superseded")
+    assert due(ended) == NOW - DAY + second
+
+
 def test_the_start_of_an_installations_own_retention_is_the_latest_of_what_tells() -> None:
     one = installation(uninstalled=NOW - 5 * DAY, created=NOW - 90 * DAY)
     assert own_start(one, NOW) == NOW - 5 * DAY

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOON = {"seconds": 3}
+#: Longer than anything that the settings repeat while something is pending.
+QUIET_SECONDS = 2.5
 OWN_KINDS = (
     resources.INSTALLATIONS,
     resources.USER_SLICES,
@@ -168,6 +172,68 @@ async def test_a_reinstall_stops_the_clock_and_outlives_the_old_installations_re
     assert "retention" not in status.get("deadlines", {})
 
 
+async def test_news_of_an_older_installation_touches_nothing_that_the_newer_one_holds(
+    world: World, eventually: Any
+) -> None:
+    first = await customer(world, seconds=3600)
+    tenant = await world.tenant(first)
+    left = (await world.post(f"/control/installations/{first.id}/uninstall", {}))["event_id"]
+    await world.approved(first, 2)
+    second = await world.install(account=first.account, people=first.users)
+    await world.approved(second)
+    await world.condition(second, "Ready", "True")
+    await world.condition(first, "Ready", "False", "Superseded")
+    await quiet(world, tenant)
+    position = world.plane.audit_position()
+    where = {"namespace": world.release.namespace}
+    news = {
+        "metadata": {"annotations": {names.RESYNC_ANNOTATION: "now"}},
+        "spec": {"suspend": True},
+    }
+    changed = await world.kube.merge_patch(resources.INSTALLATIONS, first.name, news, **where)
+    await world.post(f"/control/events/{left}/redeliver")
+
+    async def seen() -> bool:
+        status = (await world.installation(first))["status"]
+        return bool(status["observedGeneration"] == changed["metadata"]["generation"])
+
+    await eventually(seen)
+    passes = await world.passes()
+    again = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "again"}}}
+    await world.kube.merge_patch(resources.INSTALLATIONS, first.name, again, **where)
+
+    async def looked() -> bool:
+        return bool(await world.passes() > passes)
+
+    await eventually(looked)
+    assert written(world, tenant, position) == []
+    assert (await world.installation(second))["status"]["access"]["state"] == "Allowed"
+    deployment = await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
+    assert deployment["spec"]["replicas"] == 1
+    assert len(await world.approvals(first)) == 2
+
+
+def written(world: World, tenant: str, position: int) -> list[tuple[str, str, str]]:
+    """What the operator wrote in the tenant, and of its namespace."""
+    user = world.release.user("operator")
+    return [
+        (entry["verb"], entry["objectRef"]["resource"], entry["objectRef"]["name"])
+        for entry in world.plane.audit(since=position)
+        if entry["user"]["username"] == user
+        and entry["verb"] not in ("get", "list", "watch")
+        and tenant in (entry["objectRef"].get("namespace"), entry["objectRef"].get("name"))
+    ]
+
+
+async def quiet(world: World, tenant: str) -> None:
+    """The last write of what was said until now is a while ago: a trial begins after the approval."""
+    position, number, since = world.plane.audit_position(), 0, monotonic()
+    while monotonic() - since < QUIET_SECONDS:
+        if (found := len(written(world, tenant, position))) != number:
+            number, since = found, monotonic()
+        await asyncio.sleep(0.05)
+
+
 async def secrets_of(world: World, installed: Any) -> list[str]:
     found = await world.kube.list(
         resources.SECRETS,
@@ -190,6 +256,12 @@ async def test_a_deleted_object_is_no_uninstallation_and_the_next_event_brings_t
         return deployment["spec"]["replicas"] == 0 and await since(world, tenant) is not None
 
     await eventually(stopped)
+    lost = await world.told(installed, "Deleted")
+    assert lost == lost | {"event": "access changed", "to": "None", "tenant": tenant}
+    assert lost["cause"] == {"kind": "deletion"}
+    assert [lost["app"], lost["account"], lost["at"]] == [
+        world.app_id, installed.account, await since(world, tenant),
+    ]  # fmt: skip
     added = await world.person(installed.account, 9)
     await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})
     await world.approved(installed, 2)
@@ -206,9 +278,11 @@ async def test_a_deleted_object_is_no_uninstallation_and_the_next_event_brings_t
     assert deployment["spec"]["replicas"] == 1
     assert await since(world, tenant) is None
 
-    await world.post(f"/control/installations/{installed.id}/uninstall", {})
+    event = (await world.post(f"/control/installations/{installed.id}/uninstall", {}))["event_id"]
     await world.approved(installed, 3)
     await world.condition(installed, "Ready", "False", "Uninstalled")
+    assert (await world.told(installed, "Uninstalled"))["cause"] == {"kind": "event", "event": event}
+    assert await world.told(installed, "Deleted") == lost, "once, whoever leaves later"
 
 
 async def test_an_uninstallation_after_the_object_was_deleted_is_answered_too(world: World) -> None:

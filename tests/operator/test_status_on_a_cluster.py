@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from talkdesk_crds import names
 from talkdesk_crds.meta import ObjectMeta
 from talkdesk_kube import Invalid, resources
 from talkdesk_operator.same_object import is_another, same_object
@@ -20,18 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FIELDS = {"installation", "account", "app", "tenant", "from", "to", "reason", "cause", "at"}
-
-
-def audit(world: World, installed: Any, *, users: bool = False) -> list[dict[str, Any]]:
-    """The lines of the audit log about an installation."""
-    found = []
-    for line in world.logs().splitlines():
-        if '"talkdesk.audit"' not in line:
-            continue
-        entry = json.loads(line)
-        if entry["installation"] == installed.name and ("user" in entry) == users:
-            found.append(entry)
-    return found
 
 
 async def ready(world: World, **spec: Any) -> Any:
@@ -73,7 +62,7 @@ async def test_each_change_of_access_is_one_line_that_says_who_when_and_why(
     await eventually(lambda: is_so("Refused", "Uninstalled"))
     await world.condition(installed, "Confirmed", "True", "UninstallApproved")
 
-    lines = audit(world, installed)
+    lines = world.audit(installed)
     assert all(set(line) >= FIELDS for line in lines)
     told = [(one["from"], one["to"], one["reason"]) for one in lines if one["from"] != "None"]
     assert told[-4:] == [
@@ -101,7 +90,7 @@ async def test_each_users_access_is_told_with_the_event_that_took_it_and_nothing
     world: World, eventually: Any
 ) -> None:
     installed = await ready(world)
-    assert {one["user"] for one in audit(world, installed, users=True)} == set(installed.users)
+    assert {one["user"] for one in world.audit(installed, users=True)} == set(installed.users)
     out, stays = installed.users[1], installed.users[0]
     await world.post(f"/control/installations/{installed.id}/logout", {"user_id": stays})
     since = 0
@@ -116,31 +105,37 @@ async def test_each_users_access_is_told_with_the_event_that_took_it_and_nothing
     await world.approved(installed, 2)
 
     async def told() -> bool:
-        lines = [(one["user"], one["reason"]) for one in audit(world, installed, users=True)]
+        lines = [(one["user"], one["reason"]) for one in world.audit(installed, users=True)]
         return (out, "Removed") in lines and (stays, "SignedOut") in lines
 
     await eventually(told)
-    (removed,) = [one for one in audit(world, installed, users=True) if one["reason"] == "Removed"]
+    (removed,) = [one for one in world.audit(installed, users=True) if one["reason"] == "Removed"]
     assert removed["cause"] == {"kind": "event", "event": event}
     assert (removed["from"], removed["to"]) == ("Licensed", "None")
-    assert "@" not in json.dumps(audit(world, installed, users=True))
+    assert "@" not in json.dumps(world.audit(installed, users=True))
 
 
 async def test_a_restart_writes_no_line(world: World, eventually: Any) -> None:
     installed = await ready(world)
-    before = audit(world, installed), audit(world, installed, users=True)
+    before = world.audit(installed), world.audit(installed, users=True)
     starts = world.operators[0].starts
     world.operators[0].kill()
 
+    async def restarted() -> bool:
+        return bool(world.operators[0].starts > starts)
+
+    await eventually(restarted)
+    await world.operators[0].ready()
+    token = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "after the restart"}}}
+    where = {"namespace": world.release.namespace}
+    await world.kube.merge_patch(resources.INSTALLATIONS, installed.name, token, **where)
+
     async def looked() -> bool:
-        if world.operators[0].starts == starts:
-            return False
-        await world.operators[0].ready()
-        return bool(await world.passes() > 0)
+        status = (await world.installation(installed))["status"]
+        return bool(status.get("observedResync") == "after the restart")
 
     await eventually(looked)
-    await world.install()
-    assert (audit(world, installed), audit(world, installed, users=True)) == before
+    assert (world.audit(installed), world.audit(installed, users=True)) == before
 
 
 async def test_a_status_deleted_by_hand_is_rebuilt_and_nothing_is_answered_again(
@@ -238,5 +233,7 @@ async def test_kubectl_get_tells_account_plan_users_ready_and_reason(world: Worl
     told = [cell.strip() for cell in columns][1:7]
     assert told == [name, "Free trial", "2", "Allowed", "True", "InstallationReady"]
     stored = await world.installation(installed)
-    assert [one["type"] for one in stored["spec"]["talkdesk"]["recent"]][-1:] != []
+    recent = [one["type"] for one in stored["spec"]["talkdesk"]["recent"]]
+    assert set(recent) <= {"app.installed", "app.trial_started"}
+    assert recent[-1] == "app.installed", "the newest first"
     assert [one["answer"] for one in stored["status"]["answers"]] == ["approve"]

@@ -285,8 +285,26 @@ def test_a_trial_that_the_api_no_longer_shows_is_over_at_its_end_unless_it_was_p
 
 def test_who_was_refused_stays_refused_when_the_operator_has_forgotten_what_it_read() -> None:
     refused = installation(EXPIRING, access="TrialEnded")
-    assert judged(refused, None, now=END).suspension is not None
+    found = judged(refused, None, now=END)
+    assert found.suspension is not None
+    assert found.ask, "where the grace was over, Talkdesk has not been asked since the end"
+    asked = reading(TrialFacts(state="active", expires_at=stamp(END)), at=END)
+    assert not judged(refused, asked, now=END).ask
     assert judged(installation(EXPIRING, access="Suspended"), None, now=END).suspension is None
+
+
+def test_a_later_extension_lets_in_again_whoever_was_refused_whether_read_or_told() -> None:
+    later, now = END + 30 * DAY, END + DAY
+    refused = installation(EXPIRING, access="TrialEnded")
+    extended = TrialFacts(state="active", expires_at=stamp(later))
+    assert judged(refused, reading(extended, at=now), now=now) == Judgement(look_at=later)
+    event = Trial(at=stamp(now), rank=50, event="x", state="extended", expires_at=stamp(later))
+    told = installation(event, access="TrialEnded")
+    behind = TrialFacts(
+        state="ended", expires_at=stamp(END), ended_at=stamp(END), ended_reason="trial_expired"
+    )
+    for read in (None, reading(behind, at=now)):
+        assert judged(told, read, now=now) == Judgement(look_at=later)
 
 
 def test_no_app_no_refusal_by_the_clock() -> None:

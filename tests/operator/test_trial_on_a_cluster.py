@@ -9,6 +9,7 @@ import pytest
 
 from talkdesk_crds.meta import time
 from talkdesk_kube import resources
+from talkdesk_sandbox.environment import demo_app
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,7 +20,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAID = {"name": "Pro", "type": "paid", "license_type": "individual", "price": 10}
 TRIAL = {"name": "Free trial", "type": "trial", "license_type": "individual", "price": 0}
+#: What the app writes at runtime.
 DATA = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"kept": "yes"}}
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
 
 
 async def customer(world: World, **spec: Any) -> Any:
@@ -33,9 +41,27 @@ async def customer(world: World, **spec: Any) -> Any:
     return installed
 
 
+def with_claim(world: World) -> list[dict[str, Any]]:
+    """The demo's template, and a claim beside it."""
+    return [*demo_app(app_id="", regions=world.stand_in.regions)["spec"]["template"], CLAIM]
+
+
+async def kept(world: World, tenant: str) -> list[Any]:
+    """What the customer has in the tenant: claim and settings, by identity and content."""
+    claim = await world.kube.get(resources.PERSISTENT_VOLUME_CLAIMS, "data", namespace=tenant)
+    settings = await world.kube.get(resources.CONFIG_MAPS, "settings", namespace=tenant)
+    found = [one["metadata"] for one in (claim, settings)]
+    assert not any("deletionTimestamp" in one for one in found)
+    return [*(one["uid"] for one in found), claim["spec"], settings["data"]]
+
+
 async def replicas(world: World, installed: Any) -> int:
     tenant = await world.tenant(installed)
     return int((await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant))["spec"]["replicas"])
+
+
+async def scaled(world: World, installed: Any, number: int) -> bool:
+    return await replicas(world, installed) == number
 
 
 async def access(world: World, installed: Any) -> dict[str, str]:
@@ -94,20 +120,25 @@ async def test_an_expired_trial_suspends_the_tenant_and_an_upgrade_resumes_it(
 ) -> None:
     before = await switched(world, after_trial=after_trial)
     try:
-        installed = await customer(world)
+        installed = await customer(world, template=with_claim(world))
+        tenant = await world.tenant(installed)
+        written = {**DATA, "metadata": {"name": "settings", "namespace": tenant}}
+        await world.kube.apply(written, field_manager="the-app")
+        data = await kept(world, tenant)
         await world.post(f"/control/installations/{installed.id}/trial/end", {"reason": "trial_expired"})
         found = await world.condition(installed, "Ready", "False", "TrialEnded")
         assert "the trial ended at" in found["message"]
         assert await access(world, installed) == {"state": "Refused", "reason": "TrialEnded"}
         assert await replicas(world, installed) == 0
-        tenant = await world.tenant(installed)
         assert not (await world.kube.get(resources.NAMESPACES, tenant))["metadata"].get("deletionTimestamp")
+        assert await kept(world, tenant) == data
 
         await world.post(f"/control/installations/{installed.id}/update", {"plan": "Pro"})
         await world.approved(installed, 2)
         await world.condition(installed, "Ready", "True")
         assert (await access(world, installed))["state"] == "Allowed"
         assert await replicas(world, installed) == 1
+        assert await kept(world, tenant) == data
         assert "trial" not in (await world.installation(installed))["status"].get("deadlines", {})
     finally:
         await switched(world, **before)
@@ -189,6 +220,9 @@ async def test_the_clock_ends_a_trial_whose_end_nobody_told(world: World, eventu
     assert datetime.now(UTC) >= ends.replace(microsecond=0)
     assert (await world.installation(installed))["spec"]["talkdesk"]["trial"]["state"] == "extended"
     assert await replicas(world, installed) == 0
+    line = await world.told(installed, "TrialEnded")
+    assert (line["from"], line["to"]) == ("Allowed", "Refused")
+    assert line["cause"] == {"kind": "clock", "ends": time(ends)}
 
 
 async def test_an_extension_that_nobody_told_locks_nobody_out(world: World, eventually: Any) -> None:
@@ -216,7 +250,7 @@ async def test_an_extension_that_nobody_told_locks_nobody_out(world: World, even
     assert not scaled
 
 
-async def test_while_talkdesk_cannot_be_read_access_stays_for_the_grace(
+async def test_while_talkdesk_cannot_be_read_access_stays_for_the_grace_and_an_extension_brings_it_back(
     world: World, eventually: Any
 ) -> None:
     installed = await customer(world, trial={"graceSeconds": 4})
@@ -229,6 +263,8 @@ async def test_while_talkdesk_cannot_be_read_access_stays_for_the_grace(
     await until_shown(world, installed, eventually, time(ends))
     fault = {"path": f".*/installations/{installed.id}.*", "times": 100_000, "status": 503}
     await world.post("/control/faults", fault)
+    until = time(datetime.now(UTC) + timedelta(days=30))
+    await world.post(f"/control/installations/{installed.id}/trial/extend", {"expires_at": until})
     try:
         seen_after_the_end = False
 
@@ -241,8 +277,14 @@ async def test_while_talkdesk_cannot_be_read_access_stays_for_the_grace(
 
         await eventually(refused)
         assert seen_after_the_end, "access ended with the trial, although Talkdesk could not be asked"
+        await eventually(lambda: scaled(world, installed, 0))
     finally:
         (await world.control.delete("/control/faults")).raise_for_status()
+    # The extension that nobody heard of comes to light, and brings back who was suspended.
+    await until_shown(world, installed, eventually, until)
+    await world.condition(installed, "Ready", "True")
+    assert (await access(world, installed))["state"] == "Allowed"
+    await eventually(lambda: scaled(world, installed, 1))
 
 
 async def test_what_an_event_ended_is_over_while_talkdesk_does_not_answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,7 +183,14 @@ async def test_the_way_to_talkdesk_is_complete_in_status(world: World) -> None:
 async def test_of_two_apps_with_one_launch_host_the_younger_says_so(world: World, eventually: Any) -> None:
     await world.declare()
     first, host = world.app, f"launch-{world.app_id[:8]}.demo.localhost"
-    await asyncio.sleep(1.1)  # creation times have whole seconds
+    app = await world.kube.get(resources.APPS, first, namespace=world.release.namespace)
+    created = datetime.fromisoformat(app["metadata"]["creationTimestamp"])
+
+    async def another_second() -> bool:
+        """Creation times have whole seconds."""
+        return datetime.now(UTC) >= created + timedelta(seconds=1)
+
+    await eventually(another_second)
     await world.declare()
     second = world.app
     await change(world, resources.APPS, second, {"spec": {"launchHost": host}})

@@ -7,11 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
-
 from turmoil.actions import ACTIONS
-from turmoil.machine import Turmoil, deck, play
+from turmoil.machine import Turmoil, play, run
 from turmoil.record import Record, moves_of
 
 if TYPE_CHECKING:
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
 
     Ground = Any
 
-#: ``TURMOIL_SEED=random`` or a number of one's own tries other orders.
-SEED = os.environ.get("TURMOIL_SEED", "20261122")
 EXAMPLES = int(os.environ.get("TURMOIL_EXAMPLES", "3"))
 
 
@@ -31,23 +26,11 @@ def test_whatever_happens_in_whatever_order_the_invariants_hold(ground: Ground) 
         records: list[Record] = []  # noqa: RUF012 - of this test alone
         failed = None
 
-    machine = seed(int(SEED))(Here) if SEED != "random" else Here
-    profile = settings(
-        max_examples=EXAMPLES,
-        stateful_step_count=len(deck()),
-        phases=(Phase.generate,),
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
     try:
-        run_state_machine_as_test(machine, settings=profile)
+        run(Here, examples=EXAMPLES)
     except BaseException:
         print("\nThe example that failed; TURMOIL_REPLAY=<file with this table> plays it again:\n")
         print(Here.records[-1].table())
-        if Here.failed is not None:
-            raise Here.failed from None
         raise
     steps = sum(len(record.rows) for record in Here.records)
     effective: Counter[str] = sum((record.effective for record in Here.records), Counter())

@@ -34,8 +34,10 @@ def _by_the_clock(case: Case, trial: trials.Trial, ends: datetime) -> Judgement:
     """Nobody has said that the trial ended."""
     if case.now < ends:
         return Judgement(look_at=ends)
-    if _asked_since(case, ends) or _refused_already(case):
+    if _asked_since(case, ends):
         return Judgement(_over(case, trial))
+    if _refused_already(case):
+        return Judgement(_over(case, trial), ask=True)  # an extension may still come to light
     if case.app is None:
         return Judgement(ask=True)
     grace = ends + timedelta(seconds=case.app.spec.trial.grace_seconds)

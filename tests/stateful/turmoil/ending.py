@@ -232,7 +232,11 @@ async def _quiet(made: Round) -> None:
     async def looked() -> bool:
         return await passes_of(made) >= wanted
 
-    await until(looked, within=made.calm_within)
+    if not await until(looked, within=made.calm_within):
+        raise Violation(
+            Invariant.QUIET,
+            f"nobody looked: {await passes_of(made) - passes:g} of {wanted - passes:g} passes",
+        )
     await silence(made, position)
     if found := writes(made, position):
         changed = _differences(objects, await made.objects())

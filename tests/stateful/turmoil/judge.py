@@ -59,6 +59,12 @@ class Judge:
             one for one in self.removals if not (one.installation == installation and one.user in users)
         ]
 
+    def withdrawn(self, installation: str) -> list[Removal]:
+        """A request may take the place of what waits for an answer: what that one takes out is over, too."""
+        over = [one for one in self.removals if one.installation == installation]
+        self.removals = [one for one in self.removals if one not in over]
+        return over
+
     def _broken(self, invariant: Invariant, message: str) -> None:
         self.found.append(Violation(invariant, message))
 

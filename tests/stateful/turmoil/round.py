@@ -134,9 +134,7 @@ class Round:
 
     def free(self, truth: dict[str, Talkdesk], *, used: bool | None = None) -> list[Slot]:
         """Slots without a live installation; only those that ever had one, or never."""
-        taken = {
-            (one["app_id"], one["account_id"]) for one in truth.values() if is_live(one) or one["pending"]
-        }
+        taken = {(one["app_id"], one["account_id"]) for one in truth.values() if is_live(one)}
         ever = {(one["app_id"], one["account_id"]) for one in truth.values()}
         return [
             slot

@@ -75,6 +75,23 @@ async def exchange_users(made: Round, a: int, b: int) -> str | None:
 
 
 @action
+async def change_mind(made: Round, a: int, b: int) -> str | None:
+    """One user less, and before that is answered one more instead; Talkdesk may refuse the second request."""
+    said = await made.settled(a, fits=lambda one: bool(_removable(one) and _unlicensed(made, one)))
+    if said is None:
+        return None
+    out, others = _removable(said), _unlicensed(made, said)
+    first = await update(made, said, removing=[out[b % len(out)]])
+    if first is None:
+        return None
+    over = made.judge.withdrawn(said["id"])
+    second = await update(made, said, adding=[others[b % len(others)]])
+    if second is None:
+        made.judge.removals += over
+    return f"{first}, {'refused' if second is None else 'then'} +1"
+
+
+@action
 async def change_plan(made: Round, a: int, b: int) -> str | None:
     """To one of the paid plans."""
     said = await made.settled(a)

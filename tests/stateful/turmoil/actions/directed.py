@@ -28,18 +28,11 @@ async def poke(made: Round, _a: int, _b: int) -> str | None:
 
 
 @directed
-async def lists_old_users(made: Round, _a: int, _b: int) -> str | None:
-    """Until an update is answered Talkdesk lists the users from before it."""
-    await made.switch({"update_shows": "old"})
-    return "switched"
-
-
-@directed
-async def answers_fail(made: Round, _a: int, b: int) -> str | None:
-    """Answers get 503 for a while."""
-    fault = {"path": ".*/state", "method": "POST", "status": 503, "times": b or 4}
-    await made.arena.post("/control/faults", fault)
-    return "armed"
+async def talkdesk_is_like(made: Round, a: int, b: int) -> str | None:
+    """What it does not document: the users it lists before an update is answered, and what overlaps."""
+    changes = {"update_shows": ("old", "new")[a % 2], "overlap": ("replace", "refuse")[b % 2]}
+    await made.switch(changes)
+    return ", ".join(f"{name} {value}" for name, value in changes.items())
 
 
 @directed

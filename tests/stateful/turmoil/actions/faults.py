@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from talkdesk_kube import NotFound, resources
 from talkdesk_sandbox.controlplane import CommandError
+from turmoil.actions import customers
 from turmoil.actions.table import action
 from turmoil.round import Round, is_live
 from turmoil.waiting import until
@@ -57,6 +58,22 @@ async def talkdesk_is_slow(made: Round, a: int, b: int) -> str | None:
 async def talkdesk_is_cut(made: Round, a: int, b: int) -> str | None:
     """No answer, before or after Talkdesk acted."""
     return await _talkdesk(made, a, {"cut": True, "when": _when(b), "times": 1 + b % 3})
+
+
+@action
+async def answers_fail(made: Round, a: int, b: int) -> str | None:
+    """An update cannot be answered for a while, and is looked at again meanwhile."""
+    fault = {"path": ".*/state", "method": "POST", "status": 503, "times": 2 + b % 2}
+    since = made.arena.ledger.position
+    told = await (customers.remove_user, customers.exchange_users)[b % 2](made, a, b)
+    if told is None:
+        return None
+    await made.arena.post("/control/faults", fault)
+    await made.poke(told.split()[0])
+    met = await made.arena.ledger.until(
+        lambda entry: "fault" in entry["detail"], since=since, within=_MET_SECONDS
+    )
+    return told if met else None
 
 
 def _when(b: int) -> str:

@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], installs: int) -> int:
+def sandbox(
+    *, once: bool, report: Path | None, switches: Mapping[str, str], patience: float, installs: int
+) -> int:
     """The exit code: 0 when every step was observed. See ``talkdesk-operator sandbox --help``."""
     configure_logging(level="warning", format="text")
     timeline = Timeline(Console())
     _end_on_sigterm()
     try:
         with running(tell=timeline.up, switches=switches) as environment:
-            results = asyncio.run(_perform(environment, timeline, installs=installs))
+            results = asyncio.run(_perform(environment, timeline, patience=patience, installs=installs))
             if report is not None:
                 write_report(report, results)
             if not once:
@@ -50,8 +52,10 @@ def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], ins
     return 0 if all(result.ok for result in results) else 1
 
 
-async def _perform(environment: Environment, timeline: Timeline, *, installs: int) -> list[StepResult]:
-    async with open_story(environment, tell=timeline.ledger) as story:
+async def _perform(
+    environment: Environment, timeline: Timeline, *, patience: float, installs: int
+) -> list[StepResult]:
+    async with open_story(environment, tell=timeline.ledger, patience=patience) as story:
         timeline.heading("A customer's life: install on a trial, update, uninstall, reinstall")
         results = await play(story, tell=timeline.step)
         if installs and all(result.ok for result in results):

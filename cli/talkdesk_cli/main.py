@@ -82,6 +82,9 @@ def sandbox(
         list[str] | None,
         typer.Option(help="NAME=VALUE: how the Talkdesk stand-in treats what Talkdesk does not document."),
     ] = None,
+    patience: Annotated[
+        float, typer.Option(help="Seconds that each effect of the story may take.", min=0.1)
+    ] = 30.0,
     installs: Annotated[
         int, typer.Option(help="After the story, time so many more installs from event to approval.", min=0)
     ] = 0,
@@ -95,7 +98,7 @@ def sandbox(
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--switch")
         chosen[name] = value
-    raise typer.Exit(run(once=once, report=report, switches=chosen, installs=installs))
+    raise typer.Exit(run(once=once, report=report, switches=chosen, patience=patience, installs=installs))
 
 
 @app.command()

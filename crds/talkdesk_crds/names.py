@@ -17,6 +17,8 @@ APP_LABEL = f"{GROUP}/app"
 ACCOUNT_LABEL = f"{GROUP}/account"
 INSTALLATION_LABEL = f"{GROUP}/installation"
 REGION_LABEL = f"{GROUP}/region"
+#: On a credentials' Secret: the release whose webhook stored it (value: ``release_id``).
+RELEASE_LABEL = f"{GROUP}/release"
 #: On every tenant namespace: which release of the operator owns it (value: ``release_id``).
 TENANT_LABEL = f"{GROUP}/tenant"
 #: On every object the operator applies inside a tenant, for selecting; never proof of ownership alone.

@@ -31,7 +31,7 @@ from talkdesk_operator.revocations import RevocationDesk
 from talkdesk_operator.rotator import Rotator
 from talkdesk_operator.sources import Sources
 from talkdesk_operator.sweep import Ages
-from talkdesk_operator.sweeper import Sweeper
+from talkdesk_operator.sweeper import Bounds, Sweeper
 from talkdesk_operator.user_sync import UserSync
 
 if TYPE_CHECKING:
@@ -113,17 +113,23 @@ def apps(parts: Parts, *, told: Callable[[str], None]) -> AppReconciler:
 
 
 def sweeper(parts: Parts) -> Sweeper:
-    """What deletes credentials that nobody needs."""
+    """What deletes credentials and revocations that nobody needs, and installations of undeclared apps."""
     settings = parts.settings
     return Sweeper(
         kube=parts.kube,
         caches=parts.caches,
+        directory=parts.directory,
+        remains=Remains(parts.kube, parts.caches, credentials_namespace=settings.credentials_namespace),
         recorder=parts.recorder,
-        namespace=settings.namespace,
+        release=parts.release,
         credentials_namespace=settings.credentials_namespace,
-        ages=Ages(
-            superseded=timedelta(seconds=settings.superseded_seconds),
-            unclaimed=timedelta(seconds=settings.unclaimed_seconds),
+        bounds=Bounds(
+            ages=Ages(
+                superseded=timedelta(seconds=settings.superseded_seconds),
+                unclaimed=timedelta(seconds=settings.unclaimed_seconds),
+            ),
+            revocation=timedelta(seconds=settings.revocation_seconds),
+            undeclared=settings.undeclared_kept,
         ),
         every=settings.sweep_seconds,
         clock=now,

@@ -112,7 +112,7 @@ class Keeper:
             return kept
         doomed = [one for one in everyone if one.name in found.due and found.due[one.name] <= now]
         kept.gone = [one for one in doomed if await self._forget(one)]
-        await self._remains.of(kept.gone)
+        await self._remains.of(one.installation for one in kept.gone)
         if len(kept.gone) < len(doomed):
             agenda.look_in(_AGAIN)
         elif len(kept.gone) == len(everyone):

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_crds.revocation import TalkdeskRevocation
     from talkdesk_kube import Kube, Obj, Resource
     from talkdesk_kube.view import View
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.credentials_search import Found
-    from talkdesk_operator.notes import Notes
     from talkdesk_operator.tenant import Tenant
 
 _log = structlog.get_logger(__name__)
@@ -34,10 +35,10 @@ class Remains:
         self._caches = caches
         self._credentials = credentials_namespace
 
-    async def of(self, gone: Iterable[Notes]) -> None:
+    async def of(self, gone: Iterable[TalkdeskInstallation]) -> None:
         """What belongs to these installations, whose objects were just deleted."""
-        for notes in gone:
-            spec = notes.installation.spec
+        for installation in gone:
+            spec = installation.spec
             labels = selector(
                 app_id=spec.app_id, account_id=spec.account_id, installation_id=spec.installation_id
             )
@@ -63,6 +64,10 @@ class Remains:
         }
         await self._ours(labels, revocations_of=revoked - existing_ids)
 
+    async def revocation(self, one: TalkdeskRevocation) -> None:
+        """This one."""
+        await self._drop(resources.REVOCATIONS, one.to_json(), self._caches.revocations.view)
+
     async def _listed(self, labels: str) -> list[Found]:
         listing = await self._kube.list(resources.SECRETS, namespace=self._credentials, labels=labels)
         return newest_first(listing.items)
@@ -73,7 +78,7 @@ class Remains:
                 await self._kube.delete(resources.SECRETS, one.name, namespace=self._credentials, uid=one.uid)
             except (NotFound, Conflict):
                 continue
-            _log.info("credentials deleted after their retention", secret=one.name)
+            _log.info("credentials deleted with what they were for", secret=one.name)
 
     async def _ours(self, labels: str, *, revocations_of: AbstractSet[str]) -> None:
         """Revocations of these ids, and slices with ``labels`` that have no owner any more.
@@ -82,7 +87,7 @@ class Remains:
         """
         for one in self._caches.revocations.all():
             if one.spec.installation_id in revocations_of:
-                await self._drop(resources.REVOCATIONS, one.to_json(), self._caches.revocations.view)
+                await self.revocation(one)
         wanted = dict(label.split("=", 1) for label in labels.split(","))
         for each in self._caches.slices.all():
             namespace = each.identity["metadata"]["namespace"]

@@ -44,6 +44,8 @@ class OperatorSettings(MailSettings, PodSettings):
     sweep_seconds: Seconds = 3600.0
     superseded_seconds: Seconds = 3600.0
     unclaimed_seconds: Seconds = 2592000.0
+    #: So many installations of apps that nobody declared are kept; the oldest beyond go in the same sweep.
+    undeclared_kept: Annotated[int, Field(ge=0)] = 100
     #: How long an applied revocation is kept; redeliveries of its event come within 15 minutes.
     revocation_seconds: Seconds = 86400.0
     #: Age at which a new key is made: one that seals sessions, one that signs identities.

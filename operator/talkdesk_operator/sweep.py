@@ -1,4 +1,4 @@
-"""Credentials that nobody needs any more. Pure.
+"""Credentials, and revocations, that nobody needs any more. Pure.
 
 *Superseded*: the installation's newest set is in use, Talkdesk knows it, and this is another that was there
 before it; one that came later may be the next, whose event is still being stored. *Unclaimed*:
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from talkdesk_crds import names
+from talkdesk_crds.meta import parse_time
 from talkdesk_operator.rotation import owes_acknowledgement
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_crds.revocation import TalkdeskRevocation
 
 #: App, account and installation, as labels have them.
 Owner = tuple[str, str, str]
@@ -33,6 +35,8 @@ class Kept:
     uid: str
     owner: Owner
     created: datetime
+    #: This release's webhook stored it: the namespace may be shared with another release.
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ def superfluous(
 ) -> list[Superfluous]:
     """What to delete.
 
-    :param apps: labels of the apps that are declared here: the namespace may be shared with another release.
+    :param apps: labels of the apps that are declared here. What belongs to another app is deleted only where
+        it is known to be of this release.
     :param tenants: labels (app, account) of the tenants there are: their retention deletes what is theirs.
     """
     everything = list(secrets)
@@ -88,9 +93,36 @@ def superfluous(
                 continue
             if age >= (ages.superseded if secret.created <= newest.created else ages.unclaimed):
                 found.append(Superfluous(secret, "superseded", installation))
-        elif app in apps and (app, account) not in tenants and age >= ages.unclaimed:
+        elif (app in apps or secret.ours) and (app, account) not in tenants and age >= ages.unclaimed:
             found.append(Superfluous(secret, "unclaimed"))
     return found
+
+
+def unclaimed_revocations(
+    revocations: Iterable[TalkdeskRevocation],
+    installations: Iterable[TalkdeskInstallation],
+    *,
+    tenants: AbstractSet[tuple[str, str]],
+    age: timedelta,
+    now: datetime,
+) -> list[TalkdeskRevocation]:
+    """Those at least ``age`` old that are about an installation which is not there.
+
+    Whoever comes back later comes with a list of users that was read after it. ``tenants`` as above.
+    """
+    there = {_whose(one) for one in installations}
+    found = []
+    for one in revocations:
+        created = one.metadata.creation_timestamp
+        app, account, _ = (names.label_value(part) for part in _whose(one))
+        old = created is not None and now - parse_time(created) >= age
+        if old and _whose(one) not in there and (app, account) not in tenants:
+            found.append(one)
+    return found
+
+
+def _whose(one: TalkdeskInstallation | TalkdeskRevocation) -> Owner:
+    return (one.spec.app_id, one.spec.account_id, one.spec.installation_id)
 
 
 def _outdone_by(secret: Kept, installation: TalkdeskInstallation, there: Mapping[str, Kept]) -> Kept | None:

@@ -29,14 +29,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], installs: int) -> int:
+def sandbox(
+    *, once: bool, report: Path | None, switches: Mapping[str, str], patience: float, installs: int
+) -> int:
     """The exit code: 0 when every step was observed. See ``talkdesk-operator sandbox --help``."""
     configure_logging(level="warning", format="text")
     timeline = Timeline(Console())
     _end_on_sigterm()
     try:
         with running(tell=timeline.up, switches=switches, cluster_in_console=not once) as environment:
-            results = asyncio.run(_perform(environment, timeline, installs=installs, once=once))
+            performed = _perform(environment, timeline, patience=patience, installs=installs, once=once)
+            results = asyncio.run(performed)
             if report is not None:
                 write_report(report, results)
             if not once:
@@ -55,9 +58,9 @@ def sandbox(*, once: bool, report: Path | None, switches: Mapping[str, str], ins
 
 
 async def _perform(
-    environment: Environment, timeline: Timeline, *, installs: int, once: bool
+    environment: Environment, timeline: Timeline, *, patience: float, installs: int, once: bool
 ) -> list[StepResult]:
-    async with open_story(environment, tell=timeline.ledger) as story:
+    async with open_story(environment, tell=timeline.ledger, patience=patience) as story:
         timeline.heading("A customer's life: install on a trial, update, uninstall, reinstall")
         results = await play(story, tell=timeline.step)
         if installs and all(result.ok for result in results):

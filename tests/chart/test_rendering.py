@@ -86,6 +86,11 @@ def test_every_process_runs_without_root_and_cannot_write_its_image(render: Any)
     assert len(images - {"envoyproxy/envoy:v1.40.0"}) == 1
 
 
+def test_webhook_and_operator_run_twice_unless_told_otherwise(render: Any) -> None:
+    replicas = {obj["metadata"]["name"]: obj["spec"]["replicas"] for obj in of_kind(render(), "Deployment")}
+    assert (replicas["td-webhook"], replicas["td-operator"]) == (2, 2)
+
+
 def test_the_crds_are_the_generated_ones_and_survive_an_uninstall(render: Any) -> None:
     found = {obj["metadata"]["name"]: obj for obj in of_kind(render(), "CustomResourceDefinition")}
     assert len(found) == len(KINDS)

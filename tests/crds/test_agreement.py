@@ -158,7 +158,7 @@ def parts(draw: Any) -> tuple[Kind, str, dict[str, Any]]:
     kind, name = draw(st.sampled_from(TARGETS))
     part = draw(generated(kind, name))
     mended(part, draw)
-    if draw(st.integers(0, 9)) < 5:
+    if draw(st.integers(0, 9)) < 7:
         spoil(part, draw)
     return kind, name, part
 
@@ -207,5 +207,5 @@ def test_model_and_server_accept_the_same_objects_and_read_them_alike(api: Any, 
     total = sum(seen.values())
     refused = sum(count for (_, accepted), count in seen.items() if not accepted)
     assert total >= 500
-    assert 0.2 < refused / total < 0.5, seen
+    assert refused * 3 >= total, seen
     assert all(seen[kind.name, accepted] > 10 for kind in KINDS for accepted in (True, False)), seen

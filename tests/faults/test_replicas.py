@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.controlplane import ControlPlane
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+#: What a lost race is called; in a log above debug it would only frighten people.
+CONFLICT = re.compile(r"\b409 (Conflict|AlreadyExists)\b")
 #: The Lease, what is told, and a question that is asked by POST.
 NOT_OF_A_TENANT = {"leases", "events", "selfsubjectaccessreviews"}
 
@@ -42,20 +45,24 @@ def _about(where: dict[str, Any], names: tuple[str, ...]) -> bool:
     return any(name in own or name == where.get("namespace") for name in names)
 
 
+async def _approvals(product: Any) -> Counter[str]:
+    """How often each installation was approved with effect."""
+    return Counter(
+        entry["installation_id"]
+        for entry in await product.marketplace.read()
+        if entry["kind"] == "transition"
+        and entry["detail"].get("effective")
+        and entry["detail"].get("answer") == "approve"
+    )
+
+
 async def _installs(product: Any, number: int, *, within: float) -> list[str]:
     """``number`` installs at once; all approved, each once."""
     made = await asyncio.gather(*(product.install(users=2) for _ in range(number)))
     ids = [installation for installation, _ in made]
 
     async def all_approved() -> None:
-        ledger = await product.marketplace.read()
-        done = Counter(
-            entry["installation_id"]
-            for entry in ledger
-            if entry["kind"] == "transition"
-            and entry["detail"].get("effective")
-            and entry["detail"].get("answer") == "approve"
-        )
+        done = await _approvals(product)
         missing = [each for each in ids if not done[each]]
         if missing:
             raise NotYet(f"{len(missing)} of {number} are not approved")
@@ -86,23 +93,24 @@ async def test_two_webhooks_and_two_operators_approve_fifty_installations_once_e
     products: Any, control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = await products.make(webhooks=2, operators=2, settings={"TALKDESK_LOG_LEVEL": "info"})
-    turn = 0
-
     async with before_webhook(product.webhooks[0].process.url) as balancer:
-        # Every delivery goes to the other webhook than the last one, as a Service would spread them.
-        async def alternate(exchange: Any) -> Any:
-            nonlocal turn
-            turn += 1
-            return await exchange.forward(product.webhooks[turn % 2].process.url)
+        # Worse than any Service: both webhooks get every delivery, at the same time.
+        async def both(exchange: Any) -> Any:
+            urls = [party.process.url for party in product.webhooks]
+            answers = await asyncio.gather(*map(exchange.forward, urls))
+            return next((answer for answer in answers if 200 <= answer.status < 300), answers[0])
 
-        balancer.rule = alternate
+        balancer.rule = both
         await product.marketplace.http.patch(
             f"/control/apps/{product.app_id}", json={"events_url": f"{balancer.url}/events"}
         )
         since = control_plane.audit_position()
         began = time.monotonic()
-        await _installs(product, 50, within=120)
+        ids = await _installs(product, 50, within=120)
         took = time.monotonic() - began
+        await _quiet(control_plane, product.release.user("operator"), within=60)
+    approvals = await _approvals(product)
+    assert {approvals[each] for each in ids} == {1}
     conflicts = sum(
         1
         for entry in control_plane.audit(since=since)
@@ -111,12 +119,10 @@ async def test_two_webhooks_and_two_operators_approve_fifty_installations_once_e
     )
     with capsys.disabled():
         print(f"\n  50 installs by 2 webhooks and 2 operators in {took:.1f} s, {conflicts} conflicts")
-    assert turn >= 100, "both webhooks had deliveries"
+    assert conflicts >= 50, "each install's event came twice at once, and its credentials are stored once"
     for party in (*product.webhooks, *product.operators):
         for line in party.process.log.read_text().splitlines():
-            told = json.loads(line)
-            assert told["level"] in {"info", "debug"} or "409" not in line, line
-            assert "Conflict" not in line, line
+            assert json.loads(line)["level"] == "debug" or not CONFLICT.search(line), line
 
 
 async def test_an_unchanged_installation_is_reconciled_without_any_write(
@@ -185,10 +191,14 @@ async def test_a_restart_with_two_hundred_installations_writes_only_the_lease(
         for where in [entry["objectRef"]]
         if where["resource"] not in NOT_OF_A_TENANT and not _about(where, concerned)
     ]
+    told = writes(control_plane, since, user)["create", "events", 201]
     with capsys.disabled():
         print(
-            f"\n  200 installs in {took:.1f} s; restarted, approved a new one and repaired in {healed:.1f} s"
+            f"\n  200 installs in {took:.1f} s; restarted, approved a new one and repaired in {healed:.1f} s "
+            f"with {told} Kubernetes Events"
         )
+    # Those of the new install and of the repair; none about an installation that stayed as it was.
+    assert told <= 20, told
     # The app's status counts its tenants: one more of them, and the damaged one unready for a moment.
     counts = [where for _, where in others if where["resource"] == "talkdeskapps"]
     assert len(counts) <= 20, len(counts)

@@ -6,11 +6,13 @@ import asyncio
 import base64
 import contextlib
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from talkdesk_crds import names
 from talkdesk_kube import resources
 
 if TYPE_CHECKING:
@@ -28,13 +30,15 @@ DEAD = "http://127.0.0.1:9/events"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
-    """New credentials have three seconds to spread, and old ones go soon."""
+    """New credentials have three seconds to spread, and what nobody needs goes soon."""
     async with open_world() as made:
         await made.start(
             TALKDESK_SPREADING_SECONDS="3",
             TALKDESK_SWEEP_SECONDS="0.5",
             TALKDESK_SUPERSEDED_SECONDS="1",
             TALKDESK_UNCLAIMED_SECONDS="3",
+            TALKDESK_REVOCATION_SECONDS="3",
+            TALKDESK_UNDECLARED_KEPT="2",
         )
         yield made
 
@@ -314,15 +318,20 @@ async def test_credentials_that_nobody_claims_are_deleted_after_a_while(
         "talkdesk-operator.io/installation": "never-seen",
     }
     stray = {"metadata": {"name": "td-stray", "labels": labels}, "data": {}}
-    foreign = {"metadata": {"name": "td-foreign", "labels": {**labels, "talkdesk-operator.io/app": "other"}}}
+    other = {**labels, "talkdesk-operator.io/app": "other"}
+    foreign = {"metadata": {"name": "td-foreign", "labels": other}}
+    release = names.release_id(world.release.namespace, world.release.name)
+    undeclared = {
+        "metadata": {"name": "td-undeclared", "labels": {**other, "talkdesk-operator.io/release": release}}
+    }
     namespace = world.release.credentials_namespace
-    for one in (stray, foreign):
+    for one in (stray, foreign, undeclared):
         await world.kube.create(resources.SECRETS, one, namespace=namespace)
 
     async def gone() -> bool:
         return await secrets_of(world, "never-seen") == {"td-foreign"}
 
-    assert await secrets_of(world, "never-seen") == {"td-stray", "td-foreign"}
+    assert await secrets_of(world, "never-seen") == {"td-stray", "td-foreign", "td-undeclared"}
     await eventually(gone)
     await world.kube.delete(resources.SECRETS, "td-foreign", namespace=namespace)
 
@@ -332,6 +341,94 @@ async def test_credentials_that_nobody_claims_are_deleted_after_a_while(
         return any("td-stray" in one["note"] for one in found.items)
 
     await eventually(told)
+
+
+async def listed(world: World, resource: Any, **more: str) -> dict[str, Any]:
+    """All objects of a kind in the release's namespace, by name."""
+    found = await world.kube.list(resource, namespace=world.release.namespace, **more)
+    return {one["metadata"]["name"]: one for one in found.items}
+
+
+async def stored_install(world: World, eventually: Any) -> Any:
+    """A customer's, as far as the webhook goes: object and credentials."""
+    one = await world.install()
+
+    async def stored() -> bool:
+        return bool(await world.installation(one)) and len(await secrets_of(world, one.id)) == 1
+
+    await eventually(stored)
+    return one
+
+
+async def a_second_later(world: World, one: Any, eventually: Any) -> None:
+    """What is made now is younger: creationTimestamp has whole seconds."""
+    made = datetime.fromisoformat((await world.installation(one))["metadata"]["creationTimestamp"])
+
+    async def later() -> bool:
+        return datetime.now(UTC) > made + timedelta(seconds=1)
+
+    await eventually(later)
+
+
+async def test_of_apps_that_nobody_declared_only_the_newest_installations_are_kept(
+    world: World, eventually: Any
+) -> None:
+    await world.declare()
+    customer = await served(world)
+    app = await world.declare()
+    await world.kube.delete(resources.APPS, world.app, namespace=world.release.namespace)
+    older = [await stored_install(world, eventually) for _ in range(2)]
+    await a_second_later(world, older[1], eventually)
+    newer = [await stored_install(world, eventually) for _ in range(2)]
+
+    async def gone() -> bool:
+        there = await listed(world, resources.INSTALLATIONS)
+        secrets = [await secrets_of(world, one.id) for one in older]
+        return not there.keys() & {one.name for one in older} and secrets == [set(), set()]
+
+    await eventually(gone)
+    assert {one.name for one in (*newer, customer)} <= (await listed(world, resources.INSTALLATIONS)).keys()
+    for one in (*newer, customer):
+        assert await secrets_of(world, one.id)
+
+    async def told() -> bool:
+        events = (await listed(world, resources.EVENTS, fields="reason=UndeclaredDeleted")).values()
+        assert all(world.app_id in one["note"] for one in events)
+        return {one["regarding"]["name"] for one in events} == {one.name for one in older}
+
+    await eventually(told)
+    for name in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"):
+        app["metadata"].pop(name, None)
+    app.pop("status", None)
+    await world.kube.apply(app, field_manager="test")
+    for one in newer:
+        await world.approved(one)
+
+
+async def test_a_revocation_whose_installation_never_came_is_deleted_after_a_while(
+    world: World, eventually: Any
+) -> None:
+    """A sign-out makes no installation."""
+    await world.declare()
+    event = {
+        "id": "stray-logout",
+        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "type": "user.logout",
+        "app_id": world.app_id,
+        "data": {"installation_id": "never-seen", "account_id": "nobody", "user_id": "u-1"},
+        "_links": {},
+    }
+    await world.post("/control/events", {"app_id": world.app_id, "event": event})
+
+    async def there() -> bool:
+        found = (await listed(world, resources.REVOCATIONS)).values()
+        return any(one["spec"]["cause"] == "stray-logout" for one in found)
+
+    async def gone() -> bool:
+        return not await there()
+
+    await eventually(there)
+    await eventually(gone)
 
 
 @contextlib.asynccontextmanager

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from talkdesk_crds import names
 from talkdesk_kube import resources
 
 if TYPE_CHECKING:
@@ -210,6 +216,58 @@ async def test_an_installation_waits_for_its_app_and_heals_when_it_is_declared(w
     await world.kube.apply(app, field_manager="test")
     await world.approved(installed)
     await world.condition(installed, "Ready", "True")
+
+
+def own_keys() -> dict[str, str]:
+    """Credentials as they come with an install."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "client_id": secrets.token_hex(16),
+        "client_secret": secrets.token_hex(24),
+        "private_key": base64.b64encode(private).decode(),
+        "public_key": base64.b64encode(public).decode(),
+        "key_id": secrets.token_hex(16),
+        "key_algorithm": "ES256",
+    }
+
+
+async def test_links_to_foreign_hosts_are_shown_and_never_followed(world: World) -> None:
+    await world.declare()
+    api = f"https://{world.stand_in.regions['eu']['api']}"
+    foreign = {
+        "root": {"root": "https://api.evil.example", "tokens": "https://acme.evil.example/oauth/token"},
+        "tokens": {"root": api, "tokens": "https://acme.evil.example/oauth/token"},
+    }
+    named: dict[str, Any] = {}
+    for name, links in foreign.items():
+        installation, account = secrets.token_hex(16), secrets.token_hex(12)
+        event = {
+            "id": secrets.token_hex(16),
+            "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "type": "app.installed",
+            "app_id": world.app_id,
+            "app_version_id": "1",
+            "app_version_name": "1.0.0",
+            "data": {"installation_id": installation, "account_id": account, "account_name": "acme"}
+            | own_keys(),
+            "_links": {link: {"href": href} for link, href in links.items()},
+        }
+        await world.post("/control/events", {"app_id": world.app_id, "event": event})
+        object_name = names.installation_name(installation)
+        named[name] = SimpleNamespace(id=installation, account=account, name=object_name)
+    for one in named.values():
+        found = await world.condition(one, "CredentialsValid", "False", "ForeignLinks")
+        assert "evil.example" in found["message"]
+        await world.condition(one, "Ready", "False")
+    # Nothing was done for them, and the proxy, which notes whatever is no name of Talkdesk's, saw nothing.
+    entries = (await world.control.get("/control/ledger", params={"since": 0})).json()["entries"]
+    assert not [entry for entry in entries if entry["kind"] == "proxy"]
+    ids = {one.id for one in named.values()}
+    assert not [
+        entry for entry in entries if entry["kind"] == "transition" and entry["installation_id"] in ids
+    ]
 
 
 async def test_a_broken_template_is_shown_with_its_path_and_healed_by_its_correction(

@@ -156,6 +156,12 @@ async def test_what_leaves_the_template_is_deleted_but_never_a_claim_or_a_strang
     await world.kube.get(resources.PERSISTENT_VOLUME_CLAIMS, "extra", namespace=tenant)
     await world.kube.get(resources.CONFIG_MAPS, "stranger", namespace=tenant)
 
+    await declare([])  # a mistake, as likely as not: nothing goes for it
+    await quiet(world, eventually)
+    await world.condition(ready, "Ready", "True")
+    for kind in (resources.DEPLOYMENTS, resources.SERVICES):
+        assert "deletionTimestamp" not in (await world.kube.get(kind, "demo", namespace=tenant))["metadata"]
+
 
 async def test_a_pass_over_an_unchanged_installation_writes_nothing(
     world: World, ready: Any, eventually: Any

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.revocation import TalkdeskRevocation
 from talkdesk_kube import parse
-from talkdesk_operator.sweep import Ages, Kept, owner_of, superfluous
+from talkdesk_operator.sweep import Ages, Kept, owner_of, superfluous, unclaimed_revocations
 
 SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ def installation(status: dict[str, Any], *, register: str | None = "new") -> Tal
 def secret(name: str, *, age: timedelta = timedelta(days=40), **owner: str) -> Kept:
     app, account, own = owner_of(installation({}))
     whose = (owner.get("app", app), owner.get("account", account), owner.get("own", own))
-    return Kept(name, f"uid-{name}", whose, NOW - age)
+    return Kept(name, f"uid-{name}", whose, NOW - age, ours=bool(owner.get("ours")))
 
 
 def swept(secrets: list[Kept], *installations: TalkdeskInstallation, **more: Any) -> dict[str, str]:
@@ -79,8 +80,40 @@ def test_what_no_installation_and_no_tenant_claims_goes_after_a_long_time() -> N
     assert swept([young], tenants=set()) == {}
 
 
-def test_what_belongs_to_an_app_that_is_not_declared_here_is_not_ours_to_delete() -> None:
+def test_what_belongs_to_an_app_that_is_not_declared_here_goes_only_if_this_release_stored_it() -> None:
     assert swept([secret("foreign", app="other")], tenants=set()) == {}
+    own = secret("own", app="other", ours="yes")
+    assert swept([own], tenants=set()) == {"own": "unclaimed"}
+    assert swept([own], tenants={own.owner[:2]}) == {}
+
+
+def revocation(name: str, *, age: timedelta, **spec: str) -> TalkdeskRevocation:
+    said = installation({}).spec
+    whose = {"appId": said.app_id, "accountId": said.account_id, "installationId": said.installation_id}
+    made = (NOW - age).strftime("%Y-%m-%dT%H:%M:%SZ")
+    obj = {
+        "apiVersion": "talkdesk-operator.io/v1alpha1",
+        "kind": "TalkdeskRevocation",
+        "metadata": {"name": name, "namespace": "apps", "creationTimestamp": made},
+        "spec": {"kind": "SignedOut", "users": ["u1"], "cause": "e-1"} | whose | spec,
+    }
+    return parse(TalkdeskRevocation, obj)
+
+
+def test_a_revocation_of_no_installation_goes_after_its_time_and_a_tenants_or_a_living_ones_stays() -> None:
+    day = timedelta(days=1)
+    claimed, lost = revocation("a", age=9 * day), revocation("b", age=day, installationId="gone")
+    young = revocation("c", age=day - timedelta(seconds=1), installationId="gone")
+    elsewhere = revocation("d", age=day, accountId="another")
+    items = [claimed, lost, young, elsewhere]
+
+    def gone(tenants: set[tuple[str, str]]) -> list[str]:
+        there = [installation({})]
+        found = unclaimed_revocations(items, there, tenants=tenants, age=day, now=NOW)
+        return [one.metadata.name for one in found]
+
+    assert gone(set()) == ["b", "d"]
+    assert gone({owner_of(installation({}))[:2]}) == ["d"]
 
 
 @pytest.mark.parametrize("status", [{}, {"credentials": "old"}, {"credentials": "new"}, ACKNOWLEDGED])

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from talkdesk_sandbox.story.step import StepResult, report_json, write_report
+from talkdesk_sandbox.story.step import NOT_REACHED, StepResult, report_json, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,14 @@ def _is_open(url: str) -> bool:
         return probe.connect_ex((parts.hostname or "127.0.0.1", parts.port or 80)) == 0
 
 
+def _is_stored(event: str, ledger: dict[str, Any]) -> bool:
+    """Whether the webhook took the event."""
+    return any(
+        entry["kind"] == "delivery" and entry["event_id"] == event and entry["status"] == 200
+        for entry in ledger["entries"]
+    )
+
+
 def _wait(condition: Iterator[bool], *, seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     for holds in condition:
@@ -94,7 +102,76 @@ def test_once_observes_the_story_reports_it_and_times_ten_installs(
     assert [set(step) for step in told["steps"]] == [{"name", "ok", "seconds", "detail"}] * len(told["steps"])
     assert len(told["steps"]) == 28
     assert all(step["ok"] for step in told["steps"])
+    for line in (
+        r"->  Talkdesk sent app\.installed +\d+\.\d\ds +answered 200$",
+        r"ok  install: tenant made +\d+\.\d\ds +td-\S+: namespace, ",
+        r"<-  Talkdesk was answered approve +installing → completed$",
+    ):
+        assert re.search(r"^ +\d+\.\ds  " + line, done.stdout, re.MULTILINE), line
     assert re.search(r"10 installs, median from event to approval [0-9.]+ s: ours [0-9.]+ s", done.stdout)
+
+
+@pytest.mark.processes
+def test_once_reports_that_the_sandbox_does_not_come_up(tmp_path: Path) -> None:
+    report, empty = tmp_path / "report.json", tmp_path / "empty"
+    empty.mkdir()
+    done = subprocess.run(
+        [*COMMAND, "--once", "--report", str(report)],
+        env={**os.environ, "KUBEBUILDER_ASSETS": str(empty)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = json.loads(report.read_text())
+    assert told["ok"] is False
+    (step,) = told["steps"]
+    assert (step["name"], step["ok"]) == ("sandbox comes up", False)
+    assert "KUBEBUILDER_ASSETS" in step["detail"]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.sandbox
+def test_once_reports_the_step_that_was_not_observed_and_none_after_it(tmp_path: Path) -> None:
+    """Talkdesk wants an assertion for another audience than the product is told of: no token, no approval."""
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [*COMMAND, "--once", "--report", str(report), "--switch", "audience=host", "--patience", "5"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = json.loads(report.read_text())
+    assert told["ok"] is False
+    outcomes = [step["ok"] for step in told["steps"]]
+    failed = outcomes.index(False)
+    assert [step["name"] for step in told["steps"][:2]] == ["a customer appears", "install: event stored"]
+    assert failed >= 2, told["steps"][failed]
+    assert told["steps"][failed]["name"].startswith("install: ")
+    assert told["steps"][failed]["detail"].startswith("after 5 s: ")
+    assert {step["detail"] for step in told["steps"][failed + 1 :]} == {NOT_REACHED}
+    assert not any(outcomes[failed:])
+    assert re.search(r"  no  install: .*after 5 s: ", done.stdout)
+
+
+def _shell(command: str, *, output: str) -> str:
+    """What ``command``, a line that the sandbox printed, says in a shell with the exports that it printed."""
+    exports = "\n".join(re.findall(r"^ +(export .*)$", output, re.MULTILINE))
+    done = subprocess.run(
+        ["sh", "-c", f"{exports}\n{command}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _printed(pattern: str, output: str) -> str:
+    """The command of a line of ``output``."""
+    found = re.search(rf"^ +({pattern})", output, re.MULTILINE)
+    assert found is not None, pattern
+    return found[1]
 
 
 @pytest.mark.sandbox
@@ -153,6 +230,18 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
             check=True,
         )
         assert json.loads(declared.stdout) == [reseller[1]]
+        said = output.read_text()
+        installations = _shell(_printed(r"kubectl .*get tdi\b", said), output=said)
+        uninstall = _printed(r"curl --json .*/uninstall", said)
+        newest = uninstall.split("/")[-2]
+        assert newest in installations
+        event = json.loads(_shell(uninstall, output=said))["event_id"]
+        ledger = _printed(r"curl '.*/control/ledger\?since=0'", said)
+        _wait(
+            (_is_stored(event, json.loads(_shell(ledger, output=said))) for _ in iter(int, 1)),
+            seconds=60,
+            what="the event of the printed command was not stored",
+        )
         started = _descendants(running.pid)
         assert len(started) > 5
     finally:

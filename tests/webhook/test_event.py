@@ -267,7 +267,7 @@ def test_the_secret_holds_the_credentials_and_is_named_by_them(make_event: Any, 
 
 def _secret(found: Event) -> dict[str, Any]:
     assert found.credentials is not None
-    return credentials_secret(found, found.credentials, namespace="credentials")
+    return credentials_secret(found, found.credentials, namespace="credentials", release="apps.td")
 
 
 def _everything(found: Event) -> None:

@@ -97,6 +97,7 @@ async def webhook(settings: WebhookSettings, *, registry: CollectorRegistry) -> 
             store=Store(
                 kube=kube,
                 namespace=settings.namespace,
+                release=settings.release,
                 credentials_namespace=settings.credentials_namespace,
                 metrics=metrics,
             ),

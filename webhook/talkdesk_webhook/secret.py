@@ -16,6 +16,7 @@ from talkdesk_crds.names import (
     ACCOUNT_LABEL,
     APP_LABEL,
     INSTALLATION_LABEL,
+    RELEASE_LABEL,
     credentials_name,
     digest,
     label_value,
@@ -35,8 +36,13 @@ def secret_name(installation_id: str, credentials: CredentialSet) -> str:
     )
 
 
-def credentials_secret(event: Event, credentials: CredentialSet, *, namespace: str) -> dict[str, Any]:
-    """The Secret as JSON. It also holds the event's links, for whoever restores from it."""
+def credentials_secret(
+    event: Event, credentials: CredentialSet, *, namespace: str, release: str
+) -> dict[str, Any]:
+    """The Secret as JSON. It also holds the event's links, for whoever restores from it.
+
+    ``release`` (:func:`~talkdesk_crds.names.release_id`) becomes a label: releases may share the namespace.
+    """
     content = _content(credentials) | {
         "links": json.dumps(dict(event.links), sort_keys=True, ensure_ascii=False),
         "event": event.id,
@@ -49,7 +55,7 @@ def credentials_secret(event: Event, credentials: CredentialSet, *, namespace: s
         "metadata": {
             "name": secret_name(event.installation_id, credentials),
             "namespace": namespace,
-            "labels": installation_labels(event),
+            "labels": installation_labels(event) | {RELEASE_LABEL: release},
         },
         "type": SECRET_TYPE,
         "immutable": True,

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_crds.names import API_VERSION, installation_name
+from talkdesk_crds.names import API_VERSION, installation_name, release_id
 from talkdesk_kube import (
     AlreadyExists,
     Conflict,
@@ -72,9 +72,12 @@ class _Progress:
 class Store:
     """The only writer of ``spec.talkdesk``; any number of replicas may run at once."""
 
-    def __init__(self, *, kube: Kube, namespace: str, credentials_namespace: str, metrics: Metrics) -> None:
+    def __init__(
+        self, *, kube: Kube, namespace: str, release: str, credentials_namespace: str, metrics: Metrics
+    ) -> None:
         self._kube = kube
         self._namespace = namespace
+        self._release = release_id(namespace, release)
         self._credentials_namespace = credentials_namespace
         self._metrics = metrics
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -124,7 +127,9 @@ class Store:
         spec = None if held is None else parse(TalkdeskInstallation, held).spec
         folded = fold(spec, event)
         if event.credentials is not None:
-            secret = credentials_secret(event, event.credentials, namespace=self._credentials_namespace)
+            secret = credentials_secret(
+                event, event.credentials, namespace=self._credentials_namespace, release=self._release
+            )
             await self._create_once(SECRETS, secret, progress)
         for revocation in revocations(event, namespace=self._namespace):
             body = revocation.to_json()

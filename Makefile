@@ -12,7 +12,7 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser screenshots rbac-all clean
+.PHONY: help install sandbox controlplane unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,10 @@ bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run 
 browser: controlplane ## the marketplace in a real browser, with screenshots in build/browser
 	@rm -rf build/browser
 	@$(PYTEST) -v tests/browser
+
+certify: controlplane ## Talkdesk's QA checklist in a browser, with a report in build/certification
+	@rm -rf build/certification
+	@$(BIN)/talkdesk-operator certify --report build/certification
 
 screenshots: controlplane ## the console's pictures in the manual, taken anew: docs/images
 	@$(BIN)/python -m talkdesk_sandbox.console.screenshots docs/images

@@ -56,6 +56,7 @@ class Journey:
     dialogue: Page | None = None
     licensed: set[Role] = field(default_factory=set)
     mailbox: Mailbox = field(init=False)
+    _left: list[Person] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.mailbox = Mailbox(self.console, self.emails["admin"])
@@ -82,9 +83,15 @@ class Journey:
             )
         return self.people[role]
 
+    def leaves(self, role: Role) -> None:
+        """Forget that person's browser: they will sign in to Talkdesk in a new one."""
+        self.visits.pop(role, None)
+        if (person := self.people.pop(role, None)) is not None:
+            self._left.append(person)
+
     async def close(self) -> None:
         """Close everybody's windows."""
-        for one in self.people.values():
+        for one in (*self.people.values(), *self._left):
             await one.context.close()
 
     # The install dialogue, step by step.
@@ -113,7 +120,7 @@ class Journey:
         """Install, and wait for the message; then the admin launches the app at once."""
         page = self._open_dialogue()
         button = page.get_by_role("button", name=f"Install {self.app}")
-        async with self.console.steady.acting():
+        async with self.console.steady.one_request():
             self.endings["install"] = end = await ending(page, button)
         if end.succeeded:
             self.licensed = {role for role in self.emails if role != "added"}
@@ -124,6 +131,14 @@ class Journey:
         if self.dialogue is None:
             raise NotReached("no dialogue is open")
         return self.dialogue
+
+    async def installs_again(self) -> Visit:
+        """After an uninstallation: the whole dialogue once more, and the admin's visit. Raises Failed."""
+        await self.opens_install_link()
+        await self.chooses_free_plan()
+        await self.chooses_users()
+        (await self.confirms_installation()).success()
+        return self.visits["admin"]
 
     # What items start from.
 
@@ -163,7 +178,7 @@ class Journey:
     async def confirms(self, act: Act, button: str) -> Ending:
         """The gear's last button, and the message; those who have no access then try at once to get in."""
         page = self._open_dialogue()
-        async with self.console.steady.acting():
+        async with self.console.steady.one_request():
             self.endings[act] = end = await ending(page, page.get_by_role("button", name=button))
         gone: set[Role] = self.licensed if act == "uninstall" else set()
         if act == "users":
@@ -181,8 +196,8 @@ class Journey:
         now = asyncio.get_running_loop().time
         found = []
         since = now() - after.at
-        statuses = await before.page.evaluate(_ASK)
-        found.append(Try(person.name, "the page that was open", since, statuses=tuple(statuses)))
+        statuses = tuple(await asked_in_background(before.page))
+        found.append(Try(person.name, "the page that was open", since, statuses=statuses))
         for how, url in (("the app's address", before.page.url), ("the icon's link", person.link)):
             since = now() - after.at
             found.append(Try(person.name, how, since, visit=await person.opens(url)))
@@ -195,3 +210,9 @@ _ASK = """() => Array.from({length: 3}, () => {
     request.open('GET', location.pathname, false); request.send();
     return request.status;
 })"""
+
+
+async def asked_in_background(page: Page) -> list[int]:
+    """How the app answers what the open ``page`` asks for by script: three statuses."""
+    statuses: list[int] = await page.evaluate(_ASK)
+    return statuses

@@ -24,6 +24,7 @@ from talkdesk_certify.journey import NAMES, Journey
 from talkdesk_certify.result import Certification, CheckResult, ItemResult
 from talkdesk_certify.reviewer.console import Console
 from talkdesk_certify.reviewer.person import window
+from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.scene import Scene
 from talkdesk_certify.target import Sandbox
 from talkdesk_certify.walk import SHOTS, Walker
@@ -64,8 +65,12 @@ async def certify(
     folder: Path,
     items: Sequence[str] = (),
     tell: Callable[[CheckResult], None] = lambda _: None,
+    steady: Steady | None = None,
 ) -> Certification:
     """Walk ``items`` (all, where none is named), with pictures in ``folder``.
+
+    :param tell: hears every result at once.
+    :param steady: what several runs share that go on beside each other in one sandbox.
 
     Raises ValueError for an item that does not exist, NotReached where the sandbox lacks what a run needs.
     """
@@ -74,7 +79,7 @@ async def certify(
     began, clock = datetime.now(UTC), time.perf_counter()
     walker = Walker(folder, tell)
     if isinstance(target, Sandbox):
-        found = await _in_sandbox(_Run(target, browser, walker, wanted))
+        found = await _in_sandbox(_Run(target, browser, walker, wanted, steady or Steady()))
     else:
         found = await _from_outside(target, browser, walker, wanted)
     return Certification(
@@ -92,13 +97,14 @@ class _Run:
     browser: Browser
     walker: Walker
     wanted: frozenset[str]
+    steady: Steady
 
     @contextlib.asynccontextmanager
     async def console(self) -> AsyncIterator[tuple[Console, str]]:
         """The console, and the app's private-install link."""
         office = await window(self.browser, proxy=self.target.proxy)
         try:
-            console = Console(self.target.console, office)
+            console = Console(self.target.console, office, self.steady)
             link = self.target.install_link or await console.install_link(self.target.app)
             yield console, link
         finally:

@@ -118,3 +118,20 @@ async def no_open_page(scene: Scene) -> str:
 async def mail(scene: Scene) -> str:
     """User experience: the confirmation is sent to the user."""
     return await mail_about(scene)
+
+
+@item.check(
+    "installs-again",
+    title="The app can be installed again in the same account",
+    how="The private-install link is opened once more, and the dialogue gone through: it ends with a message of "
+    "success, and the administrator launches the app.",
+    fix="Key what is kept by account, and what a request belongs to by installation: docs/life-of-a-tenant.md.",
+    needs=("not-installed",),
+)
+async def installs_again(scene: Scene) -> str:
+    """App launch and enablement, of reinstallations."""
+    visit = await scene.journey.installs_again()
+    scene.page = visit.page
+    await visit.entered()
+    await visit.unasked()
+    return visit.told

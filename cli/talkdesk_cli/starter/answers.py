@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_ADDRESS = re.compile(r"[^\s@\"'<>]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _IMAGE = re.compile(r"[a-z0-9]([a-zA-Z0-9./:@_-]*[a-zA-Z0-9])?")
 #: Scopes of the app's version at Talkdesk: who signs in, the account, the users, and the answers to requests.
 SCOPES = ("openid", "account:read", "users:read", "apps:read", "apps:write")

@@ -54,7 +54,7 @@ class Customer:
         everybody = _users(state, account)
         chosen = [_person(everybody, one) for one in people] or everybody
         plan = plan or str(app["plans"][0]["name"])
-        names = ", ".join(user["name"] for user in chosen)
+        names = _listed([user["name"] for user in chosen])
         self._say(f"{self._name} installs {app['name']}, plan {plan}, for {names}")
         began = time.monotonic()
         answer = await self._marketplace.post(
@@ -148,6 +148,10 @@ def _person(users: Sequence[dict[str, Any]], said: str) -> dict[str, Any]:
         there = ", ".join(one["name"] for one in users) or "nobody"
         raise NotThere(f"{said!r} is {'nobody' if not found else 'several people'}; there are: {there}")
     return found[0]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 async def _refused(kube: Kube, installation_id: str) -> str:

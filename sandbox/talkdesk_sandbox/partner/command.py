@@ -42,6 +42,9 @@ def sandbox_with(manifest: Path, *, images: Mapping[str, Sequence[str]], switche
     configure_logging(level="warning", format="text")
     timeline = Timeline(Console())
     end_on_sigterm()
+    if up := found():
+        timeline.say(f"talkdesk-operator sandbox: another one is up (console: {up.console}): end it first")
+        return 1
     try:
         declared, app = app_in(manifest)
         with (

@@ -63,7 +63,8 @@ certify: controlplane ## Talkdesk's QA checklist in a browser, with a report in 
 	@rm -rf build/certification
 	@$(BIN)/talkdesk-operator certify --report build/certification
 
-screenshots: controlplane ## the console's pictures in the manual, taken anew: docs/images
+screenshots: certify ## the pictures in the manual, of the console and of a certification, taken anew: docs/images
+	@$(BIN)/python -m talkdesk_cli.report_pictures build/certification docs/images
 	@$(BIN)/python -m talkdesk_sandbox.console.screenshots docs/images
 
 bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thousand tenants: build/bench/gateway.json

@@ -12,6 +12,10 @@ RUN_BY = {
     "make sandbox": (
         "tests/sandbox/test_story.py::test_the_sandbox_stays_up_and_leaves_no_process_and_no_port"
     ),
+    "make certify": (
+        "tests/certify/test_all_of_it.py::"
+        "test_the_product_passes_every_check_of_all_nine_items_within_four_minutes"
+    ),
     "make test": ".ci/run",
     ".venv/bin/talkdesk-operator sandbox --once --report report.json": (
         "tests/sandbox/test_story.py::test_once_observes_the_story_reports_it_and_times_ten_installs"

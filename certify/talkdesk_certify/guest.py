@@ -58,6 +58,9 @@ class Guest:
             self.somebody = Person(self.target.user or "the user", "", "", context, desk)
         return self.somebody
 
+    async def tidies_up(self) -> None:
+        """Nothing is left lying about."""
+
     async def close(self) -> None:
         """Close the window."""
         if self.somebody is not None:

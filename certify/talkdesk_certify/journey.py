@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from talkdesk_certify.check import Failed, NotReached
 from talkdesk_certify.reviewer.dialogue import choose_account, choose_free_plan, ending, user
 from talkdesk_certify.reviewer.mailbox import Mailbox
-from talkdesk_certify.reviewer.person import Person, window
+from talkdesk_certify.reviewer.person import Person, rest, window
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -28,7 +28,8 @@ NAMES: dict[Role, str] = {"admin": "Mara Voss", "second": "Jon Reyes", "added": 
 
 @dataclass(frozen=True)
 class Try:
-    """An attempt to get in, ``seconds`` after a dialogue's message; ``statuses`` of what an open page asks."""
+    """An attempt to get in, ``seconds`` after a dialogue's message; ``statuses`` of what an open "
+    "page asks."""
 
     who: str
     how: str
@@ -82,6 +83,13 @@ class Journey:
                 steady=self.console.steady,
             )
         return self.people[role]
+
+    async def tidies_up(self) -> None:
+        """Before the next item: pages of the console that were looked at are left."""
+        for page in (self.dialogue, self.mailbox.page):
+            if page is not None:
+                await rest(page)
+        self.dialogue = None
 
     def leaves(self, role: Role) -> None:
         """Forget that person's browser: they will sign in to Talkdesk in a new one."""

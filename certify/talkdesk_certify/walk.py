@@ -97,10 +97,10 @@ class Walker:
 
 async def _prepared(scene: Scene, prepare: Callable[[Scene], Awaitable[None]] | None) -> str | None:
     """Bring about what an item starts from; why not, where that fails."""
-    if prepare is None:
-        return None
     try:
-        await prepare(scene)
+        await scene.customer.tidies_up()
+        if prepare is not None:
+            await prepare(scene)
     except (Failed, NotReached) as problem:
         return str(problem)
     except BrowserError as problem:

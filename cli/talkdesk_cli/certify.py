@@ -1,4 +1,4 @@
-"""``talkdesk-operator certify``: finds or starts a sandbox, opens a browser, and tells a person how it goes."""
+"""``talkdesk-operator certify``: finds or starts a sandbox, opens a browser, tells a person how it goes."""
 
 from __future__ import annotations
 

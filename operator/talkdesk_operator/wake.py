@@ -66,6 +66,7 @@ class Waker:
         self._on(caches.children["ConfigMap"], self._app_of_inventory, _inventoried, whoever=True)
         self._on(caches.namespaces, self._app_of_namespace, _ordered)
         caches.revisions.reflector.subscribe(self._revision)
+        caches.installations.view.reflector.subscribe(self._mail)
         for view in caches.children.values():
             self._on(view, self._child)
 
@@ -212,6 +213,12 @@ class Waker:
         key = self._directory.tenant_key(namespace["metadata"]["name"])
         return self._app_of(key.app_id) if key is not None else set()
 
+    def _mail(self, _key: Name, old: Obj | None, new: Obj | None) -> None:
+        """A mail is owed, whoever recorded it: the answer to our own write may have been lost."""
+        text = _mails(new)
+        if new is not None and text != _mails(old) and record.is_owed(record.parse(text)):
+            self._mails.add(MailKey(new["metadata"]["name"]))
+
     def _revision(self, _key: Name, old: Obj | None, new: Obj | None) -> None:
         """One came or went: the app makes it again if it needs it, and tenants that wait for it go on."""
         seen = new if new is not None else old
@@ -236,6 +243,11 @@ def _progress(obj: Obj) -> object:
         ready.get("reason"),
         (obj["metadata"].get("annotations") or {}).get(names.PAUSED_ANNOTATION),
     )
+
+
+def _mails(obj: Obj | None) -> str | None:
+    found: str | None = ((obj or {}).get("metadata", {}).get("annotations") or {}).get(names.MAILS_ANNOTATION)
+    return found
 
 
 def _inventoried(config_map: Obj) -> object:

@@ -54,7 +54,9 @@ def demo_app(
 ) -> dict[str, Any]:
     """The TalkdeskApp ``name`` of the demo app; ``regions`` is the stand-in's table of hosts.
 
-    ``image`` is one that stands in for the demo's own. Without ``edge`` nobody signs in: what the app has for its users (launch host, bar, keys, the volume that
+    ``image`` is one that stands in for the demo's own.
+
+    Without ``edge`` nobody signs in: what the app has for its users (launch host, bar, keys, the volume that
     remembers them) is left out.
     """
     text = files("talkdesk_sandbox").joinpath("demo/app.yaml").read_text()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
@@ -25,6 +24,7 @@ from talkdesk_sandbox.story.opening import open_story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     import pytest
     from playwright.async_api import Browser

@@ -1,7 +1,7 @@
 """Talkdesk's two requirement pages, sentence by sentence: a name for each, and a digest instead of its words.
 
-The digest is the beginning of SHA-256 over the sentence's letters and digits in lower case: whoever has the pages
-can tell that none was left out, and which has changed.
+The digest is the beginning of SHA-256 over the sentence's letters and digits in lower case: whoever has the
+pages can tell that none was left out, and which has changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``talkdesk-operator certify`` as a person runs it: with a sandbox of its own, all nine items, the report."""
+"""What ``make certify`` does: a sandbox of its own, all nine items, the report."""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ def test_a_sandbox_that_was_killed_is_not_found(tmp_path: Path) -> None:
     file = tmp_path / "whereabouts"
     program = (
         "import sys, time; from pathlib import Path; from talkdesk_sandbox.whereabouts import told\n"
-        "with told('http://console.localhost:7/', file=Path(sys.argv[1])): print('up', flush=True); time.sleep(60)"
+        "with told('http://console.localhost:7/', file=Path(sys.argv[1])): print('up', flush=True); "
+        "time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(file)], stdout=subprocess.PIPE) as up:
         assert up.stdout is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,6 +13,9 @@ import pytest
 from talkdesk_certify.report import as_json, as_junit, page, write
 from talkdesk_certify.result import Certification, CheckResult, ItemResult, Status
 from talkdesk_certify.run import SECTIONS, sections
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _check(name: str, status: Status = "pass", **values: str) -> CheckResult:

@@ -57,7 +57,8 @@ async def region_host(scene: Scene) -> str:
 @item.check(
     "onboarding",
     title="The first visit offers help to begin with",
-    how="A dialogue, or a heading, button or link that speaks of a welcome, tour, tutorial or guide, is seen.",
+    how="A dialogue, or a heading, button or link that speaks of a welcome, tour, tutorial or guide, is "
+    "seen.",
     fix="Show a short tour on each user's first visit, and let it be called again.",
     needs=("no-login",),
     simulator=False,
@@ -79,7 +80,8 @@ async def onboarding(scene: Scene) -> str:
 @item.check(
     "expired-tokens",
     title="Tokens that expire are not noticed",
-    how="Talkdesk's clock is moved on by an hour, by which all its tokens have expired. Then the open page asks "
+    how="Talkdesk's clock is moved on by an hour, by which all its tokens have expired. Then the open "
+    "page asks "
     "in the background, and is loaded anew: no refusal, no login, no message of an expired token or session.",
     fix="Renew tokens before they expire, on the server, and never show a background request's refusal.",
     needs=("no-login",),

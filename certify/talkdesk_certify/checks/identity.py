@@ -68,7 +68,8 @@ async def first_identity(scene: Scene) -> str:
 @item.check(
     "second-installation",
     title="The app is installed for an agent with the same e-mail address in a second account",
-    how="An agent with that very address is added to a new account of another region, and installs the app there.",
+    how="An agent with that very address is added to a new account of another region, and installs the "
+    "app there.",
     fix="Key installations by Talkdesk's installation id and account id.",
     needs=("first-installation",),
 )
@@ -80,7 +81,8 @@ async def second_installation(scene: Scene) -> str:
 @item.check(
     "second-identity",
     title="There the agent is somebody else, with the second account's data",
-    how="The agent of the second account launches the app: it shows this agent's name and account, nothing of the "
+    how="The agent of the second account launches the app: it shows this agent's name and account, "
+    "nothing of the "
     "first.",
     fix="Key users by Talkdesk's user id: an e-mail address is no identity.",
     needs=("second-installation", "first-identity"),

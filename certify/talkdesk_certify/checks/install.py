@@ -93,7 +93,8 @@ async def completed(scene: Scene) -> str:
     "near-real-time",
     title="The installation takes 10 seconds at the most",
     how="The time from the click on Install until the message is seen, by the browser's side.",
-    fix="Which condition came last (kubectl describe tdi)? Mostly images that are pulled, and slow readiness.",
+    fix="Which condition came last (kubectl describe tdi)? Mostly images that are pulled, and slow "
+    "readiness.",
     needs=("completed",),
 )
 async def near_real_time(scene: Scene) -> str:
@@ -105,7 +106,8 @@ async def near_real_time(scene: Scene) -> str:
 @item.check(
     "usable-at-once",
     title="The app can be used at once after the message",
-    how="As soon as the message is there the icon in My Apps is clicked: a page of the app, no waiting, no error.",
+    how="As soon as the message is there the icon in My Apps is clicked: a page of the app, no waiting, "
+    "no error.",
     fix="Approve when the workload is usable (approval.gate WorkloadReady, and a probe of what users see).",
     needs=("completed",),
 )

@@ -42,9 +42,11 @@ def _add_entering(item: Item, role: Role) -> None:
     @item.check(
         "no-login",
         title="The user is in without another login",
-        how="Redirects alone lie between the click and the app, and the page has neither a password field nor "
+        how="Redirects alone lie between the click and the app, and the page has neither a password field "
+        "nor "
         "a button, link or heading that begins with “log in” or “sign in”.",
-        fix="Take the user from the identity that the gateway passes on; the app must not have a login of its own.",
+        fix="Take the user from the identity that the gateway passes on; the app must not have a login of "
+        "its own.",
         needs=("launches",),
         simulator=False,
     )
@@ -78,9 +80,11 @@ def _add_bar(item: Item, role: Role) -> None:
     @item.check(
         "bar-visible",
         title="The Talkdesk bar is at the top, from edge to edge",
-        how="Points along the whole width, at three heights, are hit; then the bar's place is compared, pixel by "
+        how="Points along the whole width, at three heights, are hit; then the bar's place is compared, "
+        "pixel by "
         "pixel, with a picture of the bar alone.",
-        fix="Is spec.bar.script set, and does the page's own policy let it load? Keep the top 48 pixels free.",
+        fix="Is spec.bar.script set, and does the page's own policy let it load? Keep the top 48 pixels "
+        "free.",
         needs=("no-login",),
         simulator=False,
         accounts="customers",
@@ -116,7 +120,8 @@ def _add_contents(item: Item, role: Role) -> None:
     @item.check(
         "purpose",
         title="The page says what the app is for and where to begin",
-        how=f"There is a heading of the first level, at least {_WORDS} words, and a link or button to go on with.",
+        how=f"There is a heading of the first level, at least {_WORDS} words, and a link or button to go on "
+        f"with.",
         fix="Greet with one sentence on the purpose and one on the first step.",
         needs=("no-login",),
         simulator=False,

@@ -24,7 +24,8 @@ item = Item("6", "Uninstalling the app", prepare=_launched)
     title="The uninstallation ends with a message of success",
     how="By the gear the administrator uninstalls the app; the last page says that it is done. At that very "
     "moment its users try to get in again, for the checks below.",
-    fix="Talkdesk waits for an approval: the condition Confirmed of the TalkdeskInstallation says what is missing.",
+    fix="Talkdesk waits for an approval: the condition Confirmed of the TalkdeskInstallation says what "
+    "is missing.",
 )
 async def success(scene: Scene) -> str:
     """QA 6.1."""
@@ -85,7 +86,8 @@ async def icon_gone(scene: Scene) -> str:
 @item.check(
     "no-link",
     title="The account's users cannot enter by a link",
-    how="At once after the message they open the app's address and the link of the icon: each is refused (4xx).",
+    how="At once after the message they open the app's address and the link of the icon: each is "
+    "refused (4xx).",
     fix="Decide on each request by the state of the installation; put no cache before the app.",
     needs=("success-message",),
 )
@@ -123,9 +125,11 @@ async def mail(scene: Scene) -> str:
 @item.check(
     "installs-again",
     title="The app can be installed again in the same account",
-    how="The private-install link is opened once more, and the dialogue gone through: it ends with a message of "
+    how="The private-install link is opened once more, and the dialogue gone through: it ends with a "
+    "message of "
     "success, and the administrator launches the app.",
-    fix="Key what is kept by account, and what a request belongs to by installation: docs/life-of-a-tenant.md.",
+    fix="Key what is kept by account, and what a request belongs to by installation: "
+    "docs/life-of-a-tenant.md.",
     needs=("not-installed",),
 )
 async def installs_again(scene: Scene) -> str:

@@ -39,7 +39,8 @@ async def gear(scene: Scene) -> str:
 @item.check(
     "success-message",
     title="The change ends with a message of success",
-    how="The second user is unticked, a third one ticked, and saved; the last page says that the change is made. "
+    how="The second user is unticked, a third one ticked, and saved; the last page says that the change "
+    "is made. "
     "At that very moment the removed user tries to get in again, for the checks below.",
     fix="Read the message's reason, then the conditions of the TalkdeskInstallation: docs/conditions.md.",
     needs=("gear",),
@@ -112,7 +113,8 @@ async def removed_open_page(scene: Scene) -> str:
 @item.check(
     "added-launches",
     title="The added user launches the app, as themself",
-    how="The added user signs in to Talkdesk and clicks the icon: a page of the app without a login, with this "
+    how="The added user signs in to Talkdesk and clicks the icon: a page of the app without a login, "
+    "with this "
     "user's name.",
     fix="Are users of an app.updated event licensed before the approval? See docs/users.md.",
     needs=("success-message",),

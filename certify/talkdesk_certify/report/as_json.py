@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def as_json(certification: Certification) -> str:
     """Items with their checks; ``status`` is pass, fail or skipped.
 
-    ``{"items": [{"id", "title", "status", "checks": [{"id", "title", "status", "detail", …}], "seconds"}], …}``
+    ``{"items": [{"id", "title", "status", "checks": [{"id", "title", "status", "detail"}], "seconds"}]}``
+    and more.
     """
     return json.dumps(
         {

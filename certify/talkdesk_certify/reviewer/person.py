@@ -33,6 +33,12 @@ async def window(browser: Browser, *, proxy: str | None = None, state: Path | No
     return context
 
 
+async def rest(page: Page) -> None:
+    """Leave a page of the console's: it looks at itself again whenever anything happens anywhere."""
+    if not page.is_closed():
+        await page.goto("about:blank")
+
+
 @dataclass
 class Person:
     """A user of a Talkdesk account at ``host`` (a base URL); ``desk`` is their tab at Talkdesk.
@@ -52,13 +58,13 @@ class Person:
     async def signed_in(
         cls, context: BrowserContext, *, name: str, email: str, host: str, steady: Steady
     ) -> Person:
-        """Somebody who signs in to Talkdesk, as in the morning, and looks at their apps."""
+        """Somebody who signs in to Talkdesk, as in the morning."""
         desk = await context.new_page()
         person = cls(name=name, email=email, host=host, context=context, desk=desk, steady=steady)
-        query = urlencode({"change": "1", "find": email, "return_to": "/apps"})
+        query = urlencode({"change": "1", "find": email})
         await desk.goto(f"{host}/login?{query}")
         await desk.get_by_role("button").filter(has_text=email).click()
-        await desk.get_by_role("heading", name="My Apps").wait_for()
+        await desk.get_by_text("is signed in to Talkdesk in this browser").wait_for()
         return person
 
     async def apps(self) -> Page:
@@ -81,7 +87,9 @@ class Person:
         if not await icon.count():
             raise Failed(f"My Apps of {self.name} has no icon of {app}")
         self.link = await icon.get_attribute("href")
-        return await self.clicks(icon)
+        visit = await self.clicks(icon)
+        await rest(self.desk)
+        return visit
 
     async def clicks(self, link: Locator) -> Visit:
         """Clicks a link that opens a new tab."""

@@ -1,7 +1,7 @@
 """What keeps walks that go on beside each other from disturbing each other.
 
-Talkdesk's clock stands still while anybody is on their way, for a sign-on has a minute; and one request is made
-at a time, for what is measured is how long the app takes for one customer.
+Talkdesk's clock stands still while anybody is on their way, for a sign-on has a minute; and one request is
+made at a time, for what is measured is how long the app takes for one customer.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from talkdesk_crds import conditions as types
+from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import MAILS_ANNOTATION
 from talkdesk_kube import resources
 from talkdesk_operator.keys import MailKey
@@ -116,7 +117,10 @@ class MailDesk:
         return before != failing
 
     def owes(self, installation: TalkdeskInstallation) -> bool:
-        """A mail about ``installation`` is to be sent still."""
+        """A mail about ``installation`` is to be sent still, and there is somebody to send it to."""
+        failing = self._memory.of(installation).mail_failing
+        if failing is not None and failing.reason is Reason.NOBODY_TO_WRITE_TO:
+            return False
         return self.policy.configured and record.is_owed(self.mails(installation))
 
     def verdict(self, installation: TalkdeskInstallation, app: TalkdeskApp | None) -> Verdict:

@@ -13,7 +13,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _HOP = frozenset(
     {"connection", "proxy-connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade",
@@ -114,7 +116,7 @@ class _ThisMachine(aiohttp.abc.AbstractResolver):
     async def close(self) -> None: ...
 
 
-def _handler(rule: Rule, http: aiohttp.ClientSession) -> web.RequestHandler:  # type: ignore[type-arg]
+def _handler(rule: Rule, http: aiohttp.ClientSession) -> Handler:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         url = request.path_qs if "://" in request.path_qs else str(request.url)
         kept = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _HOP)
@@ -132,7 +134,7 @@ def _handler(rule: Rule, http: aiohttp.ClientSession) -> web.RequestHandler:  # 
             answer = rule.changed(asked, Answer(there.status, headers, await there.read()))
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    return handle  # type: ignore[return-value]
+    return handle
 
 
 async def _stream(
@@ -148,7 +150,8 @@ async def _stream(
 
 @contextlib.asynccontextmanager
 async def _tunnels(inner: int) -> AsyncIterator[int]:
-    """Requests go to the port ``inner``; a CONNECT, as for WebSockets, is a tunnel to its host on this machine."""
+    """Requests go to the port ``inner``; a CONNECT, as for WebSockets, is a tunnel to its host on "
+    "this machine."""
     running: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -85,8 +85,8 @@ async def _target(terminal: Terminal, target: Target | None) -> AsyncIterator[Ta
         yield wanted
         return
     if up := found():
-        terminal.print(f"the sandbox at {up} is up")
-        yield replace(wanted, console=up)
+        terminal.print(f"the sandbox at {up.console} is up")
+        yield replace(wanted, console=up.console)
         return
     terminal.print("no sandbox is up: starting one")
     async with contextlib.AsyncExitStack() as stack:

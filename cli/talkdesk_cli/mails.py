@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import yaml
-from pydantic import ValidationError
-
-from talkdesk_crds.app import TalkdeskApp
+from talkdesk_crds.manifest import app_in
 from talkdesk_crds.meta import time
 from talkdesk_operator.mail.compose import problems
 from talkdesk_operator.mail.preview import preview
@@ -23,20 +20,7 @@ def mails(manifest: Path, *, output: Path | None, say: Callable[[str], None]) ->
 
     Raises OSError, and ValueError where the file has no TalkdeskApp that can be read.
     """
-    try:
-        documents = list(yaml.safe_load_all(manifest.read_text()))
-    except yaml.YAMLError as broken:
-        raise ValueError(f"not YAML: {' '.join(str(broken).split())}") from None
-    found = next(
-        (one for one in documents if isinstance(one, dict) and one.get("kind") == "TalkdeskApp"), None
-    )
-    if found is None:
-        raise ValueError("there is no TalkdeskApp in it")
-    try:
-        app = TalkdeskApp.model_validate(found)
-    except ValidationError as error:
-        told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ValueError("; ".join(told)) from None
+    _, app = app_in(manifest)
     wrong = problems(app)
     for problem in wrong:
         say(str(problem))

@@ -9,10 +9,12 @@ image of the product holds no test programs.
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from talkdesk_cli.sandbox import sandbox
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -28,6 +30,7 @@ app = typer.Typer(
 )
 controlplane = typer.Typer(help="The local control plane: real etcd, kube-apiserver, controller manager.")
 app.add_typer(controlplane, name="controlplane")
+app.add_typer(sandbox, name="sandbox")
 
 
 @app.command()
@@ -72,33 +75,34 @@ def gateway() -> None:
 
 
 @app.command()
-def sandbox(
+def init(
     *,
-    once: Annotated[bool, typer.Option("--once", help="Play the story, report, end.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the story's steps to this file, as JSON.", dir_okay=False)
+    name: Annotated[str, typer.Option("--app", help="The app's name: small letters, digits and hyphens.")],
+    directory: Annotated[Path, typer.Option(help="Where to write.", file_okay=False)] = Path(),
+    title: Annotated[str | None, typer.Option(help="What customers know the app as.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Customers' tenants live under it. By default <app>.example.com.")
     ] = None,
-    switch: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=VALUE: how the Talkdesk stand-in treats what Talkdesk does not document."),
+    image: Annotated[str | None, typer.Option(help="The image of your app.")] = None,
+    command: Annotated[
+        str | None, typer.Option(help="What runs in its place on this machine. By default python3 <app>.py.")
     ] = None,
-    patience: Annotated[
-        float, typer.Option(help="Seconds that each effect of the story may take.", min=0.1)
-    ] = 30.0,
-    installs: Annotated[
-        int, typer.Option(help="After the story, time so many more installs from event to approval.", min=0)
-    ] = 0,
+    contact: Annotated[str | None, typer.Option(help="The address that customers may write to.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
 ) -> None:
-    """The whole marketplace on this machine: a real control plane, the chart, a Talkdesk stand-in."""
-    from talkdesk_sandbox.command import sandbox as run
+    """Begin an app: a TalkdeskApp, values for the chart, and what to enter in Talkdesk's Partner Project."""
+    from talkdesk_cli.starter.answers import answers
+    from talkdesk_cli.starter.command import init as run
 
-    chosen = {}
-    for pair in switch or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--switch")
-        chosen[name] = value
-    raise typer.Exit(run(once=once, report=report, switches=chosen, patience=patience, installs=installs))
+    given = answers(name=name, title=title, domain=domain, image=image, command=command, contact=contact)
+    if wrong := given.problems():
+        typer.echo("talkdesk-operator: " + "\n  ".join(wrong), err=True)
+        raise typer.Exit(2)
+    try:
+        run(given, directory=directory, force=force, say=typer.echo)
+    except OSError as problem:
+        typer.echo(f"talkdesk-operator: {problem}", err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()

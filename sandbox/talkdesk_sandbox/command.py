@@ -35,7 +35,7 @@ def sandbox(
     """The exit code: 0 when every step was observed. See ``talkdesk-operator sandbox --help``."""
     configure_logging(level="warning", format="text")
     timeline = Timeline(Console())
-    _end_on_sigterm()
+    end_on_sigterm()
     try:
         with running(tell=timeline.up, switches=switches, cluster_in_console=not once) as environment:
             performed = _perform(environment, timeline, patience=patience, installs=installs, once=once)
@@ -43,7 +43,7 @@ def sandbox(
             if report is not None:
                 write_report(report, results)
             if not once:
-                with told(environment.stand_in.console):
+                with told(environment.whereabouts()):
                     _how_to_use(environment, timeline)
                     threading.Event().wait()
     except KeyboardInterrupt:
@@ -106,7 +106,9 @@ def _how_to_enter(environment: Environment, timeline: Timeline) -> None:
     timeline.say(f"  {launch}")
 
 
-def _end_on_sigterm() -> None:
+def end_on_sigterm() -> None:
+    """SIGTERM is Ctrl-C from here on."""
+
     def end(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 

@@ -23,9 +23,12 @@ from talkdesk_sandbox.envoy import program
 from talkdesk_sandbox.node import Node
 from talkdesk_sandbox.release import Release
 from talkdesk_sandbox.talkdesk import StandIn
+from talkdesk_sandbox.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from talkdesk_sandbox.partner.fitted import Place
 
 RELEASE = "td"
 NAMESPACE = "talkdesk-system"
@@ -106,6 +109,17 @@ class Environment:
             "--output", "jsonpath=http://{.spec.clusterIP}:{.spec.ports[0].port}/events",
         )  # fmt: skip
         return address.strip()
+
+    def whereabouts(self, place: Place | None = None) -> Whereabouts:
+        """What other commands are told; ``place`` is that of a partner's app."""
+        return Whereabouts(
+            console=self.stand_in.console,
+            control=self.stand_in.control,
+            browser=self.stand_in.browser,
+            kubeconfig=str(self.control_plane.kubeconfig),
+            programs=str(self.control_plane.bin("kubectl").parent),
+            place=place,
+        )
 
 
 def chart_values(stand_in: StandIn, *, port: int) -> dict[str, Any]:

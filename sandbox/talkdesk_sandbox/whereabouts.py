@@ -1,16 +1,41 @@
-"""Where a sandbox that stays up is found by another command of the same user: a file with its console."""
+"""How a sandbox that stays up is found by another command of the same user: a file that says where it is."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from talkdesk_sandbox.partner.fitted import Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+#: A file that is longer is not ours.
+_BYTES = 65536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whereabouts:
+    """``console`` is the console's address, ``control`` that of the stand-in's control API.
+
+    ``browser`` is where the stand-in listens for browsers, whatever the host; ``kubeconfig`` is the
+    administrator's, ``programs`` the folder with kubectl and helm.
+    ``place`` is what the partner's app was fitted to; None: the app is the demo.
+    """
+
+    console: str
+    control: str
+    browser: str
+    kubeconfig: str
+    programs: str
+    place: Place | None = None
 
 
 def _file() -> Path:
@@ -18,8 +43,8 @@ def _file() -> Path:
 
 
 @contextlib.contextmanager
-def told(console: str, *, file: Path | None = None) -> Iterator[None]:
-    """While the block runs, :func:`found` answers ``console``, unless another sandbox is there already.
+def told(whereabouts: Whereabouts, *, file: Path | None = None) -> Iterator[None]:
+    """While the block runs, :func:`found` answers ``whereabouts``, unless another sandbox is there already.
 
     The lock on the file is what says that the sandbox lives: it goes with the process.
     """
@@ -32,7 +57,7 @@ def told(console: str, *, file: Path | None = None) -> Iterator[None]:
             yield
             return
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, console.encode(), 0)
+        os.pwrite(descriptor, json.dumps(asdict(whereabouts)).encode(), 0)
         try:
             yield
         finally:
@@ -41,8 +66,8 @@ def told(console: str, *, file: Path | None = None) -> Iterator[None]:
         os.close(descriptor)
 
 
-def found(*, file: Path | None = None) -> str | None:
-    """The console's address of the sandbox that is up now; None: there is none."""
+def found(*, file: Path | None = None) -> Whereabouts | None:
+    """The sandbox that is up now; None: there is none, or it has another version's file."""
     try:
         descriptor = os.open(file or _file(), os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -52,8 +77,17 @@ def found(*, file: Path | None = None) -> str | None:
             return None
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.pread(descriptor, 4096, 0).decode() or None
+        return _read(os.pread(descriptor, _BYTES, 0))
     else:
         return None
     finally:
         os.close(descriptor)
+
+
+def _read(text: bytes) -> Whereabouts | None:
+    try:
+        held = json.loads(text)
+        place = Place(**held.pop("place")) if held.get("place") else None
+        return Whereabouts(**{**held, "place": place})
+    except (ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,62 @@
+"""``talkdesk-operator sandbox``: what cannot be meant is told before anything starts."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from talkdesk_cli.main import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _said(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["sandbox", *words], env={"COLUMNS": "400", "NO_COLOR": "1"})
+    return done.exit_code, re.sub(r"[\s│]+", " ", done.output)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--image", "a=b"), "belong to --app"),
+        (("--images", "images.yaml"), "belong to --app"),
+        (("--app", "app.yaml", "--once"), "to check an app: certify"),
+        (("--app", "app.yaml", "--image", "a"), "is not NAME=COMMAND"),
+        (("--app", "app.yaml", "--images", "nowhere.yaml"), "nowhere.yaml: No such file"),
+        (("--switch", "a"), "is not NAME=VALUE"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said = _said(*words)
+    assert code == 2
+    assert told in said
+
+
+@pytest.mark.parametrize("words", [("open", "northwind"), ("install", "northwind"), ("env",)])
+def test_without_a_sandbox_each_act_says_how_to_start_one(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
+    code, said = _said(*words)
+    assert code == 1
+    assert "no sandbox is up: start one in another terminal with talkdesk-operator sandbox" in said
+
+
+def test_a_file_without_an_app_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
+    file = tmp_path / "app.yaml"
+    file.write_text("kind: Deployment\n")
+    for words in (("--app", os.fspath(file)), ("apply", os.fspath(file))):
+        code, said = _said(*words)
+        assert code == 1
+        assert "app.yaml: there is no TalkdeskApp in it" in said

@@ -1,0 +1,1 @@
+"""A reader of the tutorial, who does what it says."""

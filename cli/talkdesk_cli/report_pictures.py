@@ -26,13 +26,13 @@ _LOADED = """[...document.images].filter(one => one.getBoundingClientRect().top 
     .every(one => one.complete)"""
 
 
-async def _take(browser: Browser, report: Path, folder: Path) -> None:
+async def _take(browser: Browser, url: str, folder: Path) -> None:
     for name, width, scheme, at in _PICTURES:
         context = await browser.new_context(
             viewport={"width": width, "height": _HIGH}, color_scheme=scheme, reduced_motion="reduce"
         )
         page = await context.new_page()
-        await page.goto((report.absolute() / "index.html").as_uri())
+        await page.goto(url)
         if at is not None:
             await page.evaluate("id => document.getElementById(id).scrollIntoView()", at)
         await page.wait_for_function(_LOADED)
@@ -42,10 +42,9 @@ async def _take(browser: Browser, report: Path, folder: Path) -> None:
         await context.close()
 
 
-async def _main(report: Path, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+async def _main(url: str, folder: Path) -> None:
     async with chromium() as browser:
-        await _take(browser, report, folder)
+        await _take(browser, url, folder)
 
 
 if __name__ == "__main__":
@@ -53,4 +52,5 @@ if __name__ == "__main__":
     parser.add_argument("report", type=Path)
     parser.add_argument("folder", type=Path)
     chosen = parser.parse_args()
-    asyncio.run(_main(chosen.report, chosen.folder))
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_main((chosen.report.absolute() / "index.html").as_uri(), chosen.folder))

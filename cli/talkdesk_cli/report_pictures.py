@@ -21,18 +21,17 @@ _PICTURES: tuple[tuple[str, int, Literal["light", "dark"], str | None], ...] = (
     ("check-narrow", 390, "dark", "item-4"),
 )
 _HIGH = 900
-#: Pictures load when they come into view.
-_LOADED = """[...document.images].filter(one => one.getBoundingClientRect().top < innerHeight)
-    .every(one => one.complete)"""
+#: Pictures load when they come into view, if nobody asks for them.
+_LOADED = "[...document.images].map(one => { one.loading = 'eager'; return one.complete }).every(Boolean)"
 
 
-async def _take(browser: Browser, url: str, folder: Path) -> None:
+async def _take(browser: Browser, report: str, folder: Path) -> None:
     for name, width, scheme, at in _PICTURES:
         context = await browser.new_context(
             viewport={"width": width, "height": _HIGH}, color_scheme=scheme, reduced_motion="reduce"
         )
         page = await context.new_page()
-        await page.goto(url)
+        await page.goto(report)
         if at is not None:
             await page.evaluate("id => document.getElementById(id).scrollIntoView()", at)
         await page.wait_for_function(_LOADED)
@@ -42,9 +41,9 @@ async def _take(browser: Browser, url: str, folder: Path) -> None:
         await context.close()
 
 
-async def _main(url: str, folder: Path) -> None:
+async def _main(report: str, folder: Path) -> None:
     async with chromium() as browser:
-        await _take(browser, url, folder)
+        await _take(browser, report, folder)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_sandbox.whereabouts import found, told
+from talkdesk_sandbox.whereabouts import Whereabouts, found, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,31 +70,42 @@ def test_a_deployment_of_which_nothing_can_be_seen_has_not_passed(tmp_path: Path
     assert "0 checks passed, 0 failed" in done.stdout
 
 
+def _at(console: str) -> Whereabouts:
+    return Whereabouts(
+        console=console, control="http://c", browser="http://b", kubeconfig="/k", programs="/p"
+    )
+
+
+FIRST, SECOND = _at("http://console.localhost:1234/"), _at("http://console.localhost:9/")
+
+
 def test_a_sandbox_is_found_while_it_is_up_and_not_afterwards(tmp_path: Path) -> None:
     file = tmp_path / "whereabouts"
     assert found(file=file) is None
-    with told("http://console.localhost:1234/", file=file):
-        assert found(file=file) == "http://console.localhost:1234/"
-        with told("http://console.localhost:9/", file=file):  # a second one: the first is found
-            assert found(file=file) == "http://console.localhost:1234/"
-        assert found(file=file) == "http://console.localhost:1234/"
+    with told(FIRST, file=file):
+        assert found(file=file) == FIRST
+        with told(SECOND, file=file):
+            assert found(file=file) == FIRST
+        assert found(file=file) == FIRST
     assert found(file=file) is None
-    with told("http://console.localhost:9/", file=file):
-        assert found(file=file) == "http://console.localhost:9/"
+    with told(SECOND, file=file):
+        assert found(file=file) == SECOND
 
 
 @pytest.mark.processes
 def test_a_sandbox_that_was_killed_is_not_found(tmp_path: Path) -> None:
     file = tmp_path / "whereabouts"
     program = (
-        "import sys, time; from pathlib import Path; from talkdesk_sandbox.whereabouts import told\n"
-        "with told('http://console.localhost:7/', file=Path(sys.argv[1])): print('up', flush=True); "
-        "time.sleep(60)"
+        "import sys, time; from pathlib import Path\n"
+        "from talkdesk_sandbox.whereabouts import Whereabouts, told\n"
+        "up = Whereabouts(console='http://console.localhost:1234/', control='http://c', browser='http://b', "
+        "kubeconfig='/k', programs='/p')\n"
+        "with told(up, file=Path(sys.argv[1])): print('up', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(file)], stdout=subprocess.PIPE) as up:
         assert up.stdout is not None
         assert up.stdout.readline() == b"up\n"
-        assert found(file=file) == "http://console.localhost:7/"
+        assert found(file=file) == FIRST
         up.kill()
         up.wait()
         assert found(file=file) is None

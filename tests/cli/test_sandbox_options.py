@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from talkdesk_cli.main import app
+from talkdesk_cli.starter.answers import answers
+from talkdesk_cli.starter.files import starter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +62,17 @@ def test_a_file_without_an_app_is_told_before_anything_starts(
         code, said = _said(*words)
         assert code == 1
         assert "app.yaml: there is no TalkdeskApp in it" in said
+
+
+def test_an_image_without_a_command_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
+    file = tmp_path / "app.yaml"
+    file.write_text(starter(answers(name="greeter"))["app.yaml"])
+    code, said = _said("--app", os.fspath(file), "--image", "other=true")
+    assert code == 1
+    assert (
+        "no command stands for image registry.example.com/greeter: --image registry.example.com/greeter="
+        in said
+    )

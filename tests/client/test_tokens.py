@@ -45,7 +45,8 @@ async def test_a_token_is_asked_for_with_a_signed_assertion(
     decoded = jwt.decode(assertion, public, algorithms=["ES256"])
     assert decoded.header["kid"] == "key-1"
     assert decoded.claims["aud"] == ref.token_url
-    assert decoded.claims["iat"] == int(manual_clock.epoch + manual_clock.seconds)
+    # Half a minute back: Talkdesk's clock may be behind ours.
+    assert decoded.claims["iat"] == int(manual_clock.epoch + manual_clock.seconds) - 30
 
 
 async def test_the_audience_may_be_set_to_the_origin(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_sandbox.partner.images import listed, named
+from talkdesk_sandbox.partner.images import listed, missing, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,3 +52,14 @@ def test_what_is_no_list_of_images_is_told(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(ValueError, match=r"image|YAML"):
         listed(file)
+
+
+def test_images_that_nothing_stands_for_are_found_wherever_a_template_names_them() -> None:
+    container = {"name": "c", "image": "docker.io/acme/app:1", "env": [{"name": "image", "value": "x"}]}
+    pod = {
+        "initContainers": [{"image": "acme/first@sha256:0"}, {"image": "${plan.values.image}"}],
+        "containers": [container],
+    }
+    spec = {"template": [{"spec": {"template": {"spec": pod}}}], "variants": [{"template": [{"spec": pod}]}]}
+    assert missing(spec, {"acme/app"}) == ["acme/first"]
+    assert missing(spec, {"acme/app", "acme/first"}) == []

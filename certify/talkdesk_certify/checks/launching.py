@@ -42,18 +42,16 @@ def _add_entering(item: Item, role: Role) -> None:
     @item.check(
         "no-login",
         title="The user is in without another login",
-        how="Redirects alone lie between the click and the app, and the page has neither a password field "
-        "nor "
-        "a button, link or heading that begins with “log in” or “sign in”.",
-        fix="Take the user from the identity that the gateway passes on; the app must not have a login of "
-        "its own.",
+        how="Nothing but redirects (or a page that goes on by itself) lies between the click and the app, "
+        "whose page has no password field, and no button, link or heading that begins with “log in” or “sign in”.",
+        fix="Take the user from the identity that the gateway passes on: no login of the app's own.",
         needs=("launches",),
         simulator=False,
     )
     async def no_login(scene: Scene) -> str:
         visit = await scene.visit(role)
         await visit.unasked()
-        return f"{len(visit.hops) - 1} redirects, no page on the way"
+        return visit.told
 
     @item.check(
         "own-account",

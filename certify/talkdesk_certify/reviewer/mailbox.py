@@ -69,5 +69,7 @@ class Mailbox:
             await plain.click()
         text = await page.get_by_label("Text of the mail").inner_text()
         if await (looks := page.get_by_role("link", name="As it looks")).count():
-            await looks.click()  # the screenshot shows what the customer sees
+            await looks.click()
+            letter = await page.locator("iframe").get_attribute("src")
+            await page.goto(self.console.root.rstrip("/") + str(letter))  # for the screenshot: all of it
         return Mail(subject, text)

@@ -98,6 +98,7 @@ class Person:
                 await link.click()
             page = await opened.value
             await page.wait_for_load_state()
+            await listening.settled(page)
         return Visit(page, listening.hops)
 
     async def opens(self, url: str, page: Page | None = None) -> Visit:
@@ -105,6 +106,7 @@ class Person:
         async with self._listening() as listening:
             page = page or await self.context.new_page()
             await page.goto(url)
+            await listening.settled(page)
         return Visit(page, listening.hops)
 
     @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +14,9 @@ from talkdesk_certify.check import Failed
 if TYPE_CHECKING:
     from playwright.async_api import Page, Response
 
+#: The status of a page that asks for nothing and goes on by itself, and how long that may take.
+WAITING = 202
+WAITING_SECONDS = 10.0
 #: Roles whose names tell a user what a page wants.
 SPEAKING: tuple[Literal["button", "link", "heading"], ...] = ("button", "link", "heading")
 _LOGIN = re.compile(r"^\s*(log|sign)[ -]?in\b", re.IGNORECASE)
@@ -56,7 +61,10 @@ class Visit:
     @property
     def told(self) -> str:
         """The end of the way, for a report."""
-        return f"{self.status} from {urlsplit(self.page.url).netloc}, after {len(self.hops) - 1} redirects"
+        waits = [hop for hop in self.hops if hop.status == WAITING]
+        redirects = len(self.hops) - 1 - len(waits)
+        told = f"{self.status} from {urlsplit(self.page.url).netloc}, after {redirects} redirects"
+        return f"{told} and a page that went on by itself" if waits else told
 
     async def words(self) -> str:
         """What the app itself shows as text; the Talkdesk bar is no part of it."""
@@ -70,7 +78,7 @@ class Visit:
 
     async def unasked(self) -> None:
         """Redirects alone led here, and nothing asks who one is. Raises Failed."""
-        stops = [hop for hop in self.hops[:-1] if not 300 <= hop.status < 400]
+        stops = [hop for hop in self.hops[:-1] if hop.status != WAITING and not 300 <= hop.status < 400]
         logins = [hop for hop in self.hops if _LOGIN_PATH.search(urlsplit(hop.url).path)]
         if stops or logins:
             raise Failed(f"somebody was asked on the way: {self.way}")
@@ -87,11 +95,22 @@ class Listening:
 
     def __init__(self) -> None:
         self.hops: list[Hop] = []
+        self._heard = asyncio.Event()
 
     def hear(self, response: Response) -> None:
         """Another answer of the browser's."""
         if response.request.is_navigation_request():
             self.hops.append(Hop(response.status, response.url))
+            self._heard.set()
+
+    async def settled(self, page: Page) -> None:
+        """Wait while ``page`` says that it goes on by itself, as a customer would: for a few seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAITING_SECONDS):
+                while self.hops and self.hops[-1].status == WAITING:
+                    self._heard.clear()
+                    await self._heard.wait()
+        await page.wait_for_load_state()
 
 
 def origin_of(url: str) -> str:

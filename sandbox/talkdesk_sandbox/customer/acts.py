@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: How long the app may take to answer an admin's request (seconds).
 _PATIENCE = 120.0
 _SECONDS = 30
+#: States in which the app cannot be installed once more.
+_LIVE = frozenset({"installing", "updating", "completed", "suspended"})
 
 
 class NotThere(Exception):  # noqa: N818 - what is said to a person
@@ -51,6 +53,9 @@ class Customer:
         """
         state = await self._marketplace.state()
         account, app = self._account(state), state["apps"][-1]
+        mine = [one for one in state["installations"] if one["account_id"] == account["id"]]
+        if any(one["state"] in _LIVE for one in mine):
+            raise NotThere(f"{self._name} has {app['name']} installed already")
         everybody = _users(state, account)
         chosen = [_person(everybody, one) for one in people] or everybody
         plan = plan or str(app["plans"][0]["name"])

@@ -16,9 +16,10 @@ from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.browser import show
 from talkdesk_sandbox.command import end_on_sigterm
 from talkdesk_sandbox.controlplane import ControlPlaneError
-from talkdesk_sandbox.environment import Environment, running
+from talkdesk_sandbox.environment import IMAGES, Environment, running
 from talkdesk_sandbox.envoy import EnvoyError
 from talkdesk_sandbox.partner.applied import NotAccepted
+from talkdesk_sandbox.partner.images import missing
 from talkdesk_sandbox.partner.opening import apply_again, open_app
 from talkdesk_sandbox.partner.website import stand_in_website
 from talkdesk_sandbox.story.neighbours import NEIGHBOURS
@@ -47,6 +48,8 @@ def sandbox_with(manifest: Path, *, images: Mapping[str, Sequence[str]], switche
         return 1
     try:
         declared, app = app_in(manifest)
+        if unknown := missing(declared["spec"], {*IMAGES, *images}):
+            raise ValueError(f"no command stands for image {unknown[0]}: --image {unknown[0]}=COMMAND")
         with (
             running(
                 tell=timeline.up, switches=switches, images=images, cluster_in_console=True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from talkdesk_sandbox.node.images import image_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 def named(pair: str) -> tuple[str, list[str]]:
@@ -42,6 +42,25 @@ def listed(file: Path) -> dict[str, list[str]]:
             raise ValueError(f"image {name}: the command is a text, or a list of words")
         images[image_name(str(name))] = words(command, folder=file.absolute().parent)
     return images
+
+
+def missing(app: Any, images: Collection[str]) -> list[str]:
+    """Names of the images in the TalkdeskApp ``app``, as it is written, that ``images`` does not have.
+
+    What hangs on a reference (``${plan.values.image}``) is not known before there is a customer.
+    """
+    found: dict[str, None] = {}
+    if isinstance(app, dict):
+        for key, value in app.items():
+            if key == "image" and isinstance(value, str):
+                if "${" not in value and image_name(value) not in images:
+                    found[image_name(value)] = None
+            else:
+                found.update(dict.fromkeys(missing(value, images)))
+    elif isinstance(app, list):
+        for item in app:
+            found.update(dict.fromkeys(missing(item, images)))
+    return list(found)
 
 
 def words(command: str | Sequence[object], *, folder: Path) -> list[str]:

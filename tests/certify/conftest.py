@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest_asyncio
 
 from certify_breaking import images
-from certify_breaking.breakage import BREAKAGES, Breakage
 from certify_breaking.post import Post
 from certify_breaking.proxy import proxying
 from talkdesk_certify.reviewer.steady import Steady
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import pytest
     from playwright.async_api import Browser
 
+    from certify_breaking.breakage import Breakage
     from talkdesk_certify.result import Certification
 
 #: How many runs go on beside each other: most of their time is waiting.
@@ -43,6 +43,8 @@ class Workshop:
     browser: Browser
     post: Post
     folder: Path
+    #: Those that tests of this run ask for.
+    breakages: list[Breakage] = field(default_factory=list)
     links: dict[str | None, str] = field(default_factory=dict)
     steady: Steady = field(default_factory=Steady)
     runs: dict[str, asyncio.Task[Certification]] = field(default_factory=dict)
@@ -53,16 +55,18 @@ class Workshop:
         return Sandbox(console=self.environment.stand_in.console, install_link=self.links[None])
 
     async def walked(self, breakage: Breakage) -> Certification:
-        """The run of ``breakage``; the first who asks sets all of them going."""
+        """The run of ``breakage``; the first who asks sets all of this run going."""
         if not self.runs:
             self._start()
         return await self.runs[breakage.name]
 
     def _start(self) -> None:
         lanes = asyncio.Semaphore(_LANES)
-        by_mail = [one for one in BREAKAGES if one.manner]
+        by_mail = [one for one in self.breakages if one.manner]
         others = {
-            one.name: asyncio.create_task(self._in_lane(lanes, one)) for one in BREAKAGES if not one.manner
+            one.name: asyncio.create_task(self._in_lane(lanes, one))
+            for one in self.breakages
+            if not one.manner
         }
         # The post is everybody's: who breaks it waits for all others, and for each other.
         before = list(others.values())
@@ -101,7 +105,9 @@ class Workshop:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def workshop(whole_run: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workshop]:
+async def workshop(
+    request: pytest.FixtureRequest, whole_run: Any, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Workshop]:
     """See :class:`Workshop`."""
     async with contextlib.AsyncExitStack() as stack:
         post = Post()
@@ -113,7 +119,9 @@ async def workshop(whole_run: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         stack.enter_context(whole_run.kept(environment.control_plane))
         post.host, post.port = environment.stand_in.smtp_host, environment.stand_in.smtp_port
         browser = await stack.enter_async_context(chromium())
-        made = Workshop(environment, browser, post, tmp_path_factory.mktemp("certify"))
+        asked = [getattr(item, "callspec", None) for item in request.session.items]
+        breakages = [each.params["breakage"] for each in asked if each and "breakage" in each.params]
+        made = Workshop(environment, browser, post, tmp_path_factory.mktemp("certify"), breakages)
         for kind in (None, *images.KINDS):
             name = kind or "demo"
             image = f"talkdesk-demo-{kind}:1" if kind else None

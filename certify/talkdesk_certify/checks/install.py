@@ -106,8 +106,8 @@ async def near_real_time(scene: Scene) -> str:
 @item.check(
     "usable-at-once",
     title="The app can be used at once after the message",
-    how="As soon as the message is there the icon in My Apps is clicked: a page of the app. What says it goes "
-    "on by itself (202) may stand before it for 10 s, and is told.",
+    how="As soon as the message is there the icon in My Apps is clicked: a page of the app. What says "
+    "that it goes on by itself (202) may stand before it for 10 s, and is told.",
     fix="Approve when the workload is usable (approval.gate WorkloadReady, and a probe of what users see).",
     needs=("completed",),
 )

@@ -43,7 +43,8 @@ def _add_entering(item: Item, role: Role) -> None:
         "no-login",
         title="The user is in without another login",
         how="Nothing but redirects (or a page that goes on by itself) lies between the click and the app, "
-        "whose page has no password field, and no button, link or heading that begins with “log in” or “sign in”.",
+        "whose page has no password field, and no button, link or heading that begins with “log in” or "
+        "“sign in”.",
         fix="Take the user from the identity that the gateway passes on: no login of the app's own.",
         needs=("launches",),
         simulator=False,

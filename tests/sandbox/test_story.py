@@ -194,7 +194,7 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
     try:
         _wait(
             (
-                "stays up until Ctrl-C" in output.read_text() or running.poll() is not None
+                "ledger?since=0" in output.read_text() or running.poll() is not None  # the last line
                 for _ in iter(int, 1)
             ),
             seconds=180,

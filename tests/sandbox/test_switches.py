@@ -38,6 +38,28 @@ def body_keys(entries: list[Entry]) -> set[Hashable]:
     return {key for body in _events(entries) for key in body}
 
 
+def public_keys(entries: list[Entry]) -> set[Hashable]:
+    """Whether the keys of new credentials are in several lines."""
+    return {"\n" in body["data"]["public_key"] for body in _events(entries, "app.installed")}
+
+
+def gateways(entries: list[Entry]) -> set[Hashable]:
+    """What the gateways said that were asked for a signing key."""
+    return {e["status"] for e in entries if e["kind"] == "key"}
+
+
+def token_forms(entries: list[Entry]) -> set[Hashable]:
+    """What access tokens were like."""
+    return {e["detail"]["token_form"] for e in entries if "token_form" in e["detail"]}
+
+
+def user_keys(entries: list[Entry]) -> set[Hashable]:
+    """The keys of what userinfo said."""
+    mine = [e for e in entries if (e["url"] or "").endswith("/users/me") and e["status"] == 200]
+    answers = [e["detail"]["answer"] for e in mine]
+    return {key for answer in answers for key in answer}
+
+
 def times(entries: list[Entry]) -> set[Hashable]:
     """How ``created_at`` was written."""
     return {re.sub(r"[0-9]", "0", body["created_at"]) for body in _events(entries)}
@@ -128,24 +150,39 @@ def answered_states(entries: list[Entry]) -> set[Hashable]:
     }
 
 
-SWITCHES: list[tuple[str, Any, Shown]] = [
-    ("signature_encoding", "raw", signature("encoding")),
-    ("signature_curve", "p384", signature("curve")),
-    ("key_encoding", "point", signature("key_form")),
-    ("key_expiry", "absent", expiries),
-    ("event_id_field", "event_id", body_keys),
-    ("event_time", "offset", times),
-    ("self_link", "other", self_links),
-    ("token_link", "absent", install_links),
-    ("unchanged_keys", "empty", update_keys),
-    ("key_algorithm", "PS256", algorithms),
-    ("update_shows", "old", first_list_of_update),
-    ("after_uninstall", "revoked", last_states),
-    ("no_trial", "empty", statuses("/trial")),
-    ("state_answer", "answer", answered_states),
-    ("token_seconds", 5, lives),
-    ("scope_delay_seconds", 1.0, first_tokens),
-]
+#: By story: switch, its other value, and what of the ledger must differ by it. Those that share a story act
+#: in different places; those that change when things happen have one of their own.
+STORIES: dict[str, list[tuple[str, Any, Shown]]] = {
+    "signatures": [
+        ("signature_encoding", "raw", signature("encoding")),
+        ("signature_curve", "p384", signature("curve")),
+        ("key_encoding", "point", signature("key_form")),
+        ("key_expiry", "absent", expiries),
+        ("key_gateways", "own", gateways),
+    ],
+    "events": [
+        ("event_time", "offset", times),
+        ("self_link", "other", self_links),
+        ("token_link", "absent", install_links),
+        ("unchanged_keys", "empty", update_keys),
+        ("key_algorithm", "PS256", algorithms),
+    ],
+    "answers": [
+        ("event_id_field", "event_id", body_keys),
+        ("no_trial", "empty", statuses("/trial")),
+        ("state_answer", "answer", answered_states),
+        ("after_uninstall", "revoked", last_states),
+    ],
+    "tokens and users": [
+        ("event_id_field", "both", body_keys),
+        ("credential_key", "wrapped", public_keys),
+        ("token_form", "opaque", token_forms),
+        ("userinfo_id", "sub", user_keys),
+    ],
+    "update_shows": [("update_shows", "old", first_list_of_update)],
+    "token_seconds": [("token_seconds", 5, lives)],
+    "scope_delay_seconds": [("scope_delay_seconds", 1.0, first_tokens)],
+}
 
 
 async def _ledger_of_a_story(sandbox: Any) -> list[Entry]:
@@ -162,37 +199,48 @@ def default_ledger() -> list[Entry]:
     return []
 
 
-@pytest.mark.parametrize(("name", "other", "shown"), SWITCHES, ids=[name for name, _, _ in SWITCHES])
-async def test_the_story_passes_with_a_switch_either_way_and_the_ledger_differs(
-    sandbox: Any, default_ledger: list[Entry], name: str, other: Any, shown: Shown
+@pytest.mark.parametrize("switches", STORIES.values(), ids=STORIES)
+async def test_the_story_passes_with_switches_either_way_and_the_ledger_differs_by_each(
+    sandbox: Any, default_ledger: list[Entry], switches: list[tuple[str, Any, Shown]]
 ) -> None:
     if not default_ledger:
         default_ledger += await _ledger_of_a_story(sandbox)
     stand_in = sandbox.environment.stand_in
-    before = (await asyncio.to_thread(stand_in.get, "/control/switches"))[name]
-    assert before != other
-    await asyncio.to_thread(stand_in.patch, "/control/switches", {name: other})
+    before = await asyncio.to_thread(stand_in.get, "/control/switches")
+    changed = {name: other for name, other, _ in switches}
+    assert not [name for name in changed if before[name] == changed[name]]
+    await asyncio.to_thread(stand_in.patch, "/control/switches", changed)
     try:
         ledger = await _ledger_of_a_story(sandbox)
     finally:
-        await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before})
-    assert shown(ledger) != shown(default_ledger)
+        await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before[name] for name in changed})
+    for name, _, shown in switches:
+        assert shown(ledger), name
+        assert shown(ledger) != shown(default_ledger), name
 
 
 @pytest.mark.parametrize(
     ("switch", "setting", "shown"),
     [
         (
-            {"audience": "host", "page_size": 1},
-            {"TALKDESK_CLIENT_ASSERTION_AUDIENCE": "origin", "TALKDESK_CLIENT_PAGE_SIZE": "0"},
-            pages,
+            {"audience": "host", "page_size": 1, "signature_hash": "sha256"},
+            {
+                "TALKDESK_CLIENT_ASSERTION_AUDIENCE": "origin",
+                "TALKDESK_CLIENT_PAGE_SIZE": "0",
+                "TALKDESK_SIGNATURE_HASH": "sha256",
+            },
+            (pages, signature("hash")),
         ),
-        ({}, {"TALKDESK_CLIENT_AUTH_METHOD": "client_secret_basic"}, authentications),
+        ({}, {"TALKDESK_CLIENT_AUTH_METHOD": "client_secret_basic"}, (authentications,)),
     ],
-    ids=["audience and page size", "basic"],
+    ids=["audience, page size and signature hash", "basic"],
 )
 async def test_what_the_client_must_be_told_is_a_setting(
-    sandbox: Any, default_ledger: list[Entry], switch: dict[str, Any], setting: dict[str, str], shown: Any
+    sandbox: Any,
+    default_ledger: list[Entry],
+    switch: dict[str, Any],
+    setting: dict[str, str],
+    shown: tuple[Shown, ...],
 ) -> None:
     if not default_ledger:
         default_ledger += await _ledger_of_a_story(sandbox)
@@ -206,4 +254,5 @@ async def test_what_the_client_must_be_told_is_a_setting(
         await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before[name] for name in switch})
         release.values = values
         await asyncio.to_thread(release.install, {})
-    assert shown(ledger) != shown(default_ledger)
+    for each in shown:
+        assert each(ledger) != each(default_ledger)

@@ -7,19 +7,24 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
+
+from aiohttp import web
 
 from talkdesk_sandbox.interceptor import Cut, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiohttp import web
-
 #: How long a delivery is held back; below what the stand-in waits for an answer.
 _HOLD_SECONDS = 8.0
 
 Fate = Literal["lose", "twice", "hold"]
+#: How the API server fails: no answer, a status code, or half a second more than usual.
+Hiccup = Literal["cut", 429, 500, 503, "slow"]
+HICCUPS: tuple[Hiccup, ...] = get_args(Hiccup)
+_SLOW_SECONDS = 0.5
+_REASONS = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
 
 
 @dataclass
@@ -107,28 +112,36 @@ class TalkdeskCalls:
 
 @dataclass
 class KubernetesRequests:
-    """Requests to the API server, and watches, which a hiccup cuts. ``cut`` counts what was cut."""
+    """Requests to the API server, and watches. ``cut`` counts what a hiccup cut, refused or held up."""
 
     cut: int = 0
-    _down: asyncio.Event = field(default_factory=asyncio.Event)
+    _how: Hiccup | None = None
+    _cutting: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def fail(self) -> None:
-        """From now on nothing passes."""
-        self._down.set()
+    def fail(self, how: Hiccup = "cut") -> None:
+        """From now on nothing passes, or nothing in time; open watches are ended by a cut alone."""
+        self._how = how
+        if how == "cut":
+            self._cutting.set()
 
     def heal(self) -> None:
         """Everything passes again."""
-        self._down.clear()
+        self._how = None
+        self._cutting.clear()
 
     async def __call__(self, exchange: Exchange) -> web.StreamResponse:
         """The interceptor's rule."""
-        if self._down.is_set():
+        if self._how is not None:
             self.cut += 1
-            raise Cut
+            if self._how == "cut":
+                raise Cut
+            if self._how != "slow":
+                return _refusal(self._how)
+            await asyncio.sleep(_SLOW_SECONDS)
         if not exchange.is_watch:
             return await exchange.forward()
         passing = asyncio.ensure_future(exchange.forward())
-        failing = asyncio.ensure_future(self._down.wait())
+        failing = asyncio.ensure_future(self._cutting.wait())
         try:
             await asyncio.wait({passing, failing}, return_when=asyncio.FIRST_COMPLETED)
             if passing.done():
@@ -139,3 +152,10 @@ class KubernetesRequests:
             passing.cancel()
             failing.cancel()
             await asyncio.wait({passing, failing})
+
+
+def _refusal(code: int) -> web.Response:
+    """As the API server says it."""
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": _REASONS[code]}
+    headers = {"Retry-After": "1"} if code == 429 else None
+    return web.json_response(body, status=code, headers=headers)

@@ -10,6 +10,7 @@ from talkdesk_kube import NotFound, resources
 from talkdesk_sandbox.controlplane import CommandError
 from turmoil.actions import customers
 from turmoil.actions.table import action
+from turmoil.lines import HICCUPS
 from turmoil.round import Round, is_live
 from turmoil.waiting import until
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: How long a fault of Talkdesk's may wait to be met.
 _MET_SECONDS = 15.0
+#: How long a hiccup waits for a request of a process that has nothing to do but to renew its Lease.
+_HICCUP_SECONDS = 5.0
 #: Paths of calls that may go wrong: tokens, readings and answers alike.
 _ANYWHERE = ".*"
 
@@ -105,16 +108,22 @@ async def _kill(made: Round, component: str) -> str | None:
 
 @action
 async def api_server_hiccups(made: Round, _a: int, b: int) -> str | None:
-    """One of the two gets nothing from the API server for a moment, its watches are cut."""
+    """For a moment one of the two gets nothing from the API server (its watches are cut), or 429, 500 or 503,
+    or everything late."""
     component = ("operator", "operator", "webhook")[b % 3]
     process, line = made.arena.process(component), made.arena.requests[component]
     await process.ready(within=60)
     before = line.cut
-    line.fail()
+    line.fail(HICCUPS[b // 3 % len(HICCUPS)])
     try:
         if component == "webhook" and (said := await _any_live(made)) is not None:
             path = f"/control/installations/{said['id']}/logout"
             await made.post(path, {"user_id": said["created_by"]}, kind="user.logout")
+
+        async def met() -> bool:
+            return line.cut > before
+
+        await until(met, within=_HICCUP_SECONDS)
         await asyncio.sleep(0.3 + b % 5 * 0.1)
     finally:
         line.heal()

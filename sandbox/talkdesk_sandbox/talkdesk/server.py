@@ -16,7 +16,7 @@ from talkdesk_sandbox import mailbox
 from talkdesk_sandbox.certificates import Authority
 from talkdesk_sandbox.console.console import CONSOLE, NAME, Console
 from talkdesk_sandbox.console.guard import OF_ACCOUNTS, OWN, guard
-from talkdesk_sandbox.console.mails import Arrived
+from talkdesk_sandbox.console.mails import Arrived, NoMailbox
 from talkdesk_sandbox.mailbox import MAILBOX, Mailbox
 from talkdesk_sandbox.talkdesk import (
     accounts_api,
@@ -63,7 +63,7 @@ async def serve(
 ) -> AsyncIterator[Addresses]:
     """Serve ``talkdesk`` on 127.0.0.1; ``directory``, which must exist, gets the CA's certificate.
 
-    :param console: by default one without a cluster; its mailbox is the stand-in's.
+    :param console: by default one without a cluster. One without a mailbox gets the stand-in's.
 
     Raises OSError when ``control_port`` is taken.
     """
@@ -80,7 +80,8 @@ async def serve(
         stack.push_async_callback(proxy.close)
         mails = Mailbox()
         shown = console or Console(talkdesk=talkdesk)
-        shown.mailbox = Arrived(mails)
+        if isinstance(shown.mailbox, NoMailbox):
+            shown.mailbox = Arrived(mails)
         talkdesk.browser_port = await _listen(stack, browser_app(shown))
         smtp_port = await stack.enter_async_context(mails.served())
         port = await _listen(stack, control_app(talkdesk, mails), port=control_port)

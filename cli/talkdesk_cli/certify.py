@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from playwright.async_api import Error as BrowserError
 from rich.console import Console as Terminal
 from rich.markup import escape
 
@@ -45,6 +46,11 @@ def certify(target: Target | None, *, report: Path, items: Sequence[str], headed
     except KeyboardInterrupt:
         terminal.print("stopped; nothing is left running")
         return 130
+    except BrowserError as problem:
+        terminal.print(
+            f"talkdesk-operator certify: the browser failed: {escape(problem.message.splitlines()[0])}"
+        )
+        return 1
     except (ChromiumMissing, ControlPlaneError, StandInError, EnvoyError, NotReached, OSError) as problem:
         terminal.print(f"talkdesk-operator certify: {escape(str(problem))}")
         return 1

@@ -63,7 +63,7 @@ async def serve(
 ) -> AsyncIterator[Addresses]:
     """Serve ``talkdesk`` on 127.0.0.1; ``directory``, which must exist, gets the CA's certificate.
 
-    :param console: by default one without a cluster; one without a mailbox shows the stand-in's.
+    :param console: by default one without a cluster. One without a mailbox gets the stand-in's.
 
     Raises OSError when ``control_port`` is taken.
     """

@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 FIELD_MANAGER = "talkdesk-operator-retention"
 #: Seconds until what could not be decided is looked at again.
 _AGAIN = 1.0
-_MAIL_AGAIN = 60.0
+_MAIL_AGAIN = 5.0
 
 
 @dataclass

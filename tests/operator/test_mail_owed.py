@@ -81,10 +81,19 @@ def test_an_answer_whose_record_was_lost_is_told_of_once() -> None:
     assert by_state(SETTLED, (replace(mail, state="sent"),), now=NOW, within=DAY) is None
 
 
+def test_an_answer_that_is_on_record_without_its_mail_is_told_of_all_the_same() -> None:
+    answered = replace(SETTLED, given=(APPROVED,))
+    mail = by_state(answered, (), now=NOW, within=DAY)
+    with_the_answer = by_answer(APPROVED, FRESH)
+    assert mail is not None
+    assert with_the_answer is not None
+    assert mail.same(with_the_answer)
+    assert by_state(answered, (with_the_answer,), now=NOW, within=DAY) is None
+
+
 @pytest.mark.parametrize(
     "standing",
     [
-        replace(SETTLED, given=(APPROVED,)),
         replace(SETTLED, given=(replace(APPROVED, event=None),)),
         replace(SETTLED, confirmed=False),
         replace(SETTLED, state=None),
@@ -96,7 +105,7 @@ def test_an_answer_whose_record_was_lost_is_told_of_once() -> None:
         replace(SETTLED, said=FromTalkdesk()),
     ],
     ids=[
-        "told with its answer", "told before its event came", "an answer is owed", "not read",
+        "told before its event came", "an answer is owed", "not read",
         "suspended", "revoked", "older than the request", "no time", "no event",
     ],
 )  # fmt: skip

@@ -95,27 +95,20 @@ def _settled(standing: Standing) -> Mail | None:
     asked_at = moment(asking.at) if asking is not None else None
     if asking is None or asked_at is None or settled_at is None or settled_at < asked_at:
         return None  # what Talkdesk shows may be from before the request
+    shown = (standing.state or "", standing.updated_at)
     request, at = _asked(standing.said, asking.event), time(settled_at)
     failed = Mail(outcome(request, succeeded=False), asking.event, at=at)
     if standing.state in _FAILED_STATES:
         return replace(failed, reason=_TOOK_TOO_LONG)
     mine = next((one for one in reversed(standing.given) if one.event == asking.event), None)
-    if _told(standing, mine):
-        return None
+    if mine is None and any(one.event is None and one.covers(shown) for one in standing.given):
+        return None  # its event came after the answer, which was told of under its moment
     rejected = mine is not None and mine.answer == "reject"
     if standing.state == "rejected" or (standing.state == "completed" and rejected):
         return replace(failed, reason=mine.reason if mine is not None else None)
     if standing.state == "completed":
         return Mail(outcome(request, succeeded=True), asking.event, at=at)
     return None
-
-
-def _told(standing: Standing, mine: Given | None) -> bool:
-    """The answer was told of when it was given, or (its event came after it) under its moment."""
-    shown = (standing.state or "", standing.updated_at)
-    if mine is None:
-        return any(one.event is None and one.covers(shown) for one in standing.given)
-    return mine.result_state is not None
 
 
 def _asking(said: FromTalkdesk) -> Stamp | None:

@@ -34,7 +34,7 @@ from talkdesk_operator.moments import moment
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
 from talkdesk_operator.same_object import same_object
-from talkdesk_operator.subscribed import answered_events, asking_events, event_patience
+from talkdesk_operator.subscribed import answered_events, asking_events, event_patience, plan_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ class Answerer:
             updated_at=reading.updated_at,
             uninstalled=notes.leaving,
             access_refused=access is not None and access.state == "Refused",
-            readiness=Readiness.USABLE if _rests(ready, reading) else ready.readiness,
+            readiness=Readiness.USABLE if rests(notes, ready, reading) else ready.readiness,
             detail=ready.message or ready.reason.value,
             users_listed=listed,
             given=notes.given,
@@ -298,12 +298,19 @@ class Answerer:
                 agenda.look_in(0.0)
 
 
-def _rests(ready: Verdict, reading: Reading) -> bool:
+def rests(notes: Notes, ready: Verdict, reading: Reading) -> bool:
     """The trial is over, and what the customer changes does not pay for anything.
 
     The tenant stands still before and after it: what is asked for (other users) is done once they are listed.
+    Another plan is not: its tenant has to run first.
     """
-    return ready.reason is Reason.TRIAL_ENDED and reading.state == "updating"
+    if ready.reason is not Reason.TRIAL_ENDED or reading.state != "updating":
+        return False
+    spent = answered_events(notes.given, reading.moment)
+    said = notes.installation.spec.talkdesk
+    asked = plan_name(said, state=reading.state, shown=reading.plan, answered=spent)
+    before = reading.trial.subscription_name if reading.trial is not None else None
+    return asked == (before or reading.plan)
 
 
 def waiting_since(notes: Notes, reading: Reading) -> datetime:

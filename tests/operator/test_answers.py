@@ -16,14 +16,17 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_kube import parse
-from talkdesk_operator.answer import patience_began
+from talkdesk_operator.answer import patience_began, rests
 from talkdesk_operator.apology import apology
 from talkdesk_operator.conditions import false, true
+from talkdesk_operator.confirm import Readiness
 from talkdesk_operator.deadlines import answer_deadline, deadlines
+from talkdesk_operator.gate import Verdict
 from talkdesk_operator.memory import InstallationMemory
 from talkdesk_operator.notes import Notes
 from talkdesk_operator.person import person
 from talkdesk_operator.reading import Reading
+from talkdesk_operator.tenant.facts import TrialFacts
 
 SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -148,3 +151,28 @@ def test_a_pass_that_learns_nothing_keeps_the_deadlines() -> None:
 @pytest.mark.parametrize("text", [None, "", "soon", "9999-12-31T00:00:00Z"])
 def test_a_time_that_cannot_be_counted_from_gives_no_deadline(text: str | None) -> None:
     assert answer_deadline(text) is None
+
+
+def resting(*, asked: str | None) -> bool:
+    """A tenant whose trial is over, and an update that asks for that plan, or for users alone."""
+    held = notes()
+    said = held.installation.spec.talkdesk
+    wanted = {"at": "2027-01-05T09:00:00.000000Z", "rank": 20, "event": "u"}
+    registers: dict[str, Any] = {
+        "updated": wanted,
+        "subscription": {**wanted, "name": asked} if asked else None,
+    }
+    told = type(said).model_validate({**said.to_json(), **registers})
+    spec = held.installation.spec.model_copy(update={"talkdesk": told})
+    held.installation = held.installation.model_copy(update={"spec": spec})
+    shown = Reading(
+        begun=0.0, generation=1, resync_token=None, seen=frozenset(), state="updating", updated_at=ASKED,
+        admin=None, plan="Trial", trial=TrialFacts(state="ended", subscription_name="Trial"),
+    )  # fmt: skip
+    return rests(held, Verdict(Readiness.NOT_YET, Reason.TRIAL_ENDED, ""), shown)
+
+
+def test_of_a_trial_that_is_over_other_users_are_approved_at_rest_but_no_other_plan() -> None:
+    assert resting(asked=None)
+    assert resting(asked="Trial")
+    assert not resting(asked="Paid"), "what is paid for has to run first"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -327,6 +327,24 @@ def test_the_tenant_of_an_ended_trial_runs_while_an_upgrade_waits_for_its_answer
         one = installation(ended, subscription=wanted)
         found = judged(one, reading(shown, at=END + DAY), now=END + DAY, state=state)
         assert (found.suspension is None) == served, (name, state)
+
+
+def test_an_upgrade_is_known_by_the_subscription_where_the_trial_is_not_shown() -> None:
+    ended = Trial.model_validate(
+        {
+            "at": stamp(END),
+            "rank": 60,
+            "event": "e",
+            "state": "ended",
+            "endedAt": stamp(END),
+            "endedReason": "trial_expired",
+        }
+    )
+    for name, served in [("Paid", True), ("T", False)]:
+        wanted = {"at": stamp(END + DAY), "rank": 20, "event": "u", "name": name}
+        shown = replace(reading(None, at=END + DAY), plan="T")
+        found = judged(installation(ended, subscription=wanted), shown, now=END + DAY, state="updating")
+        assert (found.suspension is None) == served, name
 
 
 def test_an_uninstalled_customer_is_not_told_about_a_trial() -> None:

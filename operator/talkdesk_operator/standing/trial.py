@@ -78,4 +78,6 @@ def _upgrading(case: Case, trial: trials.Trial) -> bool:
         return False
     said = case.installation.spec.talkdesk.trial
     newer = said is None or wanted.order() > said.order()
-    return newer and trial.plan is not None and wanted.name != trial.plan
+    # Where Talkdesk does not tell of the trial, its subscription does, as long as it shows what was before.
+    before = trial.plan or (case.reading.plan if case.reading is not None else None)
+    return newer and before is not None and wanted.name != before

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from talkdesk_cli.main import app
 from talkdesk_cli.starter.answers import answers
 from talkdesk_cli.starter.files import starter
+from talkdesk_kube.pod.logging import AUDIT, QUIET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that runs in this process sets logging up for it."""
+    root, before = logging.getLogger(), structlog.get_config()
+    loggers = [root, *(logging.getLogger(name) for name in (*QUIET, AUDIT))]
+    handlers, levels = root.handlers[:], [(logger, logger.level) for logger in loggers]
+    yield
+    root.handlers[:] = handlers
+    for logger, level in levels:
+        logger.setLevel(level)
+    logging.captureWarnings(capture=False)
+    structlog.configure(**before)
 
 
 def _said(*words: str) -> tuple[int, str]:

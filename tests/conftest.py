@@ -7,6 +7,7 @@ import gc
 import os
 import secrets
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,9 +111,21 @@ def _lightness(item: pytest.Item) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how long the control plane took; nothing fails by it, for that depends on the machine's load."""
+    """Say what took how long, by folder, and how long the control plane took.
+
+    Nothing fails by it, for that depends on the machine's load.
+    """
     if (seconds := config.stash.get(_START_SECONDS, None)) is not None:
         terminalreporter.write_line(f"control plane: usable after {seconds:.1f} s")
+    spent: Counter[str] = Counter()
+    for report in (one for some in terminalreporter.stats.values() for one in some):
+        if isinstance(report, pytest.TestReport):
+            spent["/".join(report.nodeid.split("/")[:2]).partition("::")[0]] += report.duration
+    if len(spent) > 1:
+        told = ", ".join(
+            f"{folder} {seconds:.0f} s" for folder, seconds in spent.most_common() if seconds >= 1
+        )
+        terminalreporter.write_line(f"what took how long: {told}")
 
 
 @dataclass

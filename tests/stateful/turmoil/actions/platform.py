@@ -52,9 +52,9 @@ async def _rotate(made: Round, a: int, *, compromise: bool) -> str | None:
 @action
 async def start_trial(made: Round, a: int, _b: int) -> str | None:
     """Talkdesk's staff give a customer a trial."""
-    if not any(is_live(one) and not _on_trial(one) for one in (await made.truth()).values()):
+    if not any(is_live(one) and _may_try(one) for one in (await made.truth()).values()):
         await customers.install(made, a, 1)
-    said = await made.settled(a, fits=lambda one: one["state"] == "completed" and not _on_trial(one))
+    said = await made.settled(a, fits=_may_try)
     if said is None:
         return None
     event = await made.post(f"/control/installations/{said['id']}/trial/start", kind="app.trial_started")
@@ -101,6 +101,11 @@ async def _somebody_on_trial(made: Round, a: int) -> Talkdesk | None:
     if not any(is_live(one) and _on_trial(one) for one in (await made.truth()).values()):
         await start_trial(made, a, 0)
     return await made.settled(a, fits=_on_trial)
+
+
+def _may_try(said: Talkdesk) -> bool:
+    """Is approved, or was cut off when an earlier trial ended."""
+    return said["state"] in {"completed", "suspended"} and not _on_trial(said)
 
 
 def _on_trial(said: Talkdesk) -> bool:

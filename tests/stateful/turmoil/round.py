@@ -158,6 +158,11 @@ class Round:
             await self.something_happens()
         return True
 
+    async def switches(self) -> dict[str, Any]:
+        """What Talkdesk does not document, as it is now."""
+        found: dict[str, Any] = (await self.arena.control.get("/control/switches")).json()
+        return found
+
     async def switch(self, changes: dict[str, Any]) -> None:
         """Change what Talkdesk does not document, for this round."""
         before = (await self.arena.control.get("/control/switches")).json()

@@ -249,7 +249,11 @@ async def test_a_downgrade_that_does_not_fit_is_shown_and_rejected_and_nothing_o
         deployment = await world.kube.get(resources.DEPLOYMENTS, "worker", namespace=tenant)
         return bool(deployment["spec"]["replicas"] == 6)
 
+    async def recorded() -> bool:  # an entry of the audit log is written a little after the answer
+        return bool(sent(world, tenant, since))
+
     await eventually(kept)
+    await eventually(recorded)
     assert set(sent(world, tenant, since)) == {("patch deployments", False)}
     assert len(await world.approvals(installed)) == 1
 

@@ -28,8 +28,10 @@ NAMES: dict[Role, str] = {"admin": "Mara Voss", "second": "Jon Reyes", "added": 
 
 @dataclass(frozen=True)
 class Try:
-    """An attempt to get in, ``seconds`` after a dialogue's message; ``statuses`` of what an open "
-    "page asks."""
+    """An attempt to get in, ``seconds`` after a dialogue's message.
+
+    ``statuses`` are of what an open page asked for.
+    """
 
     who: str
     how: str
@@ -142,11 +144,15 @@ class Journey:
 
     async def installs_again(self) -> Visit:
         """After an uninstallation: the whole dialogue once more, and the admin's visit. Raises Failed."""
+        (await self._installs()).success()
+        return self.visits["admin"]
+
+    async def _installs(self) -> Ending:
+        """All steps of the dialogue."""
         await self.opens_install_link()
         await self.chooses_free_plan()
         await self.chooses_users()
-        (await self.confirms_installation()).success()
-        return self.visits["admin"]
+        return await self.confirms_installation()
 
     # What items start from.
 
@@ -154,10 +160,7 @@ class Journey:
         """The app is installed on the free plan. Raises NotReached."""
         if "install" not in self.endings:
             try:
-                await self.opens_install_link()
-                await self.chooses_free_plan()
-                await self.chooses_users()
-                await self.confirms_installation()
+                await self._installs()
             except Failed as failed:
                 raise NotReached(f"the app could not be installed: {failed}") from failed
         if not self.endings["install"].succeeded:

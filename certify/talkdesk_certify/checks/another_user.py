@@ -26,8 +26,7 @@ add_launching(item, "second")
     "sign-out",
     title="Signing out of Talkdesk signs out of the app",
     how="The user signs out of Talkdesk. Within 10 s the page that is open in the app gets nothing more "
-    "(4xx), and "
-    "the app's address leads to Talkdesk's sign-in.",
+    "(4xx), and the app's address leads to Talkdesk's sign-in.",
     fix="Let Talkdesk's support turn user.logout events on, and end sessions by them.",
     needs=("no-login",),
 )

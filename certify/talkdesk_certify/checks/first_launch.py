@@ -81,8 +81,8 @@ async def onboarding(scene: Scene) -> str:
     "expired-tokens",
     title="Tokens that expire are not noticed",
     how="Talkdesk's clock is moved on by an hour, by which all its tokens have expired. Then the open "
-    "page asks "
-    "in the background, and is loaded anew: no refusal, no login, no message of an expired token or session.",
+    "page asks in the background, and is loaded anew: no refusal, no login, no message of an expired token "
+    "or session.",
     fix="Renew tokens before they expire, on the server, and never show a background request's refusal.",
     needs=("no-login",),
 )

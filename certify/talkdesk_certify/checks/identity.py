@@ -82,8 +82,7 @@ async def second_installation(scene: Scene) -> str:
     "second-identity",
     title="There the agent is somebody else, with the second account's data",
     how="The agent of the second account launches the app: it shows this agent's name and account, "
-    "nothing of the "
-    "first.",
+    "nothing of the first.",
     fix="Key users by Talkdesk's user id: an e-mail address is no identity.",
     needs=("second-installation", "first-identity"),
 )

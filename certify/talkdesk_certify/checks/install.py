@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item, NotReached
+from talkdesk_certify.checks.mail import add_mail
 from talkdesk_certify.checks.terms import terms_open
 
 if TYPE_CHECKING:
@@ -118,24 +119,4 @@ async def usable_at_once(scene: Scene) -> str:
     return visit.told
 
 
-@item.check(
-    "mail",
-    title="The administrator gets a mail about it",
-    how="A mail to who installed the app comes within 20 s; it names the app, a contact and a link to go on.",
-    fix="Is the chart's smtp set? The condition Notified says why no mail went out: docs/mails.md.",
-    needs=("completed",),
-    asks="Does this mail say what happened, whom to ask, and what to do next?",
-)
-async def mail(scene: Scene) -> str:
-    """User experience: the confirmation is sent to the user."""
-    return await mail_about(scene)
-
-
-async def mail_about(scene: Scene) -> str:
-    """The mail about the latest request, read in the mailbox."""
-    journey = scene.journey
-    try:
-        found = await journey.mailbox.number(len(journey.endings))
-    finally:
-        scene.page = journey.mailbox.page
-    return found.useful(to=journey.emails["admin"], app=journey.app)
+add_mail(item, after="completed", to="to who installed the app ", fix="Is the chart's smtp set? ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Item
-from talkdesk_certify.checks.install import mail_about
+from talkdesk_certify.checks.mail import add_mail
 from talkdesk_certify.reviewer.dialogue import choose_paid_plan
 
 if TYPE_CHECKING:
@@ -74,14 +74,4 @@ async def launches(scene: Scene) -> str:
     return visit.told
 
 
-@item.check(
-    "mail",
-    title="The administrator gets a mail about it",
-    how="A mail comes within 20 s; it names the app, a contact and a link to go on.",
-    fix="The condition Notified says why no mail went out: docs/mails.md.",
-    needs=("success-message",),
-    asks="Does this mail say what happened, whom to ask, and what to do next?",
-)
-async def mail(scene: Scene) -> str:
-    """User experience: the confirmation is sent to the user."""
-    return await mail_about(scene)
+add_mail(item, after="success-message")

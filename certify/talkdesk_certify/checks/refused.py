@@ -1,4 +1,4 @@
-"""Whoever has no access any more tried to get in: what came of it."""
+"""Whoever has no access any more: what My Apps shows them, and what came of it when they tried to get in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 from talkdesk_certify.check import Failed
 
 if TYPE_CHECKING:
+    from talkdesk_certify.journey import Role
     from talkdesk_certify.scene import Scene
+
+
+async def no_icon(scene: Scene, role: Role) -> str:
+    """My Apps of that person has no icon of the app; their name. Raises Failed."""
+    person = await scene.journey.person(role)
+    scene.page = await person.apps()
+    if await person.icon(scene.app).count():
+        raise Failed(f"My Apps of {person.name} still has the icon")
+    return person.name
 
 
 async def links_refused(scene: Scene) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item
-from talkdesk_certify.checks.install import mail_about
-from talkdesk_certify.checks.refused import links_refused, open_pages_refused
+from talkdesk_certify.checks.mail import add_mail
+from talkdesk_certify.checks.refused import links_refused, no_icon, open_pages_refused
 
 if TYPE_CHECKING:
     from talkdesk_certify.scene import Scene
@@ -75,12 +75,10 @@ async def not_installed(scene: Scene) -> str:
 async def icon_gone(scene: Scene) -> str:
     """QA 6, of the users' apps."""
     journey = scene.journey
-    for role in sorted(journey.licensed & set(journey.people)):
-        person = await journey.person(role)
-        scene.page = await person.apps()
-        if await person.icon(scene.app).count():
-            raise Failed(f"My Apps of {person.name} still has the icon")
-    return f"no icon for {len(journey.licensed & set(journey.people))} users"
+    before = sorted(journey.licensed & set(journey.people))
+    for role in before:
+        await no_icon(scene, role)
+    return f"no icon for {len(before)} users"
 
 
 @item.check(
@@ -109,25 +107,14 @@ async def no_open_page(scene: Scene) -> str:
     return open_pages_refused(scene)
 
 
-@item.check(
-    "mail",
-    title="The administrator gets a mail about it",
-    how="A mail comes within 20 s; it names the app, a contact and a link to go on.",
-    fix="The condition Notified says why no mail went out: docs/mails.md.",
-    needs=("success-message",),
-    asks="Does this mail say what happened, whom to ask, and what to do next?",
-)
-async def mail(scene: Scene) -> str:
-    """User experience: the confirmation is sent to the user."""
-    return await mail_about(scene)
+add_mail(item, after="success-message")
 
 
 @item.check(
     "installs-again",
     title="The app can be installed again in the same account",
     how="The private-install link is opened once more, and the dialogue gone through: it ends with a "
-    "message of "
-    "success, and the administrator launches the app.",
+    "message of success, and the administrator launches the app.",
     fix="Key what is kept by account, and what a request belongs to by installation: "
     "docs/life-of-a-tenant.md.",
     needs=("not-installed",),

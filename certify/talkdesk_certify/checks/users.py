@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item
-from talkdesk_certify.checks.install import mail_about
-from talkdesk_certify.checks.refused import links_refused, open_pages_refused
+from talkdesk_certify.checks.mail import add_mail
+from talkdesk_certify.checks.refused import links_refused, no_icon, open_pages_refused
 from talkdesk_certify.reviewer.dialogue import user
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ async def gear(scene: Scene) -> str:
     "success-message",
     title="The change ends with a message of success",
     how="The second user is unticked, a third one ticked, and saved; the last page says that the change "
-    "is made. "
-    "At that very moment the removed user tries to get in again, for the checks below.",
+    "is made. At that very moment the removed user tries to get in again, for the checks below.",
     fix="Read the message's reason, then the conditions of the TalkdeskInstallation: docs/conditions.md.",
     needs=("gear",),
 )
@@ -77,11 +76,7 @@ async def near_real_time(scene: Scene) -> str:
 )
 async def removed_icon(scene: Scene) -> str:
     """QA 4.4, of the removed user's apps."""
-    removed = await scene.journey.person("second")
-    scene.page = await removed.apps()
-    if await removed.icon(scene.app).count():
-        raise Failed(f"My Apps of {removed.name} still has the icon")
-    return f"no icon for {removed.name}"
+    return f"no icon for {await no_icon(scene, 'second')}"
 
 
 @item.check(
@@ -114,8 +109,7 @@ async def removed_open_page(scene: Scene) -> str:
     "added-launches",
     title="The added user launches the app, as themself",
     how="The added user signs in to Talkdesk and clicks the icon: a page of the app without a login, "
-    "with this "
-    "user's name.",
+    "with this user's name.",
     fix="Are users of an app.updated event licensed before the approval? See docs/users.md.",
     needs=("success-message",),
 )
@@ -130,14 +124,4 @@ async def added_launches(scene: Scene) -> str:
     return f"{name} is in: {visit.told}"
 
 
-@item.check(
-    "mail",
-    title="The administrator gets a mail about it",
-    how="A mail comes within 20 s; it names the app, a contact and a link to go on.",
-    fix="The condition Notified says why no mail went out: docs/mails.md.",
-    needs=("success-message",),
-    asks="Does this mail say what happened, whom to ask, and what to do next?",
-)
-async def mail(scene: Scene) -> str:
-    """User experience: the confirmation is sent to the user."""
-    return await mail_about(scene)
+add_mail(item, after="success-message")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import html
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
+
+from talkdesk_sandbox.website import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,35 +31,14 @@ _TEXT = (
 )
 
 
-class _Handler(BaseHTTPRequestHandler):
-    #: Nobody waits longer for a request that was begun.
-    timeout: ClassVar[float] = 10
-
-    def do_GET(self) -> None:
-        which = self.path.strip("/")
-        title = TITLES.get(which)
-        text = _TEXT.format(which=which) if title else "There is no such page."
-        body = _PAGE.format(title=html.escape(title or "Not found"), text=html.escape(text)).encode()
-        self.send_response(200 if title else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is http.server's
-        """Nobody reads it."""
-
-
 @contextlib.contextmanager
 def stand_in_website() -> Iterator[str]:
     """Its base URL, while the block runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="website", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    texts = {which: _page(title, _TEXT.format(which=which)) for which, title in TITLES.items()}
+    shown = {path: text for which, text in texts.items() for path in (f"/{which}", f"/{which}/")}
+    with served(HOST, shown, missing=_page("Not found", "There is no such page.")) as url:
+        yield url
+
+
+def _page(title: str, text: str) -> str:
+    return _PAGE.format(title=html.escape(title), text=html.escape(text))

@@ -16,7 +16,7 @@ from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import resources
 from talkdesk_operator import answers, failures
 from talkdesk_operator.apology import apology
-from talkdesk_operator.conditions import false, true
+from talkdesk_operator.conditions import false, find, true
 from talkdesk_operator.confirm import (
     Given,
     Nothing,
@@ -332,7 +332,7 @@ def patience_began(installation: TalkdeskInstallation, updated_at: str | None, n
     credentials that are not accepted yet, use nobody's patience up. A time of Talkdesk's that lies ahead of
     our clock is not believed.
     """
-    confirmed = next((one for one in installation.status.conditions if one.type == types.CONFIRMED), None)
+    confirmed = find(installation.status.conditions, types.CONFIRMED)
     owed = confirmed is not None and confirmed.status == "False"
     tried = moment(confirmed.last_transition_time) if confirmed is not None and owed else None
     tried, asked = tried or now, moment(updated_at)

@@ -12,6 +12,7 @@ from talkdesk_crds.conditions import ROLLED_OUT
 from talkdesk_kube import Conflict, NotFound
 from talkdesk_operator import rollout
 from talkdesk_operator.compact import compact
+from talkdesk_operator.conditions import find
 from talkdesk_operator.rollout import Past, Plan
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class RolloutDesk:
         """One step of the roll-out of what ``app`` asks for. Raises KubeError."""
         target = await self._revisions.ensure(app)
         status = app.status
-        known = next((one for one in status.conditions if one.type == ROLLED_OUT), None)
+        known = find(status.conditions, ROLLED_OUT)
         plan = rollout.rollout(
             self._census.members(app.spec.app_id),
             target=target,

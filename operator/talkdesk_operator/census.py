@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY, Reason
 from talkdesk_operator.cache import app_index
+from talkdesk_operator.conditions import find
 from talkdesk_operator.inventory import PREFIX
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.rollout import Member
@@ -49,7 +50,7 @@ class Census:
         told = next((name for name in named if name is not None and self._usable(app_id, name)), None)
         if holder is None:
             return Member(tenant, tenant, told, applied=named[1], ready=False, serving=False)
-        ready = next((one for one in holder.status.conditions if one.type == TENANT_READY), None)
+        ready = find(holder.status.conditions, TENANT_READY)
         return Member(
             tenant,
             holder.metadata.name,

@@ -50,6 +50,11 @@ def unknown(reason: Reason, message: str = "") -> Verdict:
     return Verdict("Unknown", reason, message)
 
 
+def find(existing: Iterable[Condition], kind: str) -> Condition | None:
+    """The stored condition of that type."""
+    return next((one for one in existing if one.type == kind), None)
+
+
 def conditions(
     existing: Sequence[Condition],
     verdicts: Mapping[str, Verdict],

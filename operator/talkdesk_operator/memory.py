@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talkdesk_crds import conditions as types
+from talkdesk_operator.conditions import find
 from talkdesk_operator.confirm import is_pending
 from talkdesk_operator.resync import resync_token
 from talkdesk_operator.rotation import KeyMemory
@@ -135,7 +136,7 @@ def due(
         return 0.0
     status = installation.status
     generation = installation.metadata.generation
-    confirmed = next((one for one in status.conditions if one.type == types.CONFIRMED), None)
+    confirmed = find(status.conditions, types.CONFIRMED)
     if memory.resync_due is None:
         memory.resync_due = cadence.first_resync(now)
     waits = [memory.resync_due - now]

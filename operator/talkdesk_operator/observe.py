@@ -15,7 +15,7 @@ from talkdesk_crds.meta import parse_time, stamp_time
 from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import parse, resources
 from talkdesk_operator import answers, failures, not_found, reading
-from talkdesk_operator.conditions import false, true, unknown
+from talkdesk_operator.conditions import false, find, true, unknown
 from talkdesk_operator.confirm import (
     NOT_FOUND_STATE,
     UNINSTALLED_STATE,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from talkdesk_client import TalkdeskClient
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_crds.meta import Condition
     from talkdesk_kube import Kube, Obj
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.conditions import Verdict
@@ -256,7 +255,7 @@ class Observer:
             memory.overtaken_at = None
             return False
         if memory.overtaken_at is None:
-            ready = _stored(installation, types.READY)
+            ready = find(installation.status.conditions, types.READY)
             if ready is not None and ready.reason == Reason.SUPERSEDED:
                 return False
             memory.overtaken_at = self._monotonic()
@@ -338,7 +337,7 @@ class Observer:
             notes.verdicts[types.CREDENTIALS_VALID] = verdict
         if not answered(installation):
             # An answer that was owed stays owed: the condition's time is where patience began.
-            owed = _stored(installation, types.CONFIRMED)
+            owed = find(installation.status.conditions, types.CONFIRMED)
             say = false if owed is not None and owed.status == "False" else unknown
             notes.verdicts[types.CONFIRMED] = say(
                 failure.reason if failure.kind is not Kind.REFUSED else Reason.NOT_CHECKED, failure.message
@@ -353,7 +352,7 @@ class Observer:
             return false(failure.reason, failure.message) if about else None
         if not failure.final or not self._young(installation):
             return false(failure.reason, failure.message)
-        stored = _stored(installation, types.CREDENTIALS_VALID)
+        stored = find(installation.status.conditions, types.CREDENTIALS_VALID)
         # Refused credentials stay refused until others have worked: their grace runs on.
         say = false if stored is not None and stored.status == "False" else unknown
         return say(Reason.CREDENTIALS_SPREADING, f"not accepted yet, as new ones may be; {failure.message}")
@@ -417,7 +416,3 @@ def _behind(installation: TalkdeskInstallation, found: Reading) -> bool:
     except ValueError:
         return True
     return shown < newest
-
-
-def _stored(installation: TalkdeskInstallation, kind: str) -> Condition | None:
-    return next((one for one in installation.status.conditions if one.type == kind), None)

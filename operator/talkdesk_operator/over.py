@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
+from talkdesk_operator.conditions import find
 from talkdesk_operator.confirm import ENDED_STATES, UNINSTALLED_STATE
 
 if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
-    from talkdesk_crds.meta import Condition
 
 #: What follows one of these is another installation. A suspended one may still be uninstalled.
 _LAST_STATES = ENDED_STATES - {"suspended"}
-_LEFT = frozenset({Reason.UNINSTALL_APPROVED.value, Reason.CREDENTIALS_REVOKED.value})
 
 
 def answered(installation: TalkdeskInstallation) -> bool:
     """Talkdesk waits for nothing of what was said last."""
-    confirmed = _confirmed(installation)
+    confirmed = find(installation.status.conditions, types.CONFIRMED)
     return (
         confirmed is not None
         and confirmed.status == "True"
@@ -34,15 +33,11 @@ def is_over(installation: TalkdeskInstallation) -> bool:
     """
     if installation.spec.talkdesk.is_uninstalled:
         return answered(installation)
-    confirmed, shown = _confirmed(installation), installation.status.talkdesk
-    left = confirmed is not None and confirmed.reason in _LEFT and answered(installation)
+    confirmed, shown = find(installation.status.conditions, types.CONFIRMED), installation.status.talkdesk
     state = shown.state if shown is not None else None
-    return state in _LAST_STATES or (left and (state == UNINSTALLED_STATE or _is_revoked(confirmed)))
-
-
-def _is_revoked(confirmed: Condition | None) -> bool:
-    return confirmed is not None and confirmed.reason == Reason.CREDENTIALS_REVOKED
-
-
-def _confirmed(installation: TalkdeskInstallation) -> Condition | None:
-    return next((one for one in installation.status.conditions if one.type == types.CONFIRMED), None)
+    if state in _LAST_STATES:
+        return True
+    if confirmed is None or not answered(installation):
+        return False
+    left = confirmed.reason == Reason.UNINSTALL_APPROVED and state == UNINSTALLED_STATE
+    return left or confirmed.reason == Reason.CREDENTIALS_REVOKED

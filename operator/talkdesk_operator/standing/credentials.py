@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
+from talkdesk_operator.conditions import find
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.standing.case import NO_OBJECTION, Case, Judgement, Suspension
 
@@ -47,9 +48,7 @@ def refused_since(
     installation: TalkdeskInstallation, verdict: Verdict | None, now: datetime
 ) -> datetime | None:
     """Since when the credentials do not work, by this pass's verdict or the stored condition; else None."""
-    stored = next(
-        (one for one in installation.status.conditions if one.type == types.CREDENTIALS_VALID), None
-    )
+    stored = find(installation.status.conditions, types.CREDENTIALS_VALID)
     status = verdict.status if verdict is not None else stored.status if stored is not None else "Unknown"
     reason = verdict.reason if verdict is not None else stored.reason if stored is not None else ""
     if status != "False" or reason not in REFUSALS:

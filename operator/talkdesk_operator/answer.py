@@ -14,7 +14,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.meta import time
 from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import resources
-from talkdesk_operator import answers, failures
+from talkdesk_operator import annotation, failures
 from talkdesk_operator.apology import apology
 from talkdesk_operator.conditions import false, find, true
 from talkdesk_operator.confirm import (
@@ -263,7 +263,7 @@ class Answerer:
         metadata, mails = notes.installation.metadata, self._desk.mails
         async with mails.alone(notes.installation):
             owed = mails.with_answer(notes.installation, app, given)
-            annotations = {ANSWERS_ANNOTATION: answers.render(notes.given), **owed}
+            annotations = {ANSWERS_ANNOTATION: annotation.render(notes.given), **owed}
             stored = await self._desk.kube.merge_patch(
                 resources.INSTALLATIONS,
                 metadata.name,

@@ -6,7 +6,7 @@ Backups drop status, and what was answered cannot be read anywhere else; status 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.installation import Answer
@@ -28,12 +28,6 @@ def parse(annotation: str | None) -> tuple[Given, ...]:
     except (ValueError, TypeError, AttributeError):
         return ()
     return given[-REMEMBERED:]
-
-
-def render(given: Sequence[Given]) -> str:
-    """``given`` as the annotation's text; the same answers give the same text."""
-    entries = [{name: value for name, value in asdict(one).items() if value is not None} for one in given]
-    return json.dumps(entries, sort_keys=True, separators=(",", ":"))
 
 
 def for_status(given: Sequence[Given]) -> list[Answer]:

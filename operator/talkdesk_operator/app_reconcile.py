@@ -17,7 +17,7 @@ from talkdesk_crds.conditions import (
     Reason,
 )
 from talkdesk_kube import KubeError, NotFound, Unreadable, parse, resources
-from talkdesk_operator.conditions import Verdict, conditions, false, true, unknown
+from talkdesk_operator.conditions import Verdict, conditions, false, find, true, unknown
 from talkdesk_operator.mail import compose
 from talkdesk_operator.publish import patch_of
 from talkdesk_operator.queue import Outcome
@@ -224,11 +224,7 @@ class AppReconciler:
                 continue
             if condition.reason == Reason.NOT_CHECKED:
                 continue
-            if condition.reason == Reason.NOTHING_HELD and all(one.type != STEADY for one in before):
-                continue  # as ever
-            if condition.reason == Reason.MAIL_TEMPLATES_ACCEPTED and all(
-                one.type != MAIL_TEMPLATES_VALID for one in before
-            ):
+            if condition.reason in _AS_EVER and find(before, condition.type) is None:
                 continue
             good = condition.status == "True" or condition.reason == Reason.ROLLING_OUT
             note = condition.message or _NOTES.get(condition.type, condition.reason)
@@ -236,6 +232,9 @@ class AppReconciler:
                 stored, "Normal" if good else "Warning", condition.reason, note, condition.type
             )
 
+
+#: No news where nothing was known before.
+_AS_EVER = frozenset({Reason.NOTHING_HELD, Reason.MAIL_TEMPLATES_ACCEPTED})
 
 #: What an Event says where the condition has nothing to add.
 _NOTES = {

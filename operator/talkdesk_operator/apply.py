@@ -71,8 +71,7 @@ class Applier:
 
     def inventory_of(self, tenant: Tenant) -> Inventory:
         """The stored inventory; empty where there is none."""
-        stored = self._caches.children["ConfigMap"].get(tenant.release.namespace, tenant.inventory)
-        return inventory.parse(stored.get("data") if stored is not None else None)
+        return inventory.stored_in(self._caches.inventory(tenant))
 
     async def apply(
         self, tenant: Tenant, desired: Desired, facts: Facts, *, revision: str, again: bool, prune: bool

@@ -17,7 +17,7 @@ from talkdesk_operator.slice_cache import SliceCache, packed
 
 if TYPE_CHECKING:
     from talkdesk_kube import Kube, Resource
-    from talkdesk_operator.tenant.identity import Release
+    from talkdesk_operator.tenant.identity import Release, Tenant
 
 #: Kinds that tenants are made of and that a watch may show. Secrets are left out: nobody lists them.
 CHILDREN = (
@@ -109,6 +109,10 @@ class Caches:
     def live(self, resource: Resource) -> View | None:
         """The view of a tenant's kind; None where it is not watched."""
         return self.namespaces if resource == resources.NAMESPACES else self.children.get(resource.kind)
+
+    def inventory(self, tenant: Tenant) -> Obj | None:
+        """The ConfigMap with the inventory of ``tenant``."""
+        return self.children["ConfigMap"].get(tenant.release.namespace, tenant.inventory)
 
     async def run(self) -> None:
         """Keep all of them current until cancelled."""

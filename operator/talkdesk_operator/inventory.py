@@ -107,6 +107,11 @@ def unchanged(record: Record | None, wanted: Mapping[str, Any], live: Mapping[st
     return record.uid == live["metadata"].get("uid") and record.owned == live.get("owned")
 
 
+def stored_in(config_map: Mapping[str, Any] | None) -> Inventory:
+    """The inventory that a ConfigMap holds; empty where there is none."""
+    return parse(config_map.get("data") if config_map is not None else None)
+
+
 def parse(data: Mapping[str, str] | None) -> Inventory:
     """The inventory in a ConfigMap's data; what is missing or unreadable counts as empty."""
     data = data or {}

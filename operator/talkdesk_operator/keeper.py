@@ -19,7 +19,7 @@ from talkdesk_kube import Conflict, NotFound, Unreadable, parse, resources
 from talkdesk_operator import audit, retention
 from talkdesk_operator.compact import compact
 from talkdesk_operator.credentials_search import selector
-from talkdesk_operator.inventory import parse as parse_inventory
+from talkdesk_operator.inventory import stored_in
 from talkdesk_operator.paused import is_paused
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Keeper:
 
     async def keep(self, tenant: Tenant, app: TalkdeskApp, everyone: Sequence[Notes], agenda: Agenda) -> Kept:
         """Record, wait or delete. Raises KubeError."""
-        namespace, inventory = self._namespace(tenant), self._inventory(tenant)
+        namespace, inventory = self._namespace(tenant), self._caches.inventory(tenant)
         marked = _marked(namespace) or _marked(inventory)
         found = retention.keeping(
             retention.Situation(
@@ -129,7 +129,7 @@ class Keeper:
         """The tenant that nobody has anything to do with any more, as far as it is due."""
         if found.rest_due is not None and found.rest_due <= now:
             await self._remains.unclaimed(tenant, app)
-            await self._drop(self._inventory(tenant), self._caches.children["ConfigMap"])
+            await self._drop(self._caches.inventory(tenant), self._caches.children["ConfigMap"])
         if found.tenant_due is not None and found.tenant_due <= now:
             kept.tenant = False
             await self._end(tenant)
@@ -154,20 +154,12 @@ class Keeper:
 
     async def _forget(self, notes: Notes) -> bool:
         """Delete the installation's object, unless anything was said about it since it was judged."""
-        metadata = notes.installation.metadata
         try:
-            await self._kube.delete(
-                resources.INSTALLATIONS,
-                metadata.name,
-                namespace=metadata.namespace,
-                uid=metadata.uid,
-                resource_version=metadata.resource_version,
-            )
+            await self._remains.installation(notes.installation)
         except NotFound:
             return True
         except Conflict:
             return False
-        self._caches.installations.view.forget(notes.installation.to_json())
         _log.info("installation deleted after its retention", installation=notes.name)
         return True
 
@@ -175,7 +167,7 @@ class Keeper:
         namespace = self._namespace(tenant)
         if namespace is None or _terminating(namespace):
             return
-        inventory = self._inventory(tenant)
+        inventory = self._caches.inventory(tenant)
         if inventory is not None and _marked(inventory) is None:
             # It outlives the namespace: credentials are still kept, and their time has to be known.
             await self._mark(tenant, inventory, since=_marked(namespace))
@@ -206,11 +198,10 @@ class Keeper:
 
     def _tell(self, tenant: Tenant, everyone: Sequence[Notes]) -> None:
         """Of who left on their own their status tells; of whose object was deleted nothing else would."""
-        marked = _marked(self._namespace(tenant)) or _marked(self._inventory(tenant))
+        marked = _marked(self._namespace(tenant)) or _marked(self._caches.inventory(tenant))
         if marked is None or any(one.installation.status.tenant == tenant.name for one in everyone):
             return
-        inventory = self._inventory(tenant)
-        facts = parse_inventory(inventory.get("data")).facts if inventory is not None else None
+        facts = stored_in(self._caches.inventory(tenant)).facts
         lost = audit.tenant_lost(
             tenant.key.app_id,
             tenant.key.account_id,
@@ -245,9 +236,6 @@ class Keeper:
 
     def _namespace(self, tenant: Tenant) -> Obj | None:
         return self._caches.namespaces.get("", tenant.name)
-
-    def _inventory(self, tenant: Tenant) -> Obj | None:
-        return self._caches.children["ConfigMap"].get(tenant.release.namespace, tenant.inventory)
 
 
 def _marked(obj: Obj | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What is left of installations whose object is no more: credentials, revocations, slices."""
+"""Installations, and what is left of those whose object is no more: credentials, revocations, slices."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ class Remains:
         self._kube = kube
         self._caches = caches
         self._credentials = credentials_namespace
+
+    async def installation(self, judged: TalkdeskInstallation) -> None:
+        """The object itself, in the version that was judged. Raises NotFound, and Conflict for another."""
+        metadata = judged.metadata
+        await self._kube.delete(
+            resources.INSTALLATIONS,
+            metadata.name,
+            namespace=metadata.namespace,
+            uid=metadata.uid,
+            resource_version=metadata.resource_version,
+        )
+        self._caches.installations.view.forget(judged.to_json())
 
     async def of(self, gone: Iterable[TalkdeskInstallation]) -> None:
         """What belongs to these installations, whose objects were just deleted."""

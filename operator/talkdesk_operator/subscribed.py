@@ -11,7 +11,7 @@ from talkdesk_operator.moments import moment as moment_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from talkdesk_crds.installation import FromTalkdesk
+    from talkdesk_crds.installation import FromTalkdesk, RecentEvent
     from talkdesk_operator.confirm import Given, Moment
 
 #: An uninstallation asks as well, and is answered whatever the plan.
@@ -29,8 +29,12 @@ def answered_events(given: Iterable[Given], moment: Moment) -> frozenset[str]:
 
 def asking_events(said: FromTalkdesk) -> list[str]:
     """The newest events that ask for an answer, newest first; several where they are of one time."""
+    return [one.event for one in _asking(said)]
+
+
+def _asking(said: FromTalkdesk) -> list[RecentEvent]:
     asking = [one for one in said.recent if one.type in _ASKING]
-    return [one.event for one in asking if one.at == asking[0].at]
+    return [one for one in asking if one.at == asking[0].at]
 
 
 def event_patience(
@@ -45,8 +49,7 @@ def event_patience(
     :param answered: see :func:`answered_events`.
     :param delivered_within: how long Talkdesk goes on delivering an event.
     """
-    asking = [one for one in said.recent if one.type in _ASKING]
-    newest = [one for one in asking if one.at == asking[0].at]
+    newest = _asking(said)
     if not newest:
         return None
     if answered.issuperset(one.event for one in newest):

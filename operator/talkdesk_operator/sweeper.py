@@ -110,20 +110,14 @@ class Sweeper:
         # An app may have been declared a moment ago: the API server knows before any watch does.
         declared = await self._kube.list(resources.APPS, namespace=self._own)
         for one in self._surplus({_app_id(app) for app in declared.items}):
-            metadata = one.metadata
             try:
-                await self._kube.delete(
-                    resources.INSTALLATIONS,
-                    metadata.name,
-                    namespace=metadata.namespace,
-                    uid=metadata.uid,
-                    resource_version=metadata.resource_version,
-                )
+                await self._remains.installation(one)
             except (NotFound, Conflict):
                 continue  # gone, or something new was said about it: the next sweep judges anew
-            self._caches.installations.view.forget(one.to_json())
             _log.warning(
-                "installation of an undeclared app deleted", installation=metadata.name, app=one.spec.app_id
+                "installation of an undeclared app deleted",
+                installation=one.metadata.name,
+                app=one.spec.app_id,
             )
             note = (
                 f"no TalkdeskApp declares app {one.spec.app_id}, and more than {self._bounds.undeclared} "

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_operator import answers
+from talkdesk_operator import annotation, answers
 from talkdesk_operator.confirm import (
     REMEMBERED,
     REPEATED_AFTER_CONFLICT,
@@ -225,7 +225,7 @@ def test_answers_survive_their_annotation_and_stay_bounded() -> None:
     assert given[-1].updated_at == "t14"
     again = replace(given[-1], at="2026-01-05T11:00:00Z")
     assert remember(given, again) == (*given[:-1], again)
-    assert answers.parse(answers.render(given)) == given
+    assert answers.parse(annotation.render(given)) == given
     assert answers.for_status(given)[0].updated_at == "t5"
 
 

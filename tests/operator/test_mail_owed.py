@@ -10,11 +10,12 @@ import pytest
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import FromTalkdesk, Installed, Uninstalled, Updated
-from talkdesk_operator.confirm import Given
+from talkdesk_operator import annotation
+from talkdesk_operator.confirm import REMEMBERED, Given
 from talkdesk_operator.mail import record
 from talkdesk_operator.mail.outcome import Outcome
 from talkdesk_operator.mail.owed import Standing, by_answer, by_state
-from talkdesk_operator.mail.record import REMEMBERED, Mail
+from talkdesk_operator.mail.record import Mail
 from talkdesk_operator.mail.verdict import Failing, verdict
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -150,8 +151,8 @@ def test_the_record_survives_its_annotation_and_keeps_the_newest() -> None:
         mails = record.remember(mails, new)
         assert record.remember(mails, replace(new, at="2026-01-06T10:00:00Z")) == mails
     assert [one.request for one in mails] == [f"e{number}" for number in range(3, REMEMBERED + 3)]
-    assert record.parse(record.render(mails)) == mails
-    assert len(record.render(mails).encode()) < 100_000
+    assert record.parse(annotation.render(mails)) == mails
+    assert len(annotation.render(mails).encode()) < 100_000
     sent = record.mark(mails, replace(mails[0], state="sent", ended="2026-01-05T10:00:01Z"))
     assert [one.state for one in sent] == ["sent", *["owed"] * (REMEMBERED - 1)]
 

@@ -11,6 +11,7 @@ from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import MAILS_ANNOTATION
 from talkdesk_kube import resources
+from talkdesk_operator import annotation
 from talkdesk_operator.keys import MailKey
 from talkdesk_operator.mail import owed, record
 from talkdesk_operator.mail.verdict import verdict
@@ -85,7 +86,7 @@ class MailDesk:
         mail = owed.by_answer(given, installation.spec.talkdesk)
         known = self.mails(installation)
         after = record.remember(known, mail) if mail is not None else known
-        return {MAILS_ANNOTATION: record.render(after)} if after != known else {}
+        return {MAILS_ANNOTATION: annotation.render(after)} if after != known else {}
 
     def send(self, installation: TalkdeskInstallation) -> None:
         """What was recorded for ``installation`` is to be sent now."""
@@ -137,7 +138,7 @@ class MailDesk:
 
     async def _store(self, installation: TalkdeskInstallation, mails: Sequence[Mail]) -> None:
         metadata = installation.metadata
-        patch = {"metadata": {"annotations": {MAILS_ANNOTATION: record.render(mails)}}}
+        patch = {"metadata": {"annotations": {MAILS_ANNOTATION: annotation.render(mails)}}}
         stored = await self._kube.merge_patch(
             resources.INSTALLATIONS,
             metadata.name,

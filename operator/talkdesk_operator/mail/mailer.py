@@ -164,9 +164,7 @@ class Mailer:
         if known is not None and known.reading is not None and known.reading.account is not None:
             return known.reading.facts(key, installation)
         if key.region != UNPLACED:
-            name = self._release.tenant(key).inventory
-            stored = self._caches.children["ConfigMap"].get(self._release.namespace, name)
-            facts = inventory.parse(stored.get("data") if stored is not None else None).facts
+            facts = inventory.stored_in(self._caches.inventory(self._release.tenant(key))).facts
             if facts is not None:
                 return facts
         return Facts(

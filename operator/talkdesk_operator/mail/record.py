@@ -8,11 +8,12 @@ address is in it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 from talkdesk_crds.meta import parse_time
 from talkdesk_crds.names import MAILS_ANNOTATION, digest
+from talkdesk_operator.confirm import REMEMBERED
 from talkdesk_operator.mail.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.installation import TalkdeskInstallation
 
-#: How many mails are remembered; as many as answers.
-REMEMBERED = 10
 _LIMIT = 1024
 
 State = Literal["owed", "sent", "givenUp"]
@@ -82,12 +81,6 @@ def parse(annotation: str | None) -> tuple[Mail, ...]:
 def of(installation: TalkdeskInstallation) -> tuple[Mail, ...]:
     """The mails of ``installation``."""
     return parse(installation.metadata.annotations.get(MAILS_ANNOTATION))
-
-
-def render(mails: Sequence[Mail]) -> str:
-    """``mails`` as the annotation's text; the same mails give the same text."""
-    entries = [{name: value for name, value in asdict(one).items() if value is not None} for one in mails]
-    return json.dumps(entries, sort_keys=True, separators=(",", ":"))
 
 
 def remember(mails: Sequence[Mail], new: Mail) -> tuple[Mail, ...]:

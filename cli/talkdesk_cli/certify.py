@@ -17,12 +17,9 @@ from talkdesk_certify.run import certify as run
 from talkdesk_certify.target import Deployment, Sandbox
 from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.chromium import ChromiumMissing, chromium
-from talkdesk_sandbox.controlplane import ControlPlaneError
-from talkdesk_sandbox.environment import running
-from talkdesk_sandbox.envoy import EnvoyError
+from talkdesk_sandbox.environment import NOT_UP, running
 from talkdesk_sandbox.story.neighbours import move_in
 from talkdesk_sandbox.story.opening import open_story
-from talkdesk_sandbox.talkdesk import StandInError
 from talkdesk_sandbox.whereabouts import found
 
 if TYPE_CHECKING:
@@ -51,7 +48,7 @@ def certify(target: Target | None, *, report: Path, items: Sequence[str], headed
             f"talkdesk-operator certify: the browser failed: {escape(problem.message.splitlines()[0])}"
         )
         return 1
-    except (ChromiumMissing, ControlPlaneError, StandInError, EnvoyError, NotReached, OSError) as problem:
+    except (ChromiumMissing, *NOT_UP, NotReached, OSError) as problem:
         terminal.print(f"talkdesk-operator certify: {escape(str(problem))}")
         return 1
     write(done, report)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 
 from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.browser import show
-from talkdesk_sandbox.controlplane import ControlPlaneError
-from talkdesk_sandbox.environment import NAMESPACE, Environment, running
-from talkdesk_sandbox.envoy import EnvoyError
+from talkdesk_sandbox.environment import NAMESPACE, NOT_UP, Environment, running
 from talkdesk_sandbox.measure import summary, time_installs
 from talkdesk_sandbox.story.neighbours import move_in
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import play
 from talkdesk_sandbox.story.step import StepResult, write_report
-from talkdesk_sandbox.talkdesk import StandInError
 from talkdesk_sandbox.timeline import Timeline
 from talkdesk_sandbox.whereabouts import told
 
@@ -49,7 +46,7 @@ def sandbox(
     except KeyboardInterrupt:
         timeline.say("\nstopped; nothing is left running")
         return 0 if not once else 130
-    except (ControlPlaneError, StandInError, EnvoyError) as problem:
+    except NOT_UP as problem:
         timeline.say(f"talkdesk-operator sandbox: {problem}")
         if report is not None:
             write_report(report, [StepResult("sandbox comes up", ok=False, seconds=0.0, detail=str(problem))])
@@ -84,20 +81,21 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     timeline.say("  kubectl get namespaces --selector talkdesk-operator.io/tenant   # the tenants")
     timeline.say(f"\n  The Talkdesk stand-in answers at {stand_in.control} :")
     timeline.say(f"  curl {stand_in.control}/control/state            # accounts, users, installations")
-    newest = stand_in.get("/control/state")["installations"][-1]["id"]
-    _how_to_enter(environment, timeline)
+    state = stand_in.get("/control/state")
+    newest = state["installations"][-1]
+    _how_to_enter(environment, timeline, state, newest)
     timeline.say("\n  # another event: the customer of the story uninstalls")
-    timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest}/uninstall")
+    timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest['id']}/uninstall")
     timeline.say(f"  curl {stand_in.control}/control/mails            # what admins were told by mail")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
     show(stand_in.console)
 
 
-def _how_to_enter(environment: Environment, timeline: Timeline) -> None:
-    """The icon in Talkdesk, for a browser of this machine."""
+def _how_to_enter(
+    environment: Environment, timeline: Timeline, state: dict[str, Any], newest: dict[str, Any]
+) -> None:
+    """The icon in Talkdesk, for a browser of this machine: of the installation ``newest``."""
     stand_in = environment.stand_in
-    state = stand_in.get("/control/state")
-    newest = state["installations"][-1]
     account = next(one for one in state["accounts"] if one["id"] == newest["account_id"])
     user = next(one for one in state["users"] if one["id"] == newest["created_by"])
     launch = stand_in.get("/control/launch", installation_id=newest["id"], user_id=user["id"])["url"]

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from talkdesk_sandbox.controlplane import ControlPlane
+from talkdesk_sandbox.controlplane import ControlPlane, ControlPlaneError
 from talkdesk_sandbox.controlplane.errors import StartError
 from talkdesk_sandbox.demo.website import website
 from talkdesk_sandbox.edge import ADDRESS, Edge, free_port, launch_host
-from talkdesk_sandbox.envoy import program
+from talkdesk_sandbox.envoy import EnvoyError, program
 from talkdesk_sandbox.node import Node
 from talkdesk_sandbox.release import Release
-from talkdesk_sandbox.talkdesk import StandIn
+from talkdesk_sandbox.talkdesk import StandIn, StandInError
 from talkdesk_sandbox.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from talkdesk_sandbox.partner.fitted import Place
 
+#: What :func:`running` raises where a sandbox cannot come up.
+NOT_UP = (ControlPlaneError, StandInError, EnvoyError)
 RELEASE = "td"
 NAMESPACE = "talkdesk-system"
 #: Where the mails of the sandbox's apps come from.

@@ -156,10 +156,16 @@ def _answered(entry: Entry, title: str, mark: str) -> Told:
     )
 
 
+def _path(entry: Entry) -> str:
+    return urlsplit(entry["url"] or "").path
+
+
+def _short_ids(text: str) -> str:
+    return _LONG_ID.sub(lambda found: f"{found[0][:4]}…", text)
+
+
 def _api(entry: Entry) -> Told:
-    path = urlsplit(entry["url"] or "").path
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", path)
-    return _answered(entry, f"{entry['method']} {shown}", "←")
+    return _answered(entry, f"{entry['method']} {_short_ids(_path(entry))}", "←")
 
 
 def _token(entry: Entry) -> Told:
@@ -171,7 +177,7 @@ def _key(entry: Entry) -> Told:
 
 
 def _authorize(entry: Entry) -> Told:
-    path = urlsplit(entry["url"] or "").path
+    path = _path(entry)
     titles = {"/login": "Sign-in page", "/logout": "Sign-out"}
     title = titles.get(path, f"Sign-on: {entry['detail'].get('outcome') or 'refused'}")
     if path == "/login" and entry["method"] == "POST":
@@ -204,10 +210,9 @@ def _cluster(entry: Entry) -> Told:
     tone: Tone = "plain"
     if ready:
         status, tone = f"Ready: {ready['to']}", "good" if ready["to"] == "True" else "waiting"
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", detail["name"])
     paths = list(dict.fromkeys(_short(each["path"]) for each in detail.get("changes", [])))
     what = f": {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}" if paths else ""
-    return f"{detail['kind']} {shown}{what}", "◇", status, tone
+    return f"{detail['kind']} {_short_ids(detail['name'])}{what}", "◇", status, tone
 
 
 def _short(path: str) -> str:
@@ -218,9 +223,7 @@ def _short(path: str) -> str:
 
 
 def _control(entry: Entry) -> Told:
-    path = urlsplit(entry["url"] or "").path
-    shown = _LONG_ID.sub(lambda found: f"{found[0][:4]}…", path)
-    return _answered(entry, f"{entry['method']} {shown}", "●")
+    return _answered(entry, f"{entry['method']} {_short_ids(_path(entry))}", "●")
 
 
 def _proxy(entry: Entry) -> Told:

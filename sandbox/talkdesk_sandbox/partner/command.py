@@ -15,16 +15,13 @@ from talkdesk_kube.errors import KubeError
 from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.browser import show
 from talkdesk_sandbox.command import end_on_sigterm
-from talkdesk_sandbox.controlplane import ControlPlaneError
-from talkdesk_sandbox.environment import IMAGES, Environment, running
-from talkdesk_sandbox.envoy import EnvoyError
+from talkdesk_sandbox.environment import IMAGES, NOT_UP, Environment, running
 from talkdesk_sandbox.partner.applied import NotAccepted
 from talkdesk_sandbox.partner.images import missing
 from talkdesk_sandbox.partner.opening import apply_again, open_app
 from talkdesk_sandbox.partner.website import stand_in_website
 from talkdesk_sandbox.story.neighbours import NEIGHBOURS
 from talkdesk_sandbox.story.observe import NotObserved
-from talkdesk_sandbox.talkdesk import StandInError
 from talkdesk_sandbox.timeline import Timeline
 from talkdesk_sandbox.whereabouts import Whereabouts, found, told
 
@@ -71,7 +68,7 @@ def sandbox_with(manifest: Path, *, images: Mapping[str, Sequence[str]], switche
         return 0
     except _PROBLEMS as problem:
         timeline.say(f"talkdesk-operator sandbox: {manifest.name}: {_in_words(problem)}")
-    except (ControlPlaneError, StandInError, EnvoyError) as problem:
+    except NOT_UP as problem:
         timeline.say(f"talkdesk-operator sandbox: {problem}")
     return 1
 

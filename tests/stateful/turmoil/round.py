@@ -165,7 +165,7 @@ class Round:
 
     async def switch(self, changes: dict[str, Any]) -> None:
         """Change what Talkdesk does not document, for this round."""
-        before = (await self.arena.control.get("/control/switches")).json()
+        before = await self.switches()
         self.switched = {name: before[name] for name in changes} | self.switched
         (await self.arena.control.patch("/control/switches", json=changes)).raise_for_status()
 

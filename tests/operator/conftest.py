@@ -264,6 +264,29 @@ class World:
         await process.ready()
         return True
 
+    def mailing(self, host: str, port: int, **more: str) -> dict[str, str]:
+        """Settings of an operator that sends mail by that server."""
+        return {
+            "TALKDESK_SMTP_HOST": host,
+            "TALKDESK_SMTP_PORT": str(port),
+            "TALKDESK_SMTP_TLS": "none",
+            "TALKDESK_SMTP_FROM": "apps@example.com",
+            "TALKDESK_MAIL_RETRY_SECONDS": "0.2",
+            **more,
+        }
+
+    async def admin(self, installed: Installed) -> str:
+        """The address of who installed."""
+        state = (await self.control.get("/control/state")).json()
+        found: str = next(user["email"] for user in state["users"] if user["id"] == installed.users[0])
+        return found
+
+    async def mail_record(self, installed: Installed) -> list[dict[str, Any]]:
+        """The mails that the operator keeps a record of."""
+        stored = await self.installation(installed)
+        found: list[dict[str, Any]] = json.loads(stored["metadata"]["annotations"][names.MAILS_ANNOTATION])
+        return found
+
     async def mails(self, to: str) -> list[dict[str, Any]]:
         """What the stand-in's mailbox has for an address, oldest first."""
         page = (await self.control.get("/control/mails")).json()

@@ -6,12 +6,10 @@ Each test has an operator of its own; beside the one of another world, which of 
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_crds.names import MAILS_ANNOTATION
 from talkdesk_kube import NotFound, resources
 
 if TYPE_CHECKING:
@@ -22,29 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def settings(host: str, port: int, **more: str) -> dict[str, str]:
-    return {
-        "TALKDESK_SMTP_HOST": host,
-        "TALKDESK_SMTP_PORT": str(port),
-        "TALKDESK_SMTP_TLS": "none",
-        "TALKDESK_SMTP_FROM": "apps@example.com",
-        "TALKDESK_MAIL_RETRY_SECONDS": "0.2",
-        **more,
-    }
-
-
-async def admin(world: World, installed: Any) -> str:
-    state = (await world.control.get("/control/state")).json()
-    found: str = next(user["email"] for user in state["users"] if user["id"] == installed.users[0])
-    return found
-
-
-async def record(world: World, installed: Any) -> list[dict[str, Any]]:
-    stored = await world.installation(installed)
-    found: list[dict[str, Any]] = json.loads(stored["metadata"]["annotations"][MAILS_ANNOTATION])
-    return found
-
-
 async def test_a_mail_server_that_is_down_delays_no_approval_and_gets_the_mail_once_it_is_up(
     open_world: Any, mail_server: Any, eventually: Any
 ) -> None:
@@ -52,7 +27,7 @@ async def test_a_mail_server_that_is_down_delays_no_approval_and_gets_the_mail_o
     async with server.up():
         pass  # its port is known, and nobody listens there
     async with open_world() as world:
-        await world.start(**settings("127.0.0.1", server.port))
+        await world.start(**world.mailing("127.0.0.1", server.port))
         await world.declare()
         installed = await world.install()
         await world.approved(installed)
@@ -76,7 +51,7 @@ async def test_a_mail_server_that_is_down_delays_no_approval_and_gets_the_mail_o
         assert len({mail["Message-ID"] for mail in server.kept}) == 1
 
         # What the server will never take is given up, and said.
-        to = await admin(world, installed)
+        to = await world.admin(installed)
         server.refused[to] = "550 5.1.1 no such user"
         added = await world.person(installed.account, 9)
         change = {"adding": [added], "removing": []}
@@ -130,7 +105,7 @@ async def test_a_slow_mail_server_delays_no_approval_and_a_mail_not_sent_in_time
 
     server = mail_server(answer="451 4.3.0 not now", arrived=hold)
     async with server.up(), open_world() as world:
-        await world.start(**settings("127.0.0.1", server.port, TALKDESK_MAIL_SECONDS="3"))
+        await world.start(**world.mailing("127.0.0.1", server.port, TALKDESK_MAIL_SECONDS="3"))
         await world.declare()
         installed = await world.install()
         await world.approved(installed)
@@ -139,6 +114,6 @@ async def test_a_slow_mail_server_delays_no_approval_and_a_mail_not_sent_in_time
         released.set()
         given_up = await world.condition(installed, "Notified", "False", "MailGivenUp")
         assert "451 4.3.0 not now" in given_up["message"]
-        (one,) = await record(world, installed)
+        (one,) = await world.mail_record(installed)
         assert one["state"] == "givenUp"
     assert server.kept == []

@@ -20,41 +20,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def settings(host: str, port: int, **more: str) -> dict[str, str]:
-    return {
-        "TALKDESK_SMTP_HOST": host,
-        "TALKDESK_SMTP_PORT": str(port),
-        "TALKDESK_SMTP_TLS": "none",
-        "TALKDESK_SMTP_FROM": "apps@example.com",
-        "TALKDESK_MAIL_RETRY_SECONDS": "0.2",
-        **more,
-    }
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
     """Its operator writes to the stand-in's mailbox."""
     async with open_world() as made:
-        await made.start(**settings(made.stand_in.smtp_host, made.stand_in.smtp_port))
+        await made.start(**made.mailing(made.stand_in.smtp_host, made.stand_in.smtp_port))
         yield made
-
-
-async def admin(world: World, installed: Any) -> str:
-    state = (await world.control.get("/control/state")).json()
-    found: str = next(user["email"] for user in state["users"] if user["id"] == installed.users[0])
-    return found
-
-
-async def record(world: World, installed: Any) -> list[dict[str, Any]]:
-    stored = await world.installation(installed)
-    found: list[dict[str, Any]] = json.loads(stored["metadata"]["annotations"][MAILS_ANNOTATION])
-    return found
 
 
 async def test_a_life_is_told_in_one_mail_for_each_outcome(world: World, eventually: Any) -> None:
     await world.declare(email={"appName": "Calls", "templates": {"updated": {"text": "Hi {{ admin.name }}"}}})
     installed = await world.install(users=2)
-    to = await admin(world, installed)
+    to = await world.admin(installed)
     await world.condition(installed, "Notified", "True", "MailSent")
     (mail,) = await world.mails(to)
     assert mail["subject"].startswith("Calls is ready for ")
@@ -84,7 +61,7 @@ async def test_a_life_is_told_in_one_mail_for_each_outcome(world: World, eventua
     assert launch not in mails[2]["text"]
 
     async def all_sent() -> bool:
-        return [(one["outcome"], one["state"]) for one in await record(world, installed)] == [
+        return [(one["outcome"], one["state"]) for one in await world.mail_record(installed)] == [
             ("installed", "sent"), ("updated", "sent"), ("uninstalled", "sent"),
         ]  # fmt: skip
 
@@ -97,7 +74,7 @@ async def test_failures_are_told_with_their_reason_and_whom_to_ask(world: World,
     app = await world.declare(approval={"gate": "WorkloadReady", "patienceSeconds": 1})
     failed = await world.install()
     await world.condition(failed, "Confirmed", "True", "Rejected")
-    to = await admin(world, failed)
+    to = await world.admin(failed)
 
     async def subjects(address: str, number: int) -> list[str] | None:
         mails = await world.mails(address)
@@ -131,7 +108,7 @@ async def test_failures_are_told_with_their_reason_and_whom_to_ask(world: World,
     await world.kube.merge_patch(
         resources.INSTALLATIONS, installed.name, {"spec": decision}, namespace=world.release.namespace
     )
-    to = await admin(world, installed)
+    to = await world.admin(installed)
     told = await eventually(lambda: subjects(to, 2))
     assert "were not applied" in told[1]
     assert "No Bcc: x@y.example" in (await world.mails(to))[1]["text"]
@@ -160,7 +137,7 @@ async def test_nobody_to_write_to_is_said_and_the_mail_stays_owed(world: World) 
         installed, _ = await nobody(world)
         await world.approved(installed)
         await world.condition(installed, "Notified", "False", "NobodyToWriteTo")
-        (one,) = await record(world, installed)
+        (one,) = await world.mail_record(installed)
         assert one["state"] == "owed"
         await world.condition(installed, "Ready", "True")
     finally:
@@ -170,7 +147,7 @@ async def test_nobody_to_write_to_is_said_and_the_mail_stays_owed(world: World) 
 async def test_deleting_status_leads_to_no_second_mail(world: World, eventually: Any) -> None:
     await world.declare()
     installed = await world.install()
-    to = await admin(world, installed)
+    to = await world.admin(installed)
     await world.condition(installed, "Notified", "True", "MailSent")
     passes = await world.passes()
     world.plane.kubectl(
@@ -205,7 +182,7 @@ async def test_a_broken_template_is_shown_at_the_app_and_the_default_is_sent(
     )
     installed = await world.install()
     await world.condition(installed, "Notified", "True", "MailSent")
-    (mail,) = await world.mails(await admin(world, installed))
+    (mail,) = await world.mails(await world.admin(installed))
     assert "is ready" in mail["subject"]
 
 
@@ -214,5 +191,5 @@ async def test_an_app_that_writes_to_its_customers_itself_is_left_to_it(world: W
     installed = await world.install()
     await world.approved(installed)
     await world.condition(installed, "Notified", "True", "MailsSwitchedOff")
-    assert await world.mails(await admin(world, installed)) == []
+    assert await world.mails(await world.admin(installed)) == []
     assert MAILS_ANNOTATION not in (await world.installation(installed))["metadata"]["annotations"]

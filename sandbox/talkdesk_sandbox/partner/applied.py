@@ -29,21 +29,21 @@ async def apply(kube: Kube, app: dict[str, Any]) -> int:
     name, namespace = stored["metadata"]["name"], stored["metadata"]["namespace"]
     generation = stored["metadata"]["generation"]
 
-    async def condition(kind: str) -> dict[str, Any]:
-        now = await kube.get(kinds.APPS, name, namespace=namespace)
-        for one in (now.get("status") or {}).get("conditions") or ():
+    async def judged(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The condition of this generation, and the status that it stands in."""
+        status = (await kube.get(kinds.APPS, name, namespace=namespace)).get("status") or {}
+        for one in status.get("conditions") or ():
             if one["type"] == kind and one.get("observedGeneration", 0) >= generation:
-                return dict(one)
+                return dict(one), status
         raise NotYet(f"the operator has not said {kind} of TalkdeskApp {name}")
 
     async def rolled_out() -> int:
-        said = await condition(ROLLED_OUT)
+        said, status = await judged(ROLLED_OUT)
         if said["status"] != "True":
             raise NotYet(f"{ROLLED_OUT} is {said['status']}, {said['reason']}: {said['message']}")
-        now = await kube.get(kinds.APPS, name, namespace=namespace)
-        return int((now["status"].get("rollout") or {}).get("updated", 0))
+        return int((status.get("rollout") or {}).get("updated", 0))
 
-    accepted = await eventually(lambda: condition(ACCEPTED), within=_JUDGED)
+    accepted, _ = await eventually(lambda: judged(ACCEPTED), within=_JUDGED)
     if accepted["status"] != "True":
         raise NotAccepted(f"{accepted['reason']}: {accepted['message']}")
     return await eventually(rolled_out, within=_ROLLED)

@@ -6,6 +6,7 @@ themselves: still under the chart's own service accounts, roles and admission po
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -64,9 +65,10 @@ class Release:
         return f"{self.namespace}-{self.name}-tenant"
 
     def install(self, values: Mapping[str, Any]) -> None:
-        """``helm upgrade --install --wait`` with ``values`` over the earlier ones.
+        """``helm upgrade --install --wait`` with ``values`` over the earlier ones; whoever answers has them.
 
-        Raises CommandError with helm's words where it fails.
+        Pods with the earlier values, which still answer over connections that are kept, end before this
+        does. Raises CommandError with helm's words where it fails.
         """
         self.values = merged(self.values, values)
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -76,6 +78,20 @@ class Release:
                 "upgrade", self.name, str(chart()), "--install", "--create-namespace",
                 "--namespace", self.namespace, "--values", file.name, "--wait", "--timeout", "120s",
             )  # fmt: skip
+        if leaving := self.leaving():
+            pods = [f"pod/{name}" for name in leaving]
+            self.control_plane.kubectl(
+                "wait", "--for=delete", *pods, "--namespace", self.namespace, "--timeout", "60s"
+            )
+
+    def leaving(self) -> list[str]:
+        """The names of the release's pods that are to end and have not yet."""
+        text = self.control_plane.kubectl(
+            "get", "pods", "--namespace", self.namespace,
+            "--selector", f"app.kubernetes.io/instance={self.name}", "--output", "json",
+        )  # fmt: skip
+        pods = [pod["metadata"] for pod in json.loads(text)["items"]]
+        return [pod["name"] for pod in pods if "deletionTimestamp" in pod]
 
     def uninstall(self) -> None:
         """``helm uninstall``; CRDs and the credentials' namespace stay, as the chart says."""

@@ -133,12 +133,13 @@ async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventual
     await world.approved(installed)
     await world.condition(installed, "Ready", "True")
     before = await world.licensed(installed)
-    renamed = installed.users[3]
-    (await world.control.patch(f"/control/users/{renamed}", json={"name": "Renamed"})).raise_for_status()
     since, heard = world.plane.audit_position(), len(await ledger(world))
     page = f".*/installations/{installed.id}/users"
     await world.post("/control/faults", {"path": page, "delay_seconds": 0.01})
     await world.post("/control/faults", {"path": page, "status": 403, "times": 1000})
+    # From here on no list comes to its end, not even one that follows the approval.
+    renamed = installed.users[3]
+    (await world.control.patch(f"/control/users/{renamed}", json={"name": "Renamed"})).raise_for_status()
     annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
     await change(world, resources.INSTALLATIONS, installed.name, annotation)
     await world.condition(installed, "UsersSynced", "False", "ListFailed")

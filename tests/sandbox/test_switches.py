@@ -248,6 +248,7 @@ async def test_what_the_client_must_be_told_is_a_setting(
     before, values = await asyncio.to_thread(stand_in.get, "/control/switches"), release.values
     await asyncio.to_thread(stand_in.patch, "/control/switches", switch)
     await asyncio.to_thread(release.install, {"env": setting})
+    assert await asyncio.to_thread(release.leaving) == [], "nobody is left who does not know it"
     try:
         ledger = await _ledger_of_a_story(sandbox)
     finally:

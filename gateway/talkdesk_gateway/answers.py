@@ -13,6 +13,8 @@ from talkdesk_gateway.to import safe_to
 from talkdesk_gateway.verdict import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from talkdesk_gateway.decide import Facts
     from talkdesk_gateway.verdict import Refused
 
@@ -24,11 +26,20 @@ _REFERENCE: Final = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and body for the client."""
+    """Status, headers and body for the client; ``lines`` are more headers, by :func:`header_lines`."""
 
     status: int
     headers: dict[str, str]
     body: bytes = b""
+    lines: bytes = b""
+
+
+def header_lines(headers: Mapping[str, str]) -> bytes:
+    """``headers`` as HTTP/1.1 has them. Raises ValueError where one holds a line break of its own."""
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers) or "\0" in text:
+        raise ValueError("a header's value holds a line break")
+    return text.encode("utf-8", "surrogateescape")
 
 
 def answer(refused: Refused, facts: Facts, *, reference: str) -> Answer:

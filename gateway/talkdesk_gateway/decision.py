@@ -46,10 +46,11 @@ class Decision:
         if not path.startswith(PREFIX):
             return Answer(404, {"content-type": "text/plain"}, b"only /decide is served here\n")
         facts = facts_of(method, path[len(PREFIX) :] or "/", headers)
-        verdict, _ = self._judge.verdict(facts, headers)
+        ours, left = cookies_of(headers)
+        verdict, _ = self._judge.verdict(facts, ours)
         if isinstance(verdict, Passed):
             try:
-                passed = self._pass(verdict, headers)
+                passed = self._pass(verdict, headers, left)
             except (NoIdentityKeyError, NoKeysError) as missing:
                 verdict = Refused(Refusal.UNAVAILABLE, verdict.tenancy, str(missing))
             else:
@@ -58,22 +59,23 @@ class Decision:
         self._metrics.decided(verdict.why.value)
         return _refuse(verdict, facts, headers)
 
-    def _pass(self, passed: Passed, headers: Headers) -> Answer:
-        """200 with everything that the tenant and Envoy are told, nothing of it left out."""
+    def _pass(self, passed: Passed, headers: Headers, cookies: str | None) -> Answer:
+        """200 with everything that the tenant and Envoy are told, nothing of it left out.
+
+        :param cookies: the tenant's share of the ``Cookie`` header.
+        """
         tenancy, now = passed.tenancy, self._judge.clock()
-        told = dict(self._identity.headers(passed, now=now))
-        told["x-td-upstream"] = tenancy.upstream or ""
+        told = {"x-td-upstream": tenancy.upstream or ""}
         if headers.get("Sec-Fetch-Dest") == "document":
             told |= self._bar(tenancy)
-        left = cookies_of(headers)[1]
-        if left is None:
+        if cookies is None:
             told["x-envoy-auth-headers-to-remove"] = "cookie"
         else:
-            told["cookie"] = left
+            told["cookie"] = cookies
         if passed.renew:
             keys, policy = self._judge.keys.session_keys(), tenancy.app.spec.session
             told["set-cookie"] = use_cookie(passed.session, policy, keys=keys, now=now)
-        return Answer(200, told)
+        return Answer(200, told, lines=self._identity.lines(passed, now=now))
 
     def _bar(self, tenancy: Tenancy) -> dict[str, str]:
         """For pages alone: Envoy looks for it nowhere else, and most requests are no pages."""

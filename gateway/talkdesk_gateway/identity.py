@@ -18,6 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from talkdesk_crds.key_ring import active
+from talkdesk_gateway.answers import header_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,14 +59,22 @@ class Identity:
 
     def headers(self, passed: Passed, *, now: datetime) -> dict[str, str]:
         """``x-td-…`` for the tenant, all of them. Raises NoIdentityKeyError."""
+        return self._known(passed, now).headers
+
+    def lines(self, passed: Passed, *, now: datetime) -> bytes:
+        """The same as HTTP/1.1 has them. Raises NoIdentityKeyError."""
+        return self._known(passed, now).lines
+
+    def _known(self, passed: Passed, now: datetime) -> _Made:
         keys, at = self._keys.identity_keys(), now.timestamp()
         index = (passed.tenancy.host, passed.session.user)
         known = self._made.get(index)
         # A tenancy is of one moment: where it is the same one, so is everything that is told.
         if known and known.keys is keys and known.of() is passed.tenancy and 0 <= at - known.at < REUSED:
-            return known.headers
-        made = self._make(passed, now, keys)
-        self._made[index] = _Made(made, at, keys, weakref.ref(passed.tenancy))
+            return known
+        headers = self._make(passed, now, keys)
+        made = _Made(headers, header_lines(headers), at, keys, weakref.ref(passed.tenancy))
+        self._made[index] = made
         self._made.move_to_end(index)
         if len(self._made) > _KEPT:
             self._made.popitem(last=False)
@@ -101,6 +110,7 @@ class _Made:
     """Headers that were made at a moment, with what they were made from."""
 
     headers: dict[str, str]
+    lines: bytes
     at: float
     keys: tuple[Key, ...]
     of: weakref.ref[Tenancy]

@@ -84,9 +84,9 @@ class Judge:
     _opened: OrderedDict[tuple[str, str, str], tuple[float, Session]] = field(default_factory=OrderedDict)
     _opened_with: tuple[Key, ...] = ()
 
-    def verdict(self, facts: Facts, headers: Headers) -> tuple[Verdict, Session | None]:
-        """What becomes of the request, and whose session it came with."""
-        session = self.session(facts.host, cookies_of(headers)[0])
+    def verdict(self, facts: Facts, ours: Mapping[str, str]) -> tuple[Verdict, Session | None]:
+        """What becomes of the request with our cookies ``ours``, and whose session it came with."""
+        session = self.session(facts.host, ours)
         return self.again(facts, session), session
 
     def again(self, facts: Facts, session: Session | None) -> Verdict:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,15 +15,19 @@ if TYPE_CHECKING:
     from talkdesk_kube import Reflector
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watches:
     """All watches of the process.
 
     :ivar stale: seconds without word from Kubernetes until which one goes on with what is known.
+    :ivar clock: the reflectors' own.
     """
 
     reflectors: tuple[Reflector, ...]
     stale: float
+    clock: Callable[[], float] = time.monotonic
+    #: Until when all is well, whatever is heard or not until then.
+    _well_until: float = -math.inf
 
     async def run(self) -> None:
         """Keep all of them current until cancelled."""
@@ -31,17 +37,23 @@ class Watches:
 
     def fault(self) -> str | None:
         """Why what they show should not be relied on, in one line; None where it may be."""
-        # Asked at every request: the good case first.
-        for one in self.reflectors:
-            if not (one.synced.is_set() and one.fresh_within(self.stale)):
-                return self._fault()
+        # Asked at every request. A complete list stays one, and every word that comes only defers silence.
+        if self.clock() < self._well_until:
+            return None
+        if fault := self._fault():
+            return fault
+        self._well_until = self.stale + min(
+            one.heard if one.heard is not None else -math.inf for one in self.reflectors
+        )
         return None
 
-    def _fault(self) -> str:
+    def _fault(self) -> str | None:
         if waiting := {str(one.resource) for one in self.reflectors if not one.synced.is_set()}:
             return f"not read completely yet: {', '.join(sorted(waiting))}"
         silent = {str(one.resource) for one in self.reflectors if not one.fresh_within(self.stale)}
-        return f"no word from Kubernetes for {self.stale:.0f} s: {', '.join(sorted(silent))}"
+        if silent:
+            return f"no word from Kubernetes for {self.stale:.0f} s: {', '.join(sorted(silent))}"
+        return None
 
 
 @dataclass

@@ -169,7 +169,7 @@ class Relay:
             return None
         facts = facts_of(request.method, request.path, request.headers, upgrade=True)
         keys = self._judge.keys.session_keys()
-        verdict, session = self._judge.verdict(facts, request.headers)
+        verdict, session = self._judge.verdict(facts, cookies_of(request.headers)[0])
         if isinstance(verdict, Refused):
             self._refuse(verdict, facts, request, client)
             return None

@@ -103,6 +103,11 @@ class Reflector:
         """
         return self._heard is not None and self._clock() - self._heard <= seconds
 
+    @property
+    def heard(self) -> float | None:
+        """When the server was last heard, by the reflector's clock (seconds); None before the first list."""
+        return self._heard
+
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tell ``subscriber`` every change from now on; the result ends that.
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
+#: Folders with the tests that take longest, of those that share a control plane.
+_LONG = frozenset({"stateful", "faults"})
 _STARTS_A_PROGRAM = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"})
 
 # How long one example takes says more about the machine's load than about the code. A property that needs
@@ -90,24 +92,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``.
 
     What reads the audit logs of the whole run comes last. In a run of several processes (pytest-xdist) a file
-    stays in one of them (several that share something name a group themselves), all that use the shared
-    sandbox stay together, and what takes longest begins.
+    stays in one of them, and what takes longest begins. All whole sandboxes are one process's, one after
+    another: they and their browsers keep the machine busy, while most other tests wait for something.
     """
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "control_plane" in fixtures:
+        if "control_plane" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("sandbox" if "sandbox" in fixtures else str(item.path)))
+        sandbox = item.get_closest_marker("sandbox") is not None
+        item.add_marker(pytest.mark.xdist_group("sandboxes" if sandbox else str(item.path)))
     items.sort(key=lambda item: item.path.name == "test_audit.py")
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=_lightness)
 
 
 def _lightness(item: pytest.Item) -> int:
-    if "sandbox" in getattr(item, "fixturenames", ()):
+    if item.get_closest_marker("sandbox"):
         return 0
-    return 1 if any(item.get_closest_marker(name) for name in ("sandbox", "cluster")) else 2
+    if item.get_closest_marker("cluster"):
+        return 1 if item.path.parent.name in _LONG else 2
+    return 3
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -62,7 +62,7 @@ class Town:
     regulars: Regulars
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def town(whole_run: object) -> AsyncIterator[Town]:
     """See :class:`Town`. The regulars come first: the others' tests are the time that they need."""
     async with contextlib.AsyncExitStack() as stack:

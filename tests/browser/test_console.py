@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("town"),
     pytest.mark.asyncio(loop_scope="session"),
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -11,7 +11,6 @@ from browsing.person import who
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("town"),
     pytest.mark.asyncio(loop_scope="session"),
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -15,7 +15,6 @@ from talkdesk_sandbox.story.observe import NotYet, eventually
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("town"),
     pytest.mark.asyncio(loop_scope="session"),
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -10,7 +10,6 @@ from certify_breaking.breakage import BREAKAGES, Breakage
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("workshop"),
     pytest.mark.asyncio(loop_scope="session"),
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -33,7 +33,7 @@ async def own_gateways(world: World, tmp_path: Path) -> Callable[..., Any]:
     return lambda **how: gateways_beside(world, tmp_path, **how)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def shared(whole_run: Any) -> AsyncIterator[World]:
     """The sandbox, once for all tests here, with two customers to begin with."""
     async with contextlib.AsyncExitStack() as stack:

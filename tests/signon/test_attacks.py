@@ -14,7 +14,6 @@ from chain.people import SCRIPT
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("signon"),
 ]
 
 BAD_STEP = "This sign-in cannot be completed"

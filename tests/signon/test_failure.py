@@ -17,7 +17,6 @@ from talkdesk_sandbox.interceptor import Cut, passing
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("signon"),
 ]
 
 NOT_CONFIRMED = "Talkdesk could not confirm who you are"

@@ -17,7 +17,6 @@ from talkdesk_kube import resources as kinds
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("signon"),
 ]
 
 BAD_STEP = "This sign-in cannot be completed"

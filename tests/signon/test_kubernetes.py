@@ -15,7 +15,6 @@ from talkdesk_kube import resources as kinds
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("signon"),
 ]
 
 

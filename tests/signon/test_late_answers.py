@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("signon"),
 ]
 
 SESSION, USE = "__Host-td-session", "__Host-td-use"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.sandbox,
-    pytest.mark.xdist_group("signon"),
 ]
 
 

@@ -40,7 +40,7 @@ unit-all: ## the fast tests on every supported Python that is at hand
 
 test: controlplane ## every test
 	@rm -rf build/audits build/browser
-	@AUDITS=build/audits $(PYTEST) $(if $(filter-out 1,$(LANES)),--numprocesses=$(LANES) --dist=loadgroup) --durations=15 $(addprefix --ignore=,$(ALONE))
+	@AUDITS=build/audits $(PYTEST) $(if $(filter-out 1,$(LANES)),--numprocesses=$(LANES) --no-loadscope-reorder) --durations=15 $(addprefix --ignore=,$(ALONE))
 	@AUDITS=build/audits $(PYTEST) -q $(ALONE)
 
 kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
-#: Folders with the tests that take longest, of those that share a control plane.
+#: Folders whose tests run whole sandboxes, and those that take longest of the others.
+_SANDBOXES = frozenset({"browser", "certify", "rbac", "sandbox", "signon", "tutorial"})
 _LONG = frozenset({"stateful", "faults"})
 _STARTS_A_PROGRAM = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"})
 
@@ -91,26 +92,39 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test that asks for the control plane, itself or through its fixtures, as ``cluster``.
 
-    What reads the audit logs of the whole run comes last. In a run of several processes (pytest-xdist) a file
-    stays in one of them, and what takes longest begins. All whole sandboxes are one process's, one after
-    another: they and their browsers keep the machine busy, while most other tests wait for something.
+    What reads the audit logs of the whole run comes last. In a run of several processes what takes longest
+    begins.
     """
     for item in items:
         if "control_plane" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
-        sandbox = item.get_closest_marker("sandbox") is not None
-        item.add_marker(pytest.mark.xdist_group("sandboxes" if sandbox else str(item.path)))
     items.sort(key=lambda item: item.path.name == "test_audit.py")
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=_lightness)
 
 
 def _lightness(item: pytest.Item) -> int:
-    if item.get_closest_marker("sandbox"):
+    if item.path.parent.name in _SANDBOXES:
         return 0
     if item.get_closest_marker("cluster"):
         return 1 if item.path.parent.name in _LONG else 2
     return 3
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """In a run of several processes (pytest-xdist) a file stays in one of them.
+
+    All whole sandboxes are one process's, one after another: they and their browsers keep the machine busy,
+    while most other tests wait for something.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not at hand in every process
+
+    class Lanes(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "sandboxes" if Path(path).parent.name in _SANDBOXES else path
+
+    return Lanes(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

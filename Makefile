@@ -12,7 +12,7 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all clean
+.PHONY: help install sandbox controlplane headless unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,7 +38,12 @@ unit: install ## fast tests: no cluster, no other program
 unit-all: ## the fast tests on every supported Python that is at hand
 	@MAKE='$(MAKE)' sh tests/unit-all.sh
 
-test: controlplane ## every test
+headless: # a Chromium without windows, which halves the work; tests do with another one
+	@command -v chromium-headless-shell >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install --yes -qq --no-install-recommends chromium-headless-shell; } >/dev/null 2>&1 || \
+		echo "chromium-headless-shell is not here: browser tests take longer with another Chromium"
+
+test: controlplane headless ## every test
 	@rm -rf build/audits build/browser
 	@AUDITS=build/audits $(PYTEST) $(if $(filter-out 1,$(LANES)),--numprocesses=$(LANES) --no-loadscope-reorder) --durations=15 $(addprefix --ignore=,$(ALONE))
 	@AUDITS=build/audits $(PYTEST) -q $(ALONE)

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
     from playwright.sync_api import Browser as SyncBrowser
 
-#: What Chromium is called, in this order.
+#: What Chromium is called, in this order; and what it is called without its windows, which halves the work.
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_INSTALL = (("apt-get", "update"), ("apt-get", "install", "--yes", "--no-install-recommends", "chromium"))
+WITHOUT_WINDOWS = ("chromium-headless-shell", "chrome-headless-shell", "headless_shell")
+#: Distributions that are not of today have no package of the second.
+_INSTALL = "apt-get install --yes --no-install-recommends"
+_INSTALL_HEADLESS = (
+    ("apt-get", "update"),
+    ("sh", "-c", f"{_INSTALL} chromium-headless-shell || {_INSTALL} chromium"),
+)
+_INSTALL_HEADED = (("apt-get", "update"), ("sh", "-c", f"{_INSTALL} chromium"))
 _INSTALL_SECONDS = 600
 _ARGUMENTS = (
     "--disable-gpu",
@@ -40,12 +47,18 @@ class ChromiumMissing(Exception):  # noqa: N818 - named after what it says
     """There is no Chromium and it cannot be installed; the text is one line that says what to do."""
 
 
-def find(environment: Mapping[str, str] = os.environ, *, also: str = "/usr/bin") -> Path | None:
-    """Chromium: ``CHROMIUM`` if it is set, else by its names on PATH and in ``also``; None: not there."""
+def find(
+    environment: Mapping[str, str] = os.environ, *, also: str = "/usr/bin", headless: bool = True
+) -> Path | None:
+    """Chromium: ``CHROMIUM`` if it is set, else by its names on PATH and in ``also``; None: not there.
+
+    :param headless: nobody is to see it: one without windows will do, and is taken first.
+    """
     if named := environment.get("CHROMIUM"):
         return Path(named) if Path(named).exists() else None
     path = os.pathsep.join(filter(None, (environment.get("PATH"), also)))
-    found = (shutil.which(name, path=path) for name in NAMES)
+    names = (*WITHOUT_WINDOWS, *NAMES) if headless else NAMES
+    found = (shutil.which(name, path=path) for name in names)
     return next((Path(each) for each in found if each), None)
 
 
@@ -54,16 +67,18 @@ def find_or_install(
     *,
     environment: Mapping[str, str] = os.environ,
     also: str = "/usr/bin",
-    commands: Sequence[Sequence[str]] = _INSTALL,
+    headless: bool = True,
+    commands: Sequence[Sequence[str]] | None = None,
     is_root: Callable[[], bool] = lambda: os.geteuid() == 0,
 ) -> Path:
     """The program; installed by apt where it is missing and this process may.
 
     :param tell: hears what is being installed.
+    :param headless: see :func:`find`.
 
     Raises ChromiumMissing.
     """
-    if (found := find(environment, also=also)) is not None:
+    if (found := find(environment, also=also, headless=headless)) is not None:
         return found
     if named := environment.get("CHROMIUM"):
         raise ChromiumMissing(f"CHROMIUM={named} does not exist: name the program, or unset it")
@@ -72,9 +87,11 @@ def find_or_install(
             "Chromium is missing: install it (as root: apt-get install chromium), or name it by CHROMIUM=…"
         )
     tell("installing chromium by apt-get; this happens once")
+    if commands is None:
+        commands = _INSTALL_HEADLESS if headless else _INSTALL_HEADED
     for command in commands:
         _run(command, environment)
-    if (found := find(environment, also=also)) is None:
+    if (found := find(environment, also=also, headless=headless)) is None:
         raise ChromiumMissing("apt-get installed no Chromium under a known name: name it by CHROMIUM=…")
     return found
 
@@ -119,7 +136,7 @@ async def chromium(*, headless: bool = True, anywhere: bool = False) -> AsyncIte
             "Playwright, which drives the browser, is missing: pip install 'talkdesk-operator[certify]'"
         ) from None
 
-    program = find_or_install()
+    program = find_or_install(headless=headless)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=program, args=_arguments(anywhere=anywhere), headless=headless
@@ -135,7 +152,7 @@ def sync_chromium(*, headless: bool = True) -> Iterator[SyncBrowser]:
     """The same without asyncio."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - see above
 
-    program = find_or_install()
+    program = find_or_install(headless=headless)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_arguments(), headless=headless)
         try:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from talkdesk_sandbox.chromium import NAMES, ChromiumMissing, chromium, find, find_or_install
+from talkdesk_sandbox.chromium import (
+    NAMES,
+    WITHOUT_WINDOWS,
+    ChromiumMissing,
+    chromium,
+    find,
+    find_or_install,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +28,19 @@ def program(folder: Path, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *WITHOUT_WINDOWS])
 def test_it_is_found_by_any_of_its_names_on_the_path_or_beside_it(tmp_path: Path, name: str) -> None:
     made = program(tmp_path, name)
     assert find({"PATH": str(tmp_path)}, also="") == made
     assert find({"PATH": "/nowhere"}, also=str(tmp_path)) == made
     assert find({"PATH": "/nowhere", "CHROMIUM": str(made)}, also="") == made
     assert find({"PATH": "/nowhere"}, also="") is None
+
+
+def test_one_without_windows_is_taken_first_unless_somebody_wants_to_see_it(tmp_path: Path) -> None:
+    seen, unseen = program(tmp_path, NAMES[0]), program(tmp_path, WITHOUT_WINDOWS[0])
+    assert find({"PATH": str(tmp_path)}, also="") == unseen
+    assert find({"PATH": str(tmp_path)}, also="", headless=False) == seen
 
 
 def test_the_one_that_is_named_counts_or_nothing(tmp_path: Path) -> None:

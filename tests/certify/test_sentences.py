@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sentences import PAGES
+from sentences import END, HEADINGS, PAGES
 from talkdesk_certify.checks import every_check
 
 _MANUAL = Path(__file__).parents[2] / "docs" / "certification.md"
@@ -59,20 +59,49 @@ def test_what_rests_on_something_rests_on_a_check_before_it() -> None:
         before.add(check.id)
 
 
-@pytest.mark.skipif("TALKDESK_PAGES" not in os.environ, reason="Talkdesk's pages are not in this repository")
+_WITH_PAGES = pytest.mark.skipif(
+    "TALKDESK_PAGES" not in os.environ, reason="Talkdesk's pages are not in this repository"
+)
+
+
+@_WITH_PAGES
 @pytest.mark.parametrize("file", PAGES)
-def test_the_names_are_those_of_the_sentences_on_the_pages(file: str) -> None:
-    letters = _letters((Path(os.environ["TALKDESK_PAGES"]) / file).read_text())
-    at = 0
+def test_sentences_with_a_name_and_headings_are_all_there_is_on_the_pages(file: str) -> None:
+    text = (Path(os.environ["TALKDESK_PAGES"]) / file).read_text()
+    letters = [number for number, one in enumerate(text) if _counts(one)]
+    for begin, end in _headings(file, "".join(text[at].lower() for at in letters)):
+        # A heading is whole lines, none of which ends as a sentence or the beginning of one does.
+        before = text[: letters[begin]].rpartition("\n")[2]
+        heading = text[letters[begin] :] if end == len(letters) else text[letters[begin] : letters[end]]
+        lines = heading.rstrip("- \n").splitlines()
+        assert not before.strip("- "), f"{before!r} stands before {lines[0]!r}"
+        assert "\n" in heading or end == len(letters), f"{heading!r} goes on as a sentence"
+        assert not any(line.rstrip().endswith((".", ":", ";", "?", "!")) for line in lines), lines
+
+
+def _headings(file: str, letters: str) -> list[tuple[int, int]]:
+    """Where headings begin and end. Fails where a letter belongs to no heading and no sentence."""
+    headings, found, at = HEADINGS[file], [], 0
     for name, digest in PAGES[file].items():
-        at = next(
-            end
-            for begin in range(at, len(letters))
-            for end in range(begin + 10, min(begin + 400, len(letters)) + 1)
-            if hashlib.sha256(letters[begin:end].encode()).hexdigest()[:8] == digest
-        )
-        assert at, name
+        if name in headings:
+            begin, at = at, _end(letters, at, headings[name], f"the heading before {name}")
+            found.append((begin, at))
+        at = _end(letters, at, digest, name)
+    assert _digest(letters[at:]) == headings[END], f"{len(letters) - at} letters follow the last sentence"
+    return [*found, (at, len(letters))]
 
 
-def _letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
+def _end(letters: str, begin: int, digest: str, name: str) -> int:
+    """Where the words with that digest end, which begin at ``begin`` and nowhere else."""
+    ends = range(begin + 5, min(begin + 400, len(letters)) + 1)
+    end = next((end for end in ends if _digest(letters[begin:end]) == digest), None)
+    assert end, f"{name} does not follow what is before it: something was changed, or has no name"
+    return end
+
+
+def _digest(letters: str) -> str:
+    return hashlib.sha256(letters.encode()).hexdigest()[:8]
+
+
+def _counts(one: str) -> bool:
+    return re.fullmatch("[a-z0-9]", one.lower()) is not None

@@ -109,8 +109,5 @@ def _tell_end(terminal: Terminal, done: Certification, report: Path) -> None:
         f"\n{verdict}: {done.count('pass')} checks passed, {done.count('fail')} failed, "
         f"{done.count('skipped')} not made, in {done.seconds:.0f} s"
     )
-    if done.questions:
-        terminal.print(
-            f"{len(done.questions)} questions are left to a person, with screenshots in the report"
-        )
+    terminal.print(f"{len(done.questions)} questions are left to a person: the report asks them")
     terminal.print(f"report: {escape(str(report / 'index.html'))}")

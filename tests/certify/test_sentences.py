@@ -11,10 +11,12 @@ import pytest
 
 from sentences import END, HEADINGS, PAGES
 from talkdesk_certify.checks import every_check
+from talkdesk_certify.questions import QUESTIONS
 
 _MANUAL = Path(__file__).parents[2] / "docs" / "certification.md"
 _ROW = re.compile(r"^\| ([A-Z][A-Za-z]+ \d[\d.]*) \| (.+) \| (.+) \|$", re.MULTILINE)
 _CHECK = re.compile(r"`((?:\d\.)?\d\.[a-z-]+|8\.\*|8\.\d\.\*)`")
+_ASK = re.compile(r"`(ask\.[a-z]+)`")
 _NOTHING = "nothing of the app's to look at"
 
 
@@ -38,6 +40,26 @@ def test_each_row_says_who_looks_or_why_nobody_does_or_that_it_is_not_met() -> N
             by == "all checks",
         ]
         assert any(said), f"{name}: {by}"
+
+
+def test_whatever_is_left_to_a_person_is_asked_by_the_report_and_nothing_else_is() -> None:
+    rows = _rows()
+    assert {name for name, by in rows.items() if "a person" in by} == {
+        name for name, by in rows.items() if _ASK.search(by)
+    }
+    assert {name: set(_ASK.findall(by)) for name, by in rows.items() if _ASK.search(by)} == {
+        name: {one.id for one in QUESTIONS if name in one.sentences}
+        for name in (name for one in QUESTIONS for name in one.sentences)
+    }
+    assert len({one.id for one in QUESTIONS}) == len(QUESTIONS)
+
+
+def test_a_question_is_shown_by_checks_that_exist_and_asked_beside_those_of_a_reseller_too() -> None:
+    existing = {check.id for check in every_check()}
+    for one in QUESTIONS:
+        assert set(one.checks) <= {name for name in existing if one.is_about(name)}, one.id
+        assert not one.checks or one.is_about(f"8.{one.checks[0]}")
+        assert not one.is_about("8")
 
 
 def test_every_check_that_is_named_exists_and_every_check_that_exists_is_named() -> None:

@@ -79,7 +79,7 @@ class Console:
             raise NotReached(f"the console at {self.root} shows no installation of {app} in {account.name}")
         await section.get_by_label("Installation").select_option(await ours.first.get_attribute("value"))
         async with page.expect_navigation() as ended:
-            await section.get_by_role("button", name="End the trial").click()
+            await section.get_by_role("button", name="End the trial", exact=True).click()
         if (status := (await ended.value).status) != 200:
             raise NotReached(f"there is no trial to end: the console answered {status}")
         await page.close()

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 _STATUSES: tuple[Status, ...] = ("pass", "pass", "fail", "skipped")
-_UNBROKEN = "https://app.example/" + "an-address-without-any-place-to-break-it" * 8
+_UNBROKEN = "https://app.example/" + "anaddresswithoutanyplacetobreakit" * 8
 _LONG = "What was seen takes more than a line to tell, as it does where a page says much. " * 6
 
 

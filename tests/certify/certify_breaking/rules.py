@@ -204,7 +204,7 @@ class Dialogues(Rule):
 
 def without_free_plan() -> Rule:
     """The version has no trial."""
-    return Dialogues("Free for 30 days", "$5 a month")
+    return Dialogues("(?<=>)Free (?:trial|for 30 days)(?=<)", "$5 a month")
 
 
 def one_licence() -> Rule:

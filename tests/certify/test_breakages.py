@@ -32,6 +32,7 @@ async def test_what_is_broken_fails_its_checks_and_no_others(workshop: Any, brea
     results = [check for item in run.items for check in item.checks]
     failed = {check.id for check in results if check.status == "fail"}
     assert failed == breakage.fails, [(one.id, one.detail) for one in results if one.status != "pass"]
+    assert all(breakage.because in one.detail for one in results if one.status == "fail"), results
     # What is not looked at hangs on what failed: nothing else was left out.
     skipped = [one for one in results if one.status == "skipped"]
     assert all("did not pass" in one.detail for one in skipped), [(one.id, one.detail) for one in skipped]

@@ -29,6 +29,8 @@ class Breakage:
     rule: Callable[[], Rule] | None = None
     image: str | None = None
     manner: Manner | None = None
+    #: What every check that fails says, where a check may fail for more than one reason.
+    because: str = ""
 
 
 def _by_proxy(name: str, rule: Callable[[], Rule], *items: str, fails: set[str]) -> Breakage:
@@ -39,8 +41,8 @@ def _by_image(name: str, image: str, *items: str, fails: set[str]) -> Breakage:
     return Breakage(name=name, image=image, items=items, fails=frozenset(fails))
 
 
-def _by_post(name: str, manner: Manner, *items: str, fails: set[str]) -> Breakage:
-    return Breakage(name=name, manner=manner, items=items, fails=frozenset(fails))
+def _by_post(name: str, manner: Manner, *items: str, fails: set[str], because: str) -> Breakage:
+    return Breakage(name=name, manner=manner, items=items, fails=frozenset(fails), because=because)
 
 
 #: The longest first, so that none is left over at the end.
@@ -62,7 +64,7 @@ BREAKAGES = (
     ),
     _by_proxy(
         "changes refused",
-        rules.refused_later,
+        partial(rules.refused, "The changes to", "is uninstalled"),
         *"456",
         fails={"4.success-message", "5.success-message", "6.success-message"},
     ),
@@ -77,8 +79,9 @@ BREAKAGES = (
         "leaves out whom to ask",
         *"1456",
         fails={"1.mail", "4.mail", "5.mail", "6.mail"},
+        because="lacks a contact",
     ),
-    _by_post("no mail", "loses", "1", fails={"1.mail"}),
+    _by_post("no mail", "loses", "1", fails={"1.mail"}, because="no mail about it came"),
     _by_proxy(
         "removed user still in",
         rules.Cache,
@@ -93,7 +96,12 @@ BREAKAGES = (
     ),
     _by_image("install is slow", "slow", "1", fails={"1.near-real-time"}),
     _by_image("install is refused", "sick", *"17", fails={"1.completed", "7.first-installation"}),
-    _by_image("second install is refused", "homesick", "7", fails={"7.second-installation"}),
+    _by_proxy(
+        "second install is refused",
+        partial(rules.refused, "is installed", region="us"),
+        "7",
+        fails={"7.second-installation"},
+    ),
     _by_image("approved too early", "early", "1", fails={"1.usable-at-once"}),
     _by_image("another user signed in than launched", "impostor", "3", fails={"3.own-account"}),
     _by_proxy("identity by e-mail", rules.ByEmail, "7", fails={"7.second-identity"}),

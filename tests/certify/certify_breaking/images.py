@@ -68,18 +68,9 @@ class Sick(Demo):
         return web.Response(status=503, text="sick")
 
 
-class Homesick(Demo):
-    """It never gets well outside of Europe."""
-
-    async def health(self, request: web.Request) -> web.Response:
-        if self.account().region != "eu":
-            return web.Response(status=503, text="sick")
-        return await super().health(request)
-
-
-KINDS = {"slow": Slow, "early": Early, "impostor": Impostor, "sick": Sick, "homesick": Homesick}
+KINDS = {"slow": Slow, "early": Early, "impostor": Impostor, "sick": Sick}
 #: How long the operator tries before it refuses an installation (seconds), where that is what is looked at.
-PATIENCE_SECONDS = {"sick": 4, "homesick": 4}
+PATIENCE_SECONDS = {"sick": 4}
 
 if __name__ == "__main__":
     asyncio.run(KINDS[sys.argv[1]](Settings.of(os.environ)).serve())

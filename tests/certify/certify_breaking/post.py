@@ -62,4 +62,4 @@ def _without_contact(raw: bytes) -> bytes:
             part.set_content(
                 part.get_content().replace("support@demo.localhost", ""), subtype=part.get_content_subtype()
             )
-    return message.as_bytes()
+    return message.as_bytes(policy=policy.SMTP)  # bare line feeds are refused

@@ -191,13 +191,17 @@ class DeadInstallLink(Rule):
 
 
 class Dialogues(Rule):
-    """In the dialogues in which an app is installed and managed, ``old`` reads ``new``."""
+    """In the dialogues in which an app is installed and managed, ``old`` reads ``new``.
 
-    def __init__(self, old: str, new: str) -> None:
-        self._old, self._new = old.encode(), new.encode()
+    In those of accounts in ``region`` alone, where one is named.
+    """
+
+    def __init__(self, old: str, new: str, *, region: str = "") -> None:
+        self._old, self._new, self._of = old.encode(), new.encode(), f".id.{region}"
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if answer.is_page and asked.path.startswith(("/marketplace/install/", "/apps/")):
+        dialogue = asked.path.startswith(("/marketplace/install/", "/apps/"))
+        if answer.is_page and dialogue and self._of in asked.host:
             answer.body = re.sub(self._old, self._new, answer.body)
         return answer
 
@@ -217,10 +221,10 @@ def nobody_ticked() -> Rule:
     return Dialogues(r'(<input type="checkbox" name="users"[^>]*?) checked>', r"\1>")
 
 
-def refused_later() -> Rule:
-    """The app refuses each change and the uninstallation."""
-    done = r'(?s)data-state="succeeded"(?=.*(?:The changes to|is uninstalled))'
-    return Dialogues(done, 'data-state="failed"')
+def refused(*said: str, region: str = "") -> Rule:
+    """What would end with one of these messages of success is refused by the app."""
+    done = rf'(?s)data-state="succeeded"(?=.*(?:{"|".join(said)}))'
+    return Dialogues(done, 'data-state="failed"', region=region)
 
 
 class StaleTalkdesk(Rule):

@@ -116,7 +116,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         id="ask.registered",
         sentences=("Registration 1",),
-        asks="Is the app registered in Talkdesk's Partner Project, with what `talkdesk-operator init` wrote "
+        asks="Is the app registered in Talkdesk's Partner Project, with what “talkdesk-operator init” wrote "
         "into partner-project.md?",
     ),
     Question(

@@ -155,4 +155,4 @@ async def trial_ended(scene: Scene) -> str:
         raise Failed(f"the page does not speak of the trial: {' '.join(words.split())[:160]!r}")
     if not ADDRESS.search(words) and not await refused.page.locator("a[href]:visible").count():
         raise Failed("the page names nobody to ask, and has no link to go on")
-    return f"refused after {took:.1f} s: {refused.status}, “{' '.join(words.split())[:80]}”"
+    return f"refused after {took:.1f} s: {refused.status}, “{words.strip().splitlines()[0]}”"

@@ -28,8 +28,7 @@ class Check:
 
     ``look`` acts and looks, says what it saw, and raises :class:`Failed`. ``how`` is how it is observed,
     ``fix`` what to do where it fails. Without the checks of ``needs`` (ids) it is skipped. ``simulator``:
-    it needs a Talkdesk whose accounts may be changed. ``asks`` is a question that a person must answer,
-    beside the screenshot.
+    it needs a Talkdesk whose accounts may be changed.
     """
 
     id: str
@@ -40,7 +39,6 @@ class Check:
     needs: tuple[str, ...] = ()
     simulator: bool = True
     accounts: Accounts = "every"
-    asks: str | None = None
 
     def below(self, item: str) -> Check:
         """The same check as a part of ``item``: ``2.bar`` is ``8.2.bar`` there."""
@@ -70,7 +68,6 @@ class Item:
         needs: tuple[str, ...] = (),
         simulator: bool = True,
         accounts: Accounts = "every",
-        asks: str | None = None,
     ) -> Callable[[Look], Look]:
         """Make the decorated function a check of this item. ``needs`` are names in this item."""
 
@@ -85,7 +82,6 @@ class Item:
                     needs=tuple(f"{self.id}.{one}" for one in needs),
                     simulator=simulator,
                     accounts=accounts,
-                    asks=asks,
                 )
             )
             return look

@@ -107,10 +107,12 @@ class Journey:
     # The install dialogue, step by step.
 
     async def opens_install_link(self) -> Page:
-        """The admin opens the private-install link and chooses the account."""
+        """The admin opens the private-install link and chooses the account. Raises Failed."""
         admin = await self.person("admin")
         self.dialogue = page = await admin.context.new_page()
-        await page.goto(self.install_link)
+        answer = await page.goto(self.install_link)
+        if answer is None or answer.status != 200:
+            raise Failed(f"the link is answered {answer.status if answer else 'by nothing'}")
         await choose_account(page, self.account)
         await page.get_by_role("heading", name=f"Install {self.app}").wait_for()
         return page
@@ -120,10 +122,10 @@ class Journey:
         return await choose_free_plan(self._open_dialogue())
 
     async def chooses_users(self) -> int:
-        """The second user beside the admin; how many are chosen then."""
+        """The second user beside the admin, where the dialogue offers them; how many are chosen then."""
         page = self._open_dialogue()
-        if "second" in self.emails:
-            await user(page, self.emails["second"]).check()
+        if "second" in self.emails and await (second := user(page, self.emails["second"])).count():
+            await second.check()
         return await page.get_by_role("checkbox", checked=True).count()
 
     async def confirms_installation(self) -> Ending:

@@ -1,10 +1,12 @@
-"""What came of the checks."""
+"""What came of the checks, and what is left to a person."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - a field's type
 from typing import Literal
+
+from talkdesk_certify.questions import QUESTIONS, Question
 
 Status = Literal["pass", "fail", "skipped"]
 
@@ -13,7 +15,7 @@ Status = Literal["pass", "fail", "skipped"]
 class CheckResult:
     """What came of a check; ``detail`` is what was seen, or why it was not looked at.
 
-    ``screenshot`` is a path in the report's folder, ``asks`` the question that is left to a person.
+    ``screenshot`` is a path in the report's folder.
     """
 
     id: str
@@ -24,7 +26,6 @@ class CheckResult:
     fix: str = ""
     seconds: float = 0.0
     screenshot: str | None = None
-    asks: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,14 @@ class ItemResult:
         if "fail" in found:
             return "fail"
         return "pass" if "pass" in found else "skipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, with the checks whose screenshots show what is meant."""
+
+    question: Question
+    shown_by: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,16 @@ class Certification:
         return sum(check.status == status for item in self.items for check in item.checks)
 
     @property
-    def questions(self) -> list[CheckResult]:
-        """What a person has to look at: only where there is something to see."""
-        return [one for item in self.items for one in item.checks if one.asks and one.status == "pass"]
+    def questions(self) -> list[Asked]:
+        """What a person has to look at: everything, with pictures where the checks of it passed."""
+        return [Asked(question=one, shown_by=self._shown_by(one)) for one in QUESTIONS]
+
+    def _shown_by(self, question: Question) -> tuple[CheckResult, ...]:
+        found = [
+            one
+            for item in self.items
+            for one in item.checks
+            if question.is_about(one.id) and one.status == "pass" and one.screenshot
+        ]
+        # A reseller's pictures are for runs that looked at resellers alone.
+        return tuple([one for one in found if one.id in question.checks] or found)

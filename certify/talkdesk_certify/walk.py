@@ -75,7 +75,6 @@ class Walker:
             fix=check.fix,
             seconds=seconds,
             screenshot=await self._picture(check.id, scene) if status != "skipped" else None,
-            asks=check.asks,
         )
 
     async def _picture(self, name: str, scene: Scene) -> str | None:

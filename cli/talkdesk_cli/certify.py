@@ -34,12 +34,17 @@ if TYPE_CHECKING:
 _MARKS = {"pass": "[green]pass[/]", "fail": "[red]FAIL[/]", "skipped": "[dim]skip[/]"}
 
 
-def certify(target: Target | None, *, report: Path, items: Sequence[str], headed: bool) -> int:
-    """Certify ``target``, or the sandbox that is up, or one of its own. The exit code: 1 on any failure."""
+def certify(
+    target: Target | None, *, report: Path, items: Sequence[str], headed: bool, quiet: bool = False
+) -> int:
+    """Certify ``target``, or the sandbox that is up, or one of its own. The exit code: 1 on any failure.
+
+    ``quiet``: of the checks, tell only those that did not pass.
+    """
     configure_logging(level="warning", format="text")
     terminal = Terminal(highlight=False, soft_wrap=True)
     try:
-        done = asyncio.run(_certify(terminal, target, report, items, headed=headed))
+        done = asyncio.run(_certify(terminal, target, report, items, headed=headed, quiet=quiet))
     except KeyboardInterrupt:
         terminal.print("stopped; nothing is left running")
         return 130
@@ -57,18 +62,26 @@ def certify(target: Target | None, *, report: Path, items: Sequence[str], headed
 
 
 async def _certify(
-    terminal: Terminal, target: Target | None, report: Path, items: Sequence[str], *, headed: bool
+    terminal: Terminal,
+    target: Target | None,
+    report: Path,
+    items: Sequence[str],
+    *,
+    headed: bool,
+    quiet: bool,
 ) -> Certification:
     real = isinstance(target, Deployment)
     async with chromium(headless=not headed, anywhere=real) as browser, _target(terminal, target) as chosen:
         terminal.print(f"\nCertifying {escape(chosen.app)} at {escape(chosen.name)}")
-        return await _run(terminal, chosen, browser, report, items)
+        return await _run(terminal, chosen, browser, report, items, quiet=quiet)
 
 
 async def _run(
-    terminal: Terminal, target: Target, browser: Browser, report: Path, items: Sequence[str]
+    terminal: Terminal, target: Target, browser: Browser, report: Path, items: Sequence[str], *, quiet: bool
 ) -> Certification:
     def tell(result: CheckResult) -> None:
+        if quiet and result.status == "pass":
+            return
         took = f"{result.seconds:5.1f}s" if result.status != "skipped" else "      "
         terminal.print(f"  {took}  {_MARKS[result.status]}  [bold]{result.id:<25}[/] {escape(result.title)}")
         if result.status != "pass":
@@ -109,8 +122,5 @@ def _tell_end(terminal: Terminal, done: Certification, report: Path) -> None:
         f"\n{verdict}: {done.count('pass')} checks passed, {done.count('fail')} failed, "
         f"{done.count('skipped')} not made, in {done.seconds:.0f} s"
     )
-    if done.questions:
-        terminal.print(
-            f"{len(done.questions)} questions are left to a person, with screenshots in the report"
-        )
+    terminal.print(f"{len(done.questions)} questions are left to a person: the report asks them")
     terminal.print(f"report: {escape(str(report / 'index.html'))}")

@@ -165,6 +165,9 @@ def certify(
     ] = None,
     bar: Annotated[str | None, typer.Option(help="With --url: a CSS selector of the Talkdesk bar.")] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Tell only of the checks that did not pass.")
+    ] = False,
 ) -> None:
     """Walk Talkdesk's QA checklist in a browser; exit code 1 on any failure (docs/certification.md)."""
     try:
@@ -191,7 +194,7 @@ def certify(
     else:
         known = Bar(selector=bar) if bar else None
         target = Deployment(url=url, app=app_name, state=signed_in, user=user, account=account, bar=known)
-    raise typer.Exit(run(target, report=report, items=item or [], headed=headed))
+    raise typer.Exit(run(target, report=report, items=item or [], headed=headed, quiet=quiet))
 
 
 @controlplane.command()

@@ -13,9 +13,11 @@ import pytest_asyncio
 from certify_breaking import images
 from certify_breaking.post import Post
 from certify_breaking.proxy import proxying
+from certify_breaking.rules import Addressees
 from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.run import certify
 from talkdesk_certify.target import Sandbox
+from talkdesk_kube.resources import APPS
 from talkdesk_sandbox.chromium import chromium
 from talkdesk_sandbox.environment import Environment, running
 from talkdesk_sandbox.story.neighbours import move_in
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
     from certify_breaking.breakage import Breakage
+    from certify_breaking.proxy import Rule
     from talkdesk_certify.result import Certification
+    from talkdesk_sandbox.story.script import Story
 
 #: How many runs go on beside each other: most of their time is waiting.
 _LANES = 2
@@ -62,34 +66,21 @@ class Workshop:
 
     def _start(self) -> None:
         lanes = asyncio.Semaphore(_LANES)
-        by_mail = [one for one in self.breakages if one.manner]
-        others = {
-            one.name: asyncio.create_task(self._in_lane(lanes, one))
-            for one in self.breakages
-            if not one.manner
-        }
-        # The post is everybody's: who breaks it waits for all others, and for each other.
-        before = list(others.values())
-        for one in by_mail:
-            others[one.name] = asyncio.create_task(self._after(list(before), one))
-            before.append(others[one.name])
-        self.runs = others
+        self.runs = {one.name: asyncio.create_task(self._in_lane(lanes, one)) for one in self.breakages}
 
     async def _in_lane(self, lanes: asyncio.Semaphore, breakage: Breakage) -> Certification:
         async with lanes:
             return await self._walk(breakage)
 
-    async def _after(self, before: list[asyncio.Task[Certification]], breakage: Breakage) -> Certification:
-        await asyncio.gather(*before, return_exceptions=True)
-        self.post.manner = breakage.manner or "delivers"
-        try:
-            return await self._walk(breakage)
-        finally:
-            self.post.manner = "delivers"
+    def _rule(self, breakage: Breakage) -> Rule | None:
+        if breakage.manner:
+            return Addressees(self.post, breakage.manner)
+        return breakage.rule() if breakage.rule else None
 
     async def _walk(self, breakage: Breakage) -> Certification:
         async with contextlib.AsyncExitStack() as stack:
-            proxy = await stack.enter_async_context(proxying(breakage.rule())) if breakage.rule else None
+            rule = self._rule(breakage)
+            proxy = await stack.enter_async_context(proxying(rule)) if rule else None
             target = Sandbox(
                 console=self.environment.stand_in.console,
                 install_link=self.links[breakage.image],
@@ -102,6 +93,14 @@ class Workshop:
                 items=breakage.items,
                 steady=self.steady,
             )
+
+
+async def _is_impatient(story: Story, app: str, seconds: int) -> None:
+    """The operator refuses for ``app`` what did not come about in that time."""
+    kube, namespace = story.cluster.kube, story.cluster.namespace
+    await kube.merge_patch(
+        APPS, app, {"spec": {"approval": {"patienceSeconds": seconds}}}, namespace=namespace
+    )
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -126,6 +125,8 @@ async def workshop(
             name = kind or "demo"
             image = f"talkdesk-demo-{kind}:1" if kind else None
             story = await stack.enter_async_context(open_story(environment, app_name=name, image=image))
+            if kind in images.PATIENCE_SECONDS:
+                await _is_impatient(story, name, images.PATIENCE_SECONDS[kind])
             if kind is None:
                 await move_in(story)
             app = next(one for one in (await story.marketplace.state())["apps"] if one["id"] == story.app_id)

@@ -1,7 +1,8 @@
 """Talkdesk's two requirement pages, sentence by sentence: a name for each, and a digest instead of its words.
 
 The digest is the beginning of SHA-256 over the sentence's letters and digits in lower case: whoever has the
-pages can tell that none was left out, and which has changed.
+pages can tell that none was left out, and which has changed. What stands before a section's first sentence,
+its heading, and what a page ends with (END) have digests too: there is nothing else between the sentences.
 """
 
 from __future__ import annotations
@@ -120,3 +121,39 @@ ENABLEMENT = {
     "Troubleshooting 1": "665bec9f",
 }
 PAGES = {"partner-app-requirements.txt": REQUIREMENTS, "app-launch-and-enablement.txt": ENABLEMENT}
+
+#: The name of what follows a page's last sentence: when it was changed.
+END = "the page's end"
+#: The headings of each page, by the name of the sentence that follows.
+HEADINGS = {
+    "partner-app-requirements.txt": {
+        "Opening 1": "84c1bb25",
+        "Guidelines 1": "7b992b5c",
+        "Lifecycle 1": "ac43a888",
+        "Technical 1": "7a3ba37e",
+        "Experience 1": "433be71e",
+        "QA 1.1": "b322cd5a",
+        "QA 2.1": "6b9d2903",
+        "QA 3.1": "0f324315",
+        "QA 4.1": "af376d2d",
+        "QA 5.1": "c03dee7e",
+        "QA 6.1": "ea4fa5db",
+        "QA 7.1": "9ede0b1c",
+        "QA 9.1": "c4468d90",
+        END: "0109d777",
+    },
+    "app-launch-and-enablement.txt": {
+        "Registration 1": "2e4fd7ec",
+        "Installation 1": "7b26d676",
+        "Timeouts 1": "2bd369d6",
+        "Retry 1": "577f4d09",
+        "Versions 1": "c54cf00e",
+        "Data 1": "2d429f60",
+        "Installing 1": "e156450a",
+        "Updating 1": "6a3e8b94",
+        "Uninstalling 1": "624780ca",
+        "Reinstallation 1": "afb00078",
+        "Troubleshooting 1": "680d12f9",
+        END: "37e2e7cc",
+    },
+}

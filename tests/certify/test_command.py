@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -68,6 +70,32 @@ def test_a_deployment_of_which_nothing_can_be_seen_has_not_passed(tmp_path: Path
     assert done.returncode == 1
     assert "left out: it needs a browser that is signed in to Talkdesk" in done.stdout
     assert "0 checks passed, 0 failed" in done.stdout
+
+
+@pytest.mark.sandbox
+@pytest.mark.xdist_group("workshop")
+@pytest.mark.asyncio(loop_scope="session")
+# Playwright leaves the pipes of its driver to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+async def test_a_check_that_fails_is_told_and_makes_the_exit_code_1(workshop: Any, tmp_path: Path) -> None:
+    # An ordinary customer is taken for a reseller, and so shown the bar.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "talkdesk_cli", "certify", "--report", str(tmp_path / "report"), "--quiet",
+        "--console", workshop.environment.stand_in.console, "--reseller", "northwind", "--item", "8.3",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 1, said
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert told["passed"] is False
+    made = {check["id"]: check["status"] for item in told["items"] for check in item["checks"]}
+    assert [name for name, status in made.items() if status == "fail"] == ["8.3.no-bar"]
+    assert "FAIL  8.3.no-bar" in said
+    assert "a Talkdesk bar is shown" in said
+    assert "failed: 6 checks passed, 1 failed, 0 not made" in said
+    # Of what passed nothing is told: that is what --quiet is for.
+    assert "8.3.launches" in made
+    assert "8.3.launches" not in said
 
 
 def _at(console: str) -> Whereabouts:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from talkdesk_certify.questions import QUESTIONS
 from talkdesk_sandbox.story.observe import NotYet, eventually
 
 if TYPE_CHECKING:
@@ -77,5 +78,8 @@ async def test_one_user_of_a_deployment_is_enough_for_items_2_and_9(workshop: An
     others = [check for item in items.values() for check in item["checks"] if check["id"] not in made]
     assert {check["status"] for check in others} == {"skipped"}
     assert all(check["detail"].startswith("left out: it needs the sandbox") for check in others)
+    shown = {one["id"] for one in told["questions"] if one["screenshots"]}
+    assert shown == {"ask.purpose", "ask.data", "ask.help", "ask.terms"}
+    assert {one["id"] for one in told["questions"]} == {one.id for one in QUESTIONS}
     # A link may carry what is nobody's business.
     assert url.rpartition("?")[2] not in json.dumps(told)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
+from markupsafe import escape
 
+from talkdesk_certify.questions import QUESTIONS
 from talkdesk_certify.report import as_json, as_junit, page, write
 from talkdesk_certify.result import Certification, CheckResult, ItemResult, Status
 from talkdesk_certify.run import SECTIONS, sections
@@ -28,7 +30,6 @@ def _check(name: str, status: Status = "pass", **values: str) -> CheckResult:
         fix=f"what to do about {name}",
         seconds=1.25,
         screenshot=values.get("screenshot"),
-        asks=values.get("asks"),
     )
 
 
@@ -82,20 +83,37 @@ def test_junit_counts_failures_and_skips_and_bears_whatever_an_app_says() -> Non
     assert "what to do about 2.b" in (failure.text or "")
 
 
-def test_the_page_says_what_failed_what_to_do_and_what_a_person_is_asked_and_escapes_what_apps_say() -> None:
-    text = page(
-        _run(
-            _check("2.a", asks="Is it clear?", screenshot="screenshots/2.a.jpeg"),
-            _check("2.b", "fail", detail="<script>alert(1)</script>", asks="Never asked"),
-        )
-    )
+def test_the_page_says_what_failed_and_what_to_do_and_escapes_what_apps_say() -> None:
+    text = page(_run(_check("2.a"), _check("2.b", "fail", detail="<script>alert(1)</script>")))
     assert "what to do about 2.b" in text
     assert "what to do about 2.a" not in text
-    assert "Is it clear?" in text
-    assert "Never asked" not in text
-    assert text.count('src="screenshots/2.a.jpeg"') == 2
     assert "<script>" not in text
     assert not re.search(r'(src|href)="(https?:)?//', text)
+
+
+@pytest.mark.parametrize("status", ["pass", "fail", "skipped"])
+def test_every_question_is_asked_with_its_picture_where_the_check_passed(status: Status) -> None:
+    run = _run(_check("2.purpose", status, screenshot="screenshots/2.purpose.jpeg"))
+    text, told = page(run), json.loads(as_json(run))["questions"]
+    assert [one["id"] for one in told] == [one.id for one in QUESTIONS]
+    for one in QUESTIONS:
+        assert str(escape(one.asks)) in text
+        assert f'id="{one.id}"' in text
+    shown = {one["id"]: one["screenshots"] for one in told if one["screenshots"]}
+    passed = status == "pass"
+    assert shown == ({"ask.purpose": ["screenshots/2.purpose.jpeg"]} if passed else {})
+    # Beside the check it is asked once more.
+    assert text.count("For you:") == int(passed)
+    assert text.count('src="screenshots/2.purpose.jpeg"') == 1 + int(passed)
+
+
+def test_a_reseller_is_shown_where_nobody_else_was_looked_at() -> None:
+    def shown(*names: str) -> list[str]:
+        run = _run(*(_check(name, screenshot=name) for name in names))
+        return [one.id for asked in run.questions for one in asked.shown_by]
+
+    assert shown("2.purpose", "8.2.purpose") == ["2.purpose"]
+    assert shown("8.2.purpose") == ["8.2.purpose"]
 
 
 def test_all_three_are_written_into_the_folder(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
+from browsing.legible import NARROW, WIDE, wrong_on
 from talkdesk_sandbox.chromium import chromium
 from talkdesk_sandbox.console.mails import Mail
 
@@ -18,15 +18,6 @@ pytestmark = [
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-WIDE, NARROW = 1280, 390
-#: How far the page can be scrolled sideways, and which elements cut their own text.
-_CUT = """() => ({
-    sideways: document.documentElement.scrollWidth - innerWidth,
-    cut: [...document.querySelectorAll('main *')].filter(one =>
-        !one.closest('.sr, select, iframe') && one.scrollWidth > one.clientWidth + 1
-        && getComputedStyle(one).display !== 'inline' && getComputedStyle(one).overflowX !== 'visible'
-    ).map(one => one.outerHTML.slice(0, 120)),
-})"""
 
 
 async def _pages(show: Any) -> tuple[dict[str, str], str, str]:
@@ -94,12 +85,7 @@ async def test_axe_finds_nothing_and_no_text_is_cut(
         await page.get_by_text("is signed in").wait_for()
         for name, url in pages.items():
             await page.goto(url)
-            for details in await page.locator("details").all():
-                await details.evaluate("one => one.open = true")
-            found = (await Axe().run(page)).response["violations"] if width == WIDE else []
-            cut = await page.evaluate(_CUT)
-            if found or cut["sideways"] > 0 or cut["cut"]:
-                told = [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found]
-                wrong[name] = {"axe": told, **cut}
+            if found := await wrong_on(page, axe=width == WIDE):
+                wrong[name] = found
         await context.close()
     assert wrong == {}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item
 from talkdesk_certify.checks.launching import add_launching
-from talkdesk_certify.journey import asked_in_background
-from talkdesk_certify.reviewer.dialogue import NEAR_REAL_TIME_SECONDS
+from talkdesk_certify.checks.refused import refused_in_time
 
 if TYPE_CHECKING:
     from talkdesk_certify.scene import Scene
@@ -36,17 +34,8 @@ async def sign_out(scene: Scene) -> str:
     visit = await scene.visit("second")
     person = await journey.person("second")
     await person.apps()
-    now = asyncio.get_running_loop().time
     await person.desk.get_by_role("link", name="Sign out", exact=True).click()
-    began = now()
-    while True:
-        statuses = await asked_in_background(visit.page)
-        if all(400 <= status < 500 for status in statuses):
-            break
-        if now() - began > NEAR_REAL_TIME_SECONDS:
-            raise Failed(f"{now() - began:.0f} s later the open page is still answered {statuses}")
-        await asyncio.sleep(0.2)
-    took = now() - began
+    took = await refused_in_time(visit.page)
     again = await person.opens(visit.page.url, visit.page)
     # They come back later, as anybody does in the morning.
     journey.leaves("second")

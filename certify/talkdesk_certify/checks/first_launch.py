@@ -62,7 +62,6 @@ async def region_host(scene: Scene) -> str:
     fix="Show a short tour on each user's first visit, and let it be called again.",
     needs=("no-login",),
     simulator=False,
-    asks="Does the app take a newcomer by the hand on the first visit?",
 )
 async def onboarding(scene: Scene) -> str:
     """User experience: onboarding assistance."""

@@ -34,7 +34,6 @@ async def install_link(scene: Scene) -> str:
     how="The link in the dialogue is clicked; a page answers with 200 and speaks of terms.",
     fix="Correct the terms-of-service URL of the app's version at Talkdesk.",
     needs=("install-link",),
-    asks="Are these your current terms of service?",
 )
 async def terms(scene: Scene) -> str:
     """QA 1, of the terms."""

@@ -123,7 +123,6 @@ def _add_contents(item: Item, role: Role) -> None:
         fix="Greet with one sentence on the purpose and one on the first step.",
         needs=("no-login",),
         simulator=False,
-        asks="Does a newcomer understand from this page what the app is for, and where to begin?",
     )
     async def purpose(scene: Scene) -> str:
         visit = await scene.visit(role)
@@ -143,7 +142,6 @@ def _add_contents(item: Item, role: Role) -> None:
         fix="Read the account's record (the ConfigMap talkdesk-account) and show whose account it is.",
         needs=("no-login",),
         simulator=False,
-        asks="Are the account's and the user's data what the screenshot should show?",
     )
     async def account_data(scene: Scene) -> str:
         visit, name = await scene.visit(role), scene.customer.account_name

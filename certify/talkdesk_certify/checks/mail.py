@@ -23,7 +23,6 @@ def add_mail(item: Item, *, after: str, to: str = "", fix: str = "") -> None:
         how=f"A mail {to}comes within 20 s; it names the app, a contact and a link to go on.",
         fix=fix + _FIX,
         needs=(after,),
-        asks="Does this mail say what happened, whom to ask, and what to do next?",
     )
     async def mail(scene: Scene) -> str:
         """User experience: the confirmation is sent to the user."""

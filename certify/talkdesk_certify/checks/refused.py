@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed
+from talkdesk_certify.journey import asked_in_background
+from talkdesk_certify.reviewer.dialogue import NEAR_REAL_TIME_SECONDS
 
 if TYPE_CHECKING:
+    from playwright.async_api import Page
+
     from talkdesk_certify.journey import Role
     from talkdesk_certify.scene import Scene
 
@@ -45,3 +50,16 @@ def open_pages_refused(scene: Scene) -> str:
     if not asked:
         raise Failed("nobody had a page open")
     return "; ".join(f"{one.who}: {', '.join(map(str, one.statuses))}" for one in asked)
+
+
+async def refused_in_time(page: Page) -> float:
+    """After how many seconds the open ``page`` gets nothing more. Raises Failed where it still does."""
+    now = asyncio.get_running_loop().time
+    began = now()
+    while True:
+        statuses = await asked_in_background(page)
+        if all(400 <= status < 500 for status in statuses):
+            return now() - began
+        if now() - began > NEAR_REAL_TIME_SECONDS:
+            raise Failed(f"{now() - began:.0f} s later the open page is still answered {statuses}")
+        await asyncio.sleep(0.2)

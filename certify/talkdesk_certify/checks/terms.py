@@ -45,7 +45,6 @@ async def terms_open(person: Person, link: Locator) -> tuple[Visit, str]:
     "speaks of terms.",
     fix="Set spec.links.terms, link it in the app's footer, and see that the page exists.",
     simulator=False,
-    asks="Are these your current terms of service?",
 )
 async def terms(scene: Scene) -> str:
     """QA 9."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item
 from talkdesk_certify.checks.mail import add_mail
-from talkdesk_certify.checks.refused import links_refused, no_icon, open_pages_refused
+from talkdesk_certify.checks.refused import links_refused, no_icon, open_pages_refused, refused_in_time
+from talkdesk_certify.reviewer.mailbox import ADDRESS
 
 if TYPE_CHECKING:
     from talkdesk_certify.scene import Scene
@@ -17,6 +19,7 @@ async def _launched(scene: Scene) -> None:
 
 
 item = Item("6", "Uninstalling the app", prepare=_launched)
+_TRIAL = re.compile(r"\btrial\b", re.IGNORECASE)
 
 
 @item.check(
@@ -126,3 +129,30 @@ async def installs_again(scene: Scene) -> str:
     await visit.entered()
     await visit.unasked()
     return visit.told
+
+
+@item.check(
+    "trial-ended",
+    title="A trial that ends shuts the app, and the app says so",
+    how="Talkdesk ends the new installation's trial (by the console's controls). Within 10 s the page that "
+    "is open gets nothing more, and the app's address is refused (4xx) by a page that speaks of the trial "
+    "and has an e-mail address or a link.",
+    fix="Let app.trial_ended end the access, and set spec.contact and spec.links.upgrade.",
+    needs=("installs-again",),
+    accounts="customers",
+)
+async def trial_ended(scene: Scene) -> str:
+    """Certification guidelines, of the expiration of trials."""
+    journey = scene.journey
+    visit = await scene.visit("admin")
+    await journey.console.ends_trial(journey.account, scene.app)
+    took = await refused_in_time(visit.page)
+    refused = await (await journey.person("admin")).opens(visit.page.url, visit.page)
+    words = await refused.words()
+    if not 400 <= refused.status < 500:
+        raise Failed(f"the app's address is not refused: {refused.way}")
+    if not _TRIAL.search(words):
+        raise Failed(f"the page does not speak of the trial: {' '.join(words.split())[:160]!r}")
+    if not ADDRESS.search(words) and not await refused.page.locator("a[href]:visible").count():
+        raise Failed("the page names nobody to ask, and has no link to go on")
+    return f"refused after {took:.1f} s: {refused.status}, “{words.strip().splitlines()[0]}”"

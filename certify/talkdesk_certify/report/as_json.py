@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def as_json(certification: Certification) -> str:
     """Items with their checks; ``status`` is pass, fail or skipped.
 
-    ``{"items": [{"id", "title", "status", "checks": [{"id", "title", "status", "detail"}], "seconds"}]}``
-    and more.
+    ``{"items": [{"id", "title", "status", "checks": [{"id", "title", "status", "detail"}], "seconds"}],
+    "questions": [{"id", "asks", "sentences", "checks", "screenshots"}]}`` and more.
     """
     return json.dumps(
         {
@@ -32,6 +32,16 @@ def as_json(certification: Certification) -> str:
                 }
                 for item in certification.items
             ],
+            "questions": [
+                {
+                    "id": one.question.id,
+                    "asks": one.question.asks,
+                    "sentences": one.question.sentences,
+                    "checks": one.question.checks,
+                    "screenshots": [check.screenshot for check in one.shown_by],
+                }
+                for one in certification.questions
+            ],
         },
         indent=2,
         ensure_ascii=False,
@@ -48,6 +58,4 @@ def _check(one: CheckResult) -> dict[str, Any]:
     }
     if one.screenshot:
         told["screenshot"] = one.screenshot
-    if one.asks:
-        told["asks"] = one.asks
     return told

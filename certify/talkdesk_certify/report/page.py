@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from talkdesk_certify.questions import QUESTIONS
+
 if TYPE_CHECKING:
     from talkdesk_certify.result import Certification
 
@@ -25,7 +27,14 @@ def _template() -> Template:
 
 def page(certification: Certification) -> str:
     """The page."""
-    failed = [check for item in certification.items for check in item.checks if check.status == "fail"]
+    checks = [check for item in certification.items for check in item.checks]
     return _template().render(
-        run=certification, failed=failed, marks={"pass": "✓", "fail": "✕", "skipped": "\N{EN DASH}"}
+        run=certification,
+        failed=[check for check in checks if check.status == "fail"],
+        asked={
+            check.id: [one for one in QUESTIONS if one.is_about(check.id)]
+            for check in checks
+            if check.status == "pass"
+        },
+        marks={"pass": "✓", "fail": "✕", "skipped": "\N{EN DASH}"},
     )

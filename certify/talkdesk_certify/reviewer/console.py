@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,21 @@ class Console:
         await page.get_by_test_id(f"account-{name}").wait_for()
         await page.close()
         return await self.account(name)
+
+    async def ends_trial(self, account: Account, app: str) -> None:
+        """Talkdesk ends the trial of the app in that account. Raises NotReached where there is none."""
+        page = await self.open("controls")
+        section = page.get_by_role("region", name="What Talkdesk does to an installation")
+        name = re.compile(re.escape(f"{account.name}: {app} ("))
+        ours = section.get_by_role("option", name=name)
+        if not await ours.count():
+            raise NotReached(f"the console at {self.root} shows no installation of {app} in {account.name}")
+        await section.get_by_label("Installation").select_option(await ours.first.get_attribute("value"))
+        async with page.expect_navigation() as ended:
+            await section.get_by_role("button", name="End the trial", exact=True).click()
+        if (status := (await ended.value).status) != 200:
+            raise NotReached(f"there is no trial to end: the console answered {status}")
+        await page.close()
 
     async def new_user(self, account: Account, *, name: str, email: str) -> None:
         """Somebody new in the account."""

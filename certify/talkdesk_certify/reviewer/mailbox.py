@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: How long after the dialogue's message a mail may take.
 MAIL_SECONDS = 20.0
-_ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w")
+ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w")
 _LINK = re.compile(r"https?://\S+")
 
 
@@ -32,7 +32,7 @@ class Mail:
         missing = []
         if app.casefold() not in f"{self.subject} {self.text}".casefold():
             missing.append(f"the app's name ({app})")
-        if not [one for one in _ADDRESS.findall(self.text) if one.casefold() != to.casefold()]:
+        if not [one for one in ADDRESS.findall(self.text) if one.casefold() != to.casefold()]:
             missing.append("a contact (an e-mail address)")
         if not _LINK.search(self.text):
             missing.append("a link to go on")

@@ -20,6 +20,8 @@ WAITING_SECONDS = 10.0
 #: Roles whose names tell a user what a page wants.
 SPEAKING: tuple[Literal["button", "link", "heading"], ...] = ("button", "link", "heading")
 _LOGIN = re.compile(r"^\s*(log|sign)[ -]?in\b", re.IGNORECASE)
+#: Whether the page shows the document that was answered with that status.
+_SEEN = "status => performance.getEntriesByType('navigation')[0]?.responseStatus === status"
 _LOGIN_PATH = re.compile(r"/(log|sign)[-_]?in(/|$)", re.IGNORECASE)
 
 
@@ -105,11 +107,14 @@ class Listening:
 
     async def settled(self, page: Page) -> None:
         """Wait while ``page`` says that it goes on by itself, as a customer would: for a few seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WAITING_SECONDS):
-                while self.hops and self.hops[-1].status == WAITING:
-                    self._heard.clear()
-                    await self._heard.wait()
+        if any(hop.status == WAITING for hop in self.hops):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAITING_SECONDS):
+                    while self.hops[-1].status == WAITING or 300 <= self.hops[-1].status < 400:
+                        self._heard.clear()
+                        await self._heard.wait()
+            # What was heard is not yet what is seen: until then the page that went on counts as loaded.
+            await page.wait_for_function(_SEEN, arg=self.hops[-1].status)
         await page.wait_for_load_state()
 
 

@@ -1,4 +1,4 @@
-"""The demo app, misbehaving: ``python images.py slow|early|impostor`` stands for an image of it."""
+"""The demo app, misbehaving: ``python images.py slow`` (or another of KINDS) stands for an image of it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,16 @@ class Impostor(Demo):
         return await super().home(request)
 
 
-KINDS = {"slow": Slow, "early": Early, "impostor": Impostor}
+class Sick(Demo):
+    """It never gets well."""
+
+    async def health(self, request: web.Request) -> web.Response:  # noqa: ARG002 - whoever asks
+        return web.Response(status=503, text="sick")
+
+
+KINDS = {"slow": Slow, "early": Early, "impostor": Impostor, "sick": Sick}
+#: How long the operator tries before it refuses an installation (seconds), where that is what is looked at.
+PATIENCE_SECONDS = {"sick": 4}
 
 if __name__ == "__main__":
     asyncio.run(KINDS[sys.argv[1]](Settings.of(os.environ)).serve())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import smtplib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Literal
 
@@ -17,21 +17,26 @@ if TYPE_CHECKING:
     from aiosmtpd.smtp import Envelope, Session
 
 
+Manner = Literal["loses", "leaves out whom to ask"]
+
+
 @dataclass
 class Post:
-    """``manner`` says what becomes of a mail on its way to ``host`` and ``port``."""
+    """``manners`` says what becomes of a customer's mails, by its name, on their way to ``host``."""
 
     host: str = ""
     port: int = 0
-    manner: Literal["delivers", "loses", "leaves out whom to ask"] = "delivers"
+    manners: dict[str, Manner] = field(default_factory=dict)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Take a mail, whatever becomes of it."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else str(content).encode()
-        if self.manner == "leaves out whom to ask":
+        to = {one.rpartition("@")[2].removesuffix(".example") for one in envelope.rcpt_tos}
+        manner = next((self.manners[one] for one in to if one in self.manners), None)
+        if manner == "leaves out whom to ask":
             raw = _without_contact(raw)
-        if self.manner != "loses":
+        if manner != "loses":
             await asyncio.to_thread(self._send, envelope, raw)
         return "250 taken"
 
@@ -57,4 +62,4 @@ def _without_contact(raw: bytes) -> bytes:
             part.set_content(
                 part.get_content().replace("support@demo.localhost", ""), subtype=part.get_content_subtype()
             )
-    return message.as_bytes()
+    return message.as_bytes(policy=policy.SMTP)  # bare line feeds are refused

@@ -95,7 +95,10 @@ async def proxying(rule: Rule) -> AsyncIterator[str]:
     """The URL of a proxy under ``rule``. Every host is this machine."""
     everywhere = aiohttp.TCPConnector(resolver=_ThisMachine(), limit=0)
     async with aiohttp.ClientSession(
-        connector=everywhere, timeout=aiohttp.ClientTimeout(total=None), trust_env=False
+        connector=everywhere,
+        timeout=aiohttp.ClientTimeout(total=None),
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),  # each browser has its own
     ) as http:
         server = web.Server(_handler(rule, http), access_log=None)
         loop = asyncio.get_running_loop()

@@ -10,6 +10,8 @@ from certify_breaking.proxy import Answer, Asked, Rule, leads_to, page
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
+    from certify_breaking.post import Manner, Post
+
 _OVER_THE_BAR = """
 addEventListener('load', () => setTimeout(() => {
   const over = document.createElement('div');
@@ -178,6 +180,120 @@ class WithoutAccount(Rule):
         if _of_app(asked) and asked.opens_page and answer.status == 200:
             answer.body = re.sub(rb"(?i)customer[ -][0-9a-f]{6}", b"your company", answer.body)
         return answer
+
+
+class DeadInstallLink(Rule):
+    """Talkdesk knows no version behind the private-install link."""
+
+    def instead(self, asked: Asked) -> Answer | None:
+        gone = asked.host.startswith("console.") and asked.path.startswith("/install/")
+        return page("<h1>No such version</h1>", status=404) if gone else None
+
+
+class Dialogues(Rule):
+    """In the dialogues in which an app is installed and managed, ``old`` reads ``new``.
+
+    In those of accounts in ``region`` alone, where one is named.
+    """
+
+    def __init__(self, old: str, new: str, *, region: str = "") -> None:
+        self._old, self._new, self._of = old.encode(), new.encode(), f".id.{region}"
+
+    def changed(self, asked: Asked, answer: Answer) -> Answer:
+        dialogue = asked.path.startswith(("/marketplace/install/", "/apps/"))
+        if answer.is_page and dialogue and self._of in asked.host:
+            answer.body = re.sub(self._old, self._new, answer.body)
+        return answer
+
+
+def without_free_plan() -> Rule:
+    """The version has no trial."""
+    return Dialogues("(?<=>)Free (?:trial|for 30 days)(?=<)", "$5 a month")
+
+
+def one_licence() -> Rule:
+    """The plan has a licence for who installs it alone, whose box cannot be unticked."""
+    return Dialogues(r'<label class="choice"><input type="checkbox"(?![^>]* disabled).*?</label>', "")
+
+
+def nobody_ticked() -> Rule:
+    """The gear does not know who has the app."""
+    return Dialogues(r'(<input type="checkbox" name="users"[^>]*?) checked>', r"\1>")
+
+
+def refused(*said: str, region: str = "") -> Rule:
+    """What would end with one of these messages of success is refused by the app."""
+    done = rf'(?s)data-state="succeeded"(?=.*(?:{"|".join(said)}))'
+    return Dialogues(done, 'data-state="failed"', region=region)
+
+
+class StaleTalkdesk(Rule):
+    """My Apps stay as each person first had them with the app; the gear says neither prices nor the end."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Answer] = {}
+
+    def changed(self, asked: Asked, answer: Answer) -> Answer:
+        if not answer.is_page:
+            return answer
+        if asked.path == "/apps":
+            who = (asked.host, asked.headers.get("Cookie", ""))
+            if b"Open </span><strong>Callboard" in answer.body:
+                self._kept.setdefault(who, answer)
+            return self._kept.get(who, answer)
+        if asked.path.startswith("/apps/"):
+            text = re.sub(r"\$\d+", "On request,", answer.body.decode())
+            answer.body = text.replace("is not installed in", "is in").encode()
+        return answer
+
+
+class Errors(Rule):
+    """Whatever page the app would answer with is an error of the app's."""
+
+    def changed(self, asked: Asked, answer: Answer) -> Answer:
+        if _of_app(asked) and asked.opens_page and answer.status == 200:
+            return page("<h1>Internal server error</h1>", status=500)
+        return answer
+
+
+class SaysNothing(Rule):
+    """The app's pages are there, and say next to nothing."""
+
+    def changed(self, asked: Asked, answer: Answer) -> Answer:
+        if _of_app(asked) and asked.opens_page and answer.status == 200:
+            answer.body = re.sub(rb"(?s)<body.*", b"<body><main>Good morning</main></body>", answer.body)
+        return answer
+
+
+class LastByEmail(Rule):
+    """A cache by e-mail address: who comes again gets what was newest for that address."""
+
+    def __init__(self) -> None:
+        self._newest: dict[bytes, Answer] = {}
+        self._seen: set[str] = set()
+
+    def changed(self, asked: Asked, answer: Answer) -> Answer:
+        if _of_app(asked) and asked.opens_page and answer.status == 200:
+            address = re.search(rb"[\w.-]+@agency\.example", answer.body)
+            if address and asked.host in self._seen:
+                return self._newest[address[0]]
+            if address:
+                self._seen.add(asked.host)
+                self._newest[address[0]] = answer
+        return answer
+
+
+class Addressees(Rule):
+    """Breaks no page: it tells ``post`` whose mails are to suffer, the account's whose pages are opened."""
+
+    def __init__(self, post: Post, manner: Manner) -> None:
+        self._post, self._manner = post, manner
+
+    def instead(self, asked: Asked) -> Answer | None:
+        account, found, _ = asked.host.partition(".id.")
+        if found:
+            self._post.manners[account] = self._manner
+        return None
 
 
 def _with(headers: CIMultiDict[str], **changes: str) -> CIMultiDict[str]:

@@ -1,0 +1,42 @@
+"""Whether a page can be read by everybody: axe's rules, and nothing cut or sticking out sideways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped] # has no annotations
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+#: Of a window, in CSS pixels: on a desk, and in a hand.
+WIDE, NARROW = 1280, 390
+#: By how much the page can be scrolled sideways, which elements cut their own text, and which stick out of
+#: the card that they are in.
+_CUT = """() => {
+    const shown = [...document.querySelectorAll('main *')].filter(one =>
+        !one.closest('.sr, select, iframe') && one.checkVisibility());
+    const told = elements => elements.map(one => one.outerHTML.slice(0, 120));
+    const right = one => one.getBoundingClientRect().right;
+    return {
+        sideways: document.documentElement.scrollWidth - innerWidth,
+        cut: told(shown.filter(one => one.scrollWidth > one.clientWidth + 1
+            && getComputedStyle(one).display !== 'inline' && getComputedStyle(one).overflowX !== 'visible')),
+        out: told(shown.filter(one => {
+            const card = one.parentElement.closest('.card');
+            return card && right(one) > right(card) + 1;
+        })),
+    };
+}"""
+
+
+async def wrong_on(page: Page, *, axe: bool = True) -> dict[str, Any]:
+    """What is wrong with the page, every detail of it opened; empty: nothing. ``axe`` takes a while."""
+    for details in await page.locator("details").all():
+        await details.evaluate("one => one.open = true")
+    violations = (await Axe().run(page)).response["violations"] if axe else []
+    found = {
+        "axe": [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in violations],
+        **await page.evaluate(_CUT),
+    }
+    return found if found["axe"] or found["sideways"] > 0 or found["cut"] or found["out"] else {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 
 def _newest(show: Any) -> Any:
     return list(show.talkdesk.installations.values())[-1]
@@ -77,6 +79,41 @@ async def test_an_app_that_never_answers_ends_the_dialogue_after_seven_days(show
     await show.talkdesk.agenda.advance(timedelta(days=7, minutes=1))
     page = show.told(await show.get(answer.headers["Location"], cookies=cookies))
     assert "did not answer within seven days" in page
+
+
+@pytest.mark.parametrize("ending", ["not answered", "rejected"])
+@pytest.mark.parametrize(("part", "form"), [("users", {"users": []}), ("plan", {"plan": "Standard"})])
+async def test_a_change_that_came_to_nothing_can_be_tried_again(
+    show: Any, part: str, form: dict[str, Any], ending: str
+) -> None:
+    account, (ada, ben, _) = show.account("acme")
+    id_ = show.installed(account, [ada, ben])
+    at, cookies = show.console.at(account), await show.sign_in(account, ada)
+    answer = await show.post(f"{at}/apps/{id_}/{part}", form, cookies=cookies)
+    assert "Try again" not in (await _request(show, answer, cookies)).text
+    if ending == "rejected":
+        show.talkdesk.answer(id_, verdict="reject", reason=None)
+    else:
+        await show.talkdesk.agenda.advance(timedelta(days=7, minutes=1))
+    over = await show.get(answer.headers["Location"], cookies=cookies)
+    assert "The changes to Callboard were not made" in show.told(over)
+    assert f'href="/apps/{id_}">Try again</a>' in over.text
+    again = await show.post(f"{at}/apps/{id_}/{part}", form, cookies=cookies)
+    assert "Waiting for Callboard" in show.told(await _request(show, again, cookies))
+
+
+async def test_an_uninstallation_that_was_refused_can_be_tried_again_where_the_app_is_still_there(
+    show: Any,
+) -> None:
+    for name, is_there in (("restored", True), ("settled", False)):
+        show.talkdesk.switches = show.talkdesk.switches.changed({"rejected_uninstall": name})
+        account, (ada, *_) = show.account(name)
+        id_ = show.installed(account, [ada])
+        at, cookies = show.console.at(account), await show.sign_in(account, ada)
+        answer = await show.post(f"{at}/apps/{id_}/uninstall", cookies=cookies)
+        show.talkdesk.answer(id_, verdict="reject", reason=None)
+        over = await show.get(answer.headers["Location"], cookies=cookies)
+        assert (f'href="/apps/{id_}?part=uninstall">Try again</a>' in over.text) == is_there
 
 
 async def test_a_removed_user_loses_the_icon_once_the_app_agrees(show: Any) -> None:

@@ -23,6 +23,8 @@ from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user
 from talkdesk_sandbox.talkdesk.server import serve
 from talkdesk_sandbox.talkdesk.switches import Switches
 
+CALLBACK = "https://app.example/callback"
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -192,6 +194,7 @@ async def show(tmp_path: Path) -> AsyncIterator[Show]:
                 name="Callboard",
                 events_url=events_url,
                 launch_url="http://launch.demo.localhost:1/_td/launch",
+                redirect_uris=[CALLBACK],
                 summary="A live board.",
                 terms_url="https://www.demo.example/terms",
             ),

@@ -87,6 +87,31 @@ def test_differences_name_conditions_by_their_type_and_leave_noise_out() -> None
     assert differences(old, {**old, "metadata": {"resourceVersion": "3"}}) == []
 
 
+def test_differences_show_no_secret_whose_name_stays_behind_in_the_path() -> None:
+    def app(secret: str) -> dict[str, Any]:
+        kind = {"kind": "Secret", "type": "Opaque", "stringData": {"any": secret}}
+        applied = {
+            "kubectl.kubernetes.io/last-applied-configuration": f'{{"stringData": {{"any": "{secret}"}}}}'
+        }
+        annotations = {"example.com/db-password": secret, "example.com/note": f"as of {secret[-1]}"}
+        return {"metadata": {"annotations": applied | annotations}, "spec": {"template": [kind]}}
+
+    found = differences(app("canary-1"), app("canary-2"))
+    assert "canary" not in str(found)
+    assert {"path": "metadata.annotations.example.com/note", "from": "as of 1", "to": "as of 2"} in found
+    assert [one["path"] for one in found][-1] == "spec.template"
+
+
+def test_the_code_of_an_error_is_shown_and_that_of_a_sign_on_is_not() -> None:
+    assert hidden({"code": "not_found", "message": "no trial"})["code"] == "not_found"
+    for secret in (
+        {"code": "not_found"},
+        {"code": "Canary-1", "message": "a"},
+        {"code": "c4nary", "message": "a"},
+    ):
+        assert hidden(secret)["code"] == "***"
+
+
 def test_secrets_in_kubernetes_objects_are_hidden_by_their_place() -> None:
     canary = "canary-81c2"
     template = {

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
 
 from showing.gallery import gallery
 from talkdesk_sandbox.chromium import chromium
@@ -35,6 +36,13 @@ _CUT = """() => ({
     ).map(one => one.outerHTML.slice(0, 120)),
 })"""
 
+#: What sticks out of the card or row that it stands in.
+_OUTSIDE = """() => [...document.querySelectorAll('main :is(.card, .entry) *')].filter(one => {
+    const box = one.getBoundingClientRect(), around = one.parentElement.closest('.card, .entry');
+    if (one.closest('.sr, pre, option') || box.width === 0) return false;
+    return box.right > around.getBoundingClientRect().right + 1;
+}).map(one => one.outerHTML.slice(0, 120))"""
+
 
 async def _look_at(page: Page, stop: Stop) -> None:
     """Go there, and open whatever can be opened."""
@@ -45,7 +53,7 @@ async def _look_at(page: Page, stop: Stop) -> None:
         await (one.check() if value == "on" else one.fill(value))
     if stop.press:
         await page.get_by_role("button", name=stop.press, exact=True).click()
-        await page.get_by_role("alert").wait_for()
+        await expect(page.get_by_role("alert"), stop.name).to_be_visible()
 
 
 @pytest.mark.processes
@@ -67,8 +75,8 @@ async def test_axe_finds_nothing_and_no_text_is_cut(
         for stop in rooms.stops:
             await _look_at(page, stop)
             found = (await Axe().run(page)).response["violations"]
-            cut = await page.evaluate(_CUT)
-            if found or cut["sideways"] > 0 or cut["cut"]:
+            cut = await page.evaluate(_CUT) | {"outside": await page.evaluate(_OUTSIDE)}
+            if found or cut["sideways"] > 0 or cut["cut"] or cut["outside"]:
                 told = [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found]
                 wrong[stop.name] = {"axe": told, **cut}
         await context.close()

@@ -187,7 +187,9 @@ def _authorize(entry: Entry) -> Told:
 
 def _transition(entry: Entry) -> Told:
     detail = entry["detail"]
-    title = f"{detail['from'] or 'nothing'} → {detail['to']}"
+    title = (
+        f"{detail['from'] or 'nothing'} → {detail['to']}" if detail["from"] != detail["to"] else detail["to"]
+    )
     if not detail["effective"]:
         return title, "◆", f"{detail['answer']} again", "plain"
     told: dict[str | None, tuple[str, Tone]] = {

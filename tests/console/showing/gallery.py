@@ -48,6 +48,7 @@ async def gallery(show: Any) -> Gallery:
     for number in range(5):
         person = NewUser(email=f"person-{number}@acme.example", name=f"Person Number{number}")
         add_user(show.talkdesk, acme.id, person)
+    show.account("taken", "us", people=0)
     other, others = show.account(LONG, "ca")
     pat = NewUser(email=f"{'p' * 60}@{LONG}.example", name=f"Pat {'Featherstonehaugh-' * 3}Smith")
     long_user = add_user(show.talkdesk, other.id, pat)
@@ -230,7 +231,7 @@ def _own(show: Any) -> list[Stop]:
             name="account that cannot be",
             url=f"{root}/",
             press="Make the account",
-            filled={"Name": "acme"},
+            filled={"Name": "taken"},
         ),
         Stop(name="private install", url=f"{root}/install/{show.app.version.id}"),
         Stop(name="private install, earlier version", url=f"{root}/install/nothing"),
@@ -250,7 +251,7 @@ def _of_account(show: Any, account: Account, made: dict[str, Any]) -> list[Stop]
     at, wordy = show.console.at(account), made["wordy"].version.id
     gear = f"{at}/apps/{made['live']}"
     theirs = f"{at}/apps/{made['theirs']}"
-    two = {"Ben Novak": "on"}
+    two = {"Cleo Marsh": "on"}
     return [
         Stop(name="sign-in", url=f"{at}/login?change=1"),
         Stop(name="My Apps", url=f"{at}/apps"),

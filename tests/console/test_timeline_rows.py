@@ -123,6 +123,31 @@ async def test_calls_of_nobody_are_told_too(show: Any) -> None:
     assert (fetched.title, fetched.blocks["Answer"]) == ("Signing key fetched", key.json())
 
 
+async def test_what_a_person_did_in_the_console_is_told_with_what_was_filled_in(show: Any) -> None:
+    acme, (ada, ben, cleo) = show.account("acme")
+    id_, cookies = show.installed(acme, [ada]), await show.sign_in(acme, ada)
+    await show.press(f"{show.root}/controls", "Too many (429)", region="eu")
+    await show.press(f"{show.root}/controls", "Clear all faults")
+    at = show.console.at(acme)
+    await show.post(f"{at}/apps/{id_}/users", {"users": [ben.id, cleo.id]}, cookies=cookies)
+    refused = await show.post(f"{show.root}/controls/clock", {"seconds": "60"}, origin="http://evil.example")
+    assert refused.status_code == 403
+    chosen, cleared, users, foreign = await timeline(show, "?kind=control")
+    assert chosen.title == "POST /controls/api-faults: too-many"
+    assert chosen.blocks == {"Request": {"fault": "too-many", "region": "eu"}}
+    assert (cleared.title, cleared.blocks) == ("POST /controls/faults/clear", {})
+    assert users.blocks == {"Request": {"users": [ben.id, cleo.id]}}
+    assert (foreign.title, foreign.blocks) == ("POST /controls/clock", {})
+    assert re.fullmatch(rf"403 {TOOK}", foreign.result)
+
+
+async def test_a_filter_that_finds_nothing_leads_back_to_everything(show: Any) -> None:
+    assert "Install an app" in show.told(await show.get(f"{show.root}/timeline"))
+    empty = await show.get(f"{show.root}/timeline?kind=api")
+    assert "Nothing of that yet" in show.told(empty)
+    assert '<a href="/timeline">Show everything</a>' in empty.text
+
+
 @dataclass
 class Planted:
     """Every secret that crossed a wire, by what it is; ``browser`` are the cookies of who is signed in."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -70,13 +70,30 @@ def _check_origin(request: web.Request) -> None:
         raise web.HTTPForbidden(reason="forms of other pages do nothing here: open the console and try again")
 
 
+async def _filled_in(request: web.Request) -> dict[str, list[str]]:
+    """What a form says, field by field."""
+    sent: dict[str, list[str]] = {}
+    if request.method == "POST":
+        for name, value in (await request.post()).items():
+            if isinstance(value, str):
+                sent.setdefault(name, []).append(value)
+    return sent
+
+
+def _plain(sent: dict[str, list[str]]) -> dict[str, Any]:
+    """A field that was sent once is its value."""
+    return {name: values[0] if len(values) == 1 else values for name, values in sent.items()}
+
+
 async def _serve(request: web.Request, console: Console, handler: Handler | None) -> web.StreamResponse:
     began = time.monotonic()
     response: web.StreamResponse
+    sent: dict[str, list[str]] = {}
     try:
         if handler is None:
             handler = _no_such_page
         _check_origin(request)
+        sent = await _filled_in(request)
         # Not by way of the other middlewares: they serve Talkdesk, and would write each look into its ledger.
         response = await handler(request)
     except web.HTTPSeeOther as onwards:
@@ -103,5 +120,6 @@ async def _serve(request: web.Request, console: Console, handler: Handler | None
             url=str(request.url),
             status=response.status,
             seconds=time.monotonic() - began,
+            detail={"sent": _plain(sent)} if sent else None,
         )
     return response

@@ -225,7 +225,11 @@ def _short(path: str) -> str:
 
 
 def _control(entry: Entry) -> Told:
-    return _answered(entry, f"{entry['method']} {_short_ids(_path(entry))}", "●")
+    title = f"{entry['method']} {_short_ids(_path(entry))}"
+    sent = entry["detail"].get("sent") or {}
+    # Which button it was: the forms of the controls have many.
+    pressed = next((sent[name] for name in ("fault", "what", "seconds") if name in sent), "")
+    return _answered(entry, f"{title}: {pressed}" if pressed else title, "●")
 
 
 def _proxy(entry: Entry) -> Told:

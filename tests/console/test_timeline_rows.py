@@ -137,6 +137,11 @@ async def test_what_a_person_did_in_the_console_is_told_with_what_was_filled_in(
     assert chosen.blocks == {"Request": {"fault": "too-many", "region": "eu"}}
     assert (cleared.title, cleared.blocks) == ("POST /controls/faults/clear", {})
     assert users.blocks == {"Request": {"users": [ben.id, cleo.id]}}
+    # It is among what is told of its installation, as what Talkdesk's staff does is.
+    assert (users.subject, users.facts["Installation"]) == ("acme", id_)
+    await show.press(f"{show.root}/controls", "Rotate its credentials", installation=id_)
+    told = await timeline(show, f"?kind=control&installation={id_}")
+    assert [one.title.rpartition("/")[2] for one in told] == ["users", "installations: rotate"]
     assert (foreign.title, foreign.blocks) == ("POST /controls/clock", {})
     assert re.fullmatch(rf"403 {TOOK}", foreign.result)
 

@@ -52,9 +52,10 @@ async def gallery(show: Any) -> Gallery:
     other, others = show.account(LONG, "ca")
     pat = NewUser(email=f"{'p' * 60}@{LONG}.example", name=f"Pat {'Featherstonehaugh-' * 3}Smith")
     long_user = add_user(show.talkdesk, other.id, pat)
-    mine = _installations(show, acme, [ada, ben, cleo], other, [*others, long_user])
+    mine = _installations(show, acme, [ada, ben], other, [*others, long_user])
     await show.settle()
     await _traffic(show, mine["live"])
+    _changes(show, mine, adding=cleo, removing=ben)
     _mails(show)
     show.console.snapshot = _cluster
     show.console.kubeconfig = f"/somewhere/talkdesk-sandbox-{_UNBROKEN}/kubeconfig"
@@ -70,7 +71,7 @@ def _installations(
     show: Any, acme: Account, people: list[User], other: Account, others: list[User]
 ) -> dict[str, Any]:
     """One of each state; ``event_*`` are the requests to look at."""
-    ada, ben, cleo = people
+    ada, ben = people
     *_, long_user = others
     wordy = add_app(
         show.talkdesk,
@@ -102,14 +103,19 @@ def _installations(
     made["event_gone"] = show.talkdesk.uninstall(made["done"], reason={"type": "other", "message": _UNBROKEN})
     answer(made["done"], "approve")
     install("waiting", other, long_user, app_id=show.app.id)
-    show.talkdesk.switches = show.talkdesk.switches.changed({"overlap": "replace"})
-    made["event_replaced"] = show.talkdesk.update(made["live"], adding=[cleo.id], removing=[], plan=None)
-    made["event_change"] = show.talkdesk.update(made["live"], adding=[], removing=[ben.id], plan="Standard")
-    show.talkdesk.switches = show.talkdesk.switches.changed({"overlap": "refuse"})
     # Somebody else's: it has a gear, and no icon.
     third = add_app(show.talkdesk, NewApp(name="Wallboard", events_url=show.app.events_url))
     answer(install("theirs", acme, ben, app_id=third.id), "approve")
     return made
+
+
+def _changes(show: Any, made: dict[str, Any], *, adding: User, removing: User) -> None:
+    """A request that another one replaced, which waits."""
+    talkdesk, live = show.talkdesk, made["live"]
+    talkdesk.switches = talkdesk.switches.changed({"overlap": "replace"})
+    made["event_replaced"] = talkdesk.update(live, adding=[adding.id], removing=[], plan=None)
+    made["event_change"] = talkdesk.update(live, adding=[], removing=[removing.id], plan="Standard")
+    talkdesk.switches = talkdesk.switches.changed({"overlap": "refuse"})
 
 
 async def _traffic(show: Any, installation_id: str) -> None:

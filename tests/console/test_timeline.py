@@ -1,4 +1,4 @@
-"""The timeline tells everything and narrows down; people make accounts and users; pages hear of news."""
+"""The timeline tells everything and narrows down, without secrets; pages hear of news."""
 
 from __future__ import annotations
 

@@ -90,4 +90,6 @@ async def test_every_page_of_the_console_is_looked_at(show: Any) -> None:
             assert isinstance(route, web.RouteDef)
             pattern = re.sub(r"\{\w+\}", "[^/]+", route.path)
             looked_at = any(re.fullmatch(pattern, path) for path in seen)
-            assert looked_at or route.method != "GET" or route.path == "/mailbox/{id}/html", route.path
+            # A mail is framed, and forms' own addresses lead back to the pages that they are on.
+            elsewhere = route.path == "/mailbox/{id}/html" or route.handler.__name__ == "reopened"
+            assert looked_at or route.method != "GET" or elsewhere, route.path

@@ -149,6 +149,27 @@ async def test_a_plan_can_be_changed_and_saving_nothing_is_refused(show: Any) ->
     assert show.talkdesk.installation(id_).subscription.plan.name == "Standard"
 
 
+async def test_the_address_of_a_form_that_was_refused_leads_back_to_its_page(show: Any) -> None:
+    account, (ada, *_) = show.account("acme")
+    id_ = show.installed(account, [ada])
+    at, cookies = show.console.at(account), await show.sign_in(account, ada)
+    assert (await show.post(f"{at}/apps/{id_}/uninstall", cookies=cookies)).status_code == 303
+    for url, page in (
+        (f"{at}/apps/{id_}/users", f"{at}/apps/{id_}?part=users"),
+        (f"{at}/apps/{id_}/plan", f"{at}/apps/{id_}?part=plan"),
+        (f"{at}/apps/{id_}/uninstall", f"{at}/apps/{id_}?part=uninstall"),
+        (f"{show.root}/controls/clock", f"{show.root}/controls"),
+        (f"{show.root}/timeline/resend", f"{show.root}/timeline"),
+        (f"{show.root}/accounts", f"{show.root}/"),
+        (f"{show.root}/accounts/{account.id}/users", f"{show.root}/"),
+    ):
+        refused = await show.post(url, cookies=cookies)
+        assert refused.status_code in {400, 404, 409}, url
+        again = await show.get(url, cookies=cookies)
+        assert (again.status_code, again.headers["Location"]) == (303, page)
+        assert (await show.get(page, cookies=cookies)).status_code == 200
+
+
 async def test_after_an_uninstall_the_gear_says_that_it_is_not_installed(show: Any) -> None:
     account, (ada, *_) = show.account("acme")
     id_ = show.installed(account, [ada])

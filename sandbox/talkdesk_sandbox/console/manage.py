@@ -33,6 +33,13 @@ async def gear(request: web.Request) -> web.Response:
     return _dialogue(request, account, installation_here(request, account))
 
 
+@routes.get(f"{_PATH}/{{part:users|plan|uninstall}}", allow_head=False)
+async def reopened(request: web.Request) -> web.Response:
+    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
+    path = _PATH.format(installation=request.match_info["installation"])
+    raise on_the_way(request, f"{path}?part={request.match_info['part']}")
+
+
 @routes.post(f"{_PATH}/users")
 async def change_users(request: web.Request) -> web.Response:
     """The users that are ticked have the app afterwards, the others have not."""

@@ -69,7 +69,7 @@ async def test_a_token_request_is_told_with_its_form_and_its_answer(show: Any) -
         assert row.title == "Token asked for (client_credentials)"
         assert row.facts["Request"] == f"POST {partner.token_url}"
         assert re.fullmatch(rf"{status} {TOOK}", row.result)
-        assert row.blocks["Request"] == {
+        assert row.blocks["Request body"] == {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": "***",
@@ -107,7 +107,7 @@ async def test_every_call_of_the_api_is_told_with_method_path_status_time_and_bo
         assert row.facts["Request"] == f"{method} {partner.url}{path}"
         assert row.subject == "acme"
         assert re.fullmatch(rf"{answer.status_code} {TOOK}", row.result)
-        assert row.blocks.get("Request") == (body or None)
+        assert row.blocks.get("Request body") == (body or None)
         assert row.blocks["Answer"] == answer.json()
         assert row.blocks["Details"]["client_id"]
 
@@ -134,9 +134,9 @@ async def test_what_a_person_did_in_the_console_is_told_with_what_was_filled_in(
     assert refused.status_code == 403
     chosen, cleared, users, foreign = await timeline(show, "?kind=control")
     assert chosen.title == "POST /controls/api-faults: too-many"
-    assert chosen.blocks == {"Request": {"fault": "too-many", "region": "eu"}}
+    assert chosen.blocks == {"Request body": {"fault": "too-many", "region": "eu"}}
     assert (cleared.title, cleared.blocks) == ("POST /controls/faults/clear", {})
-    assert users.blocks == {"Request": {"users": [ben.id, cleo.id]}}
+    assert users.blocks == {"Request body": {"users": [ben.id, cleo.id]}}
     # It is among what is told of its installation, as what Talkdesk's staff does is.
     assert (users.subject, users.facts["Installation"]) == ("acme", id_)
     await show.press(f"{show.root}/controls", "Rotate its credentials", installation=id_)

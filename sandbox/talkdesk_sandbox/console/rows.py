@@ -117,7 +117,7 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
 def _blocks(kind: str, detail: dict[str, Any]) -> list[tuple[str, Any]]:
     body_of = {
         "body": "Body sent",
-        "sent": "Request",
+        "sent": "Request body",
         "answer": "Answer",
         "changes": "What changed",
         "object": "Object",

@@ -1,4 +1,4 @@
-"""The README is true: every command in it is run by a test, named here."""
+"""The README is true: every command in it is run by a test, named here. Pictures are shown, and are there."""
 
 from __future__ import annotations
 
@@ -46,3 +46,25 @@ def test_every_file_that_the_readme_points_to_exists() -> None:
     assert links
     for link in links:
         assert (ROOT / link).exists(), link
+
+
+def _pictures() -> list[tuple[Path, Path, str]]:
+    """Each picture that a page shows: the page, the file, and what is read instead of it."""
+    found = []
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        text = page.read_text()
+        shown = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)[^)]*\)", text)
+        for tag in re.findall(r"<img\b[^>]*>", text):
+            attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+            shown.append((attributes.get("alt", ""), attributes["src"]))
+        found += [(page, (page.parent / source).resolve(), alt) for alt, source in shown]
+    return found
+
+
+def test_every_picture_is_on_a_page_and_every_picture_of_a_page_is_there_and_has_its_text() -> None:
+    shown = _pictures()
+    for page, picture, alt in shown:
+        assert picture.is_file(), f"{page}: {picture}"
+        assert alt.strip(), f"{page}: {picture.name} has no alternative text"
+    made = {one.resolve() for one in (ROOT / "docs" / "images").iterdir()}
+    assert made <= {picture for _, picture, _ in shown}

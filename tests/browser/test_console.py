@@ -201,6 +201,13 @@ async def test_timeline_and_kubernetes_follow_and_faults_clock_and_resending_act
         await watcher.shot(timeline, "timeline")
         await again.get_by_role("button", name="Send again").click()
         await expect(entries.filter(has_text="app.installed")).to_have_count(3)
+        await timeline.goto(f"{console}timeline?kind=api")
+        approval = entries.filter(has_text=re.compile(r"POST /apps/.*/state")).first
+        await expect(approval.locator(".result")).to_contain_text(re.compile(r"200\s+[0-9.]+ m?s"))
+        await expect(approval.get_by_label("Request body", exact=True)).to_be_hidden()
+        await approval.locator("summary").click()
+        await expect(approval.get_by_label("Request body", exact=True)).to_contain_text('"state": "approve"')
+        await expect(approval.get_by_label("Answer", exact=True)).to_contain_text('"state": "completed"')
         await timeline.goto(f"{console}kubernetes")
         row = timeline.locator("li.card", has_text="watched")
         await expect(row).to_contain_text("Ready: InstallationReady")

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 from dataclasses import dataclass, field
 from html import unescape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest_asyncio
 from aiohttp import web
 
+from showing.forms import button_of
+from showing.partner import Partner
 from talkdesk_sandbox.console.console import Console
 from talkdesk_sandbox.talkdesk.control_bodies import NewAccount, NewApp, NewUser
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
 from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user
 from talkdesk_sandbox.talkdesk.server import serve
 from talkdesk_sandbox.talkdesk.switches import Switches
+
+CALLBACK = "https://app.example/callback"
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,15 +46,20 @@ class Letters:
 
 @dataclass
 class Show:
-    """One app, whose events URL answers ``status``; ``deliveries`` are what came there."""
+    """One app, whose events URL answers ``status`` and ``said``; ``deliveries`` are what came there.
+
+    ``http`` is a browser, ``server`` the app's server on its way to Talkdesk.
+    """
 
     talkdesk: Talkdesk
     console: Console
     letters: Letters
     http: httpx.AsyncClient
+    server: httpx.AsyncClient
     app: App
     deliveries: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     status: int = 202
+    said: dict[str, Any] = field(default_factory=lambda: {"note": "taken"})
 
     @property
     def root(self) -> str:
@@ -75,6 +85,27 @@ class Show:
         )
         self.talkdesk.answer(id_, verdict="approve", reason=None)
         return id_
+
+    def partner(self, installation_id: str) -> Partner:
+        """The app's server, with the newest credentials of the installation that have arrived."""
+        return Partner.of(self.server, (body for _, body in self.deliveries), installation_id)
+
+    def ledger(self, kind: str) -> list[dict[str, Any]]:
+        """The entries of one kind."""
+        return [entry for entry in self.talkdesk.ledger.since(0) if entry["kind"] == kind]
+
+    async def press(
+        self, url: str, label: str, *, cookies: dict[str, str] | None = None, **filled: str
+    ) -> httpx.Response:
+        """Press the button ``label`` of the page ``url``, with the form's other fields as they are there.
+
+        Gives the page that this leads to.
+        """
+        page = await self.get(url, cookies=cookies)
+        form, button = button_of(page.text, label)
+        answer = await self.post(urljoin(url, form.action), form.sent(button, **filled), cookies=cookies)
+        assert answer.status_code == 303, self.told(answer)
+        return await self.get(urljoin(url, answer.headers["Location"]), cookies=cookies)
 
     async def get(self, url: str, *, cookies: dict[str, str] | None = None, host: str = "") -> httpx.Response:
         return await self._ask("GET", url, cookies=cookies, host=host)
@@ -129,7 +160,7 @@ class Show:
 async def _receiver(show: list[Show]) -> AsyncIterator[str]:
     async def take(request: web.Request) -> web.Response:
         show[0].deliveries.append((dict(request.headers), await request.read()))
-        return web.json_response({"note": "taken"}, status=show[0].status)
+        return web.json_response(show[0].said, status=show[0].status)
 
     app = web.Application()
     app.router.add_post("/events", take)
@@ -150,6 +181,12 @@ async def show(tmp_path: Path) -> AsyncIterator[Show]:
         _receiver(made) as events_url,
         serve(talkdesk, directory=tmp_path, console=console) as where,
         httpx.AsyncClient(base_url=where.browser, trust_env=False, timeout=20) as http,
+        httpx.AsyncClient(
+            proxy=where.proxy,
+            verify=ssl.create_default_context(cafile=str(where.ca_file)),
+            trust_env=False,
+            timeout=20,
+        ) as server,
     ):
         app = add_app(
             talkdesk,
@@ -157,9 +194,12 @@ async def show(tmp_path: Path) -> AsyncIterator[Show]:
                 name="Callboard",
                 events_url=events_url,
                 launch_url="http://launch.demo.localhost:1/_td/launch",
+                redirect_uris=[CALLBACK],
                 summary="A live board.",
                 terms_url="https://www.demo.example/terms",
             ),
         )
-        made.append(Show(talkdesk=talkdesk, console=console, letters=letters, http=http, app=app))
+        made.append(
+            Show(talkdesk=talkdesk, console=console, letters=letters, http=http, server=server, app=app)
+        )
         yield made[0]

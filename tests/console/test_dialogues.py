@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 
 def _newest(show: Any) -> Any:
     return list(show.talkdesk.installations.values())[-1]
@@ -79,6 +81,41 @@ async def test_an_app_that_never_answers_ends_the_dialogue_after_seven_days(show
     assert "did not answer within seven days" in page
 
 
+@pytest.mark.parametrize("ending", ["not answered", "rejected"])
+@pytest.mark.parametrize(("part", "form"), [("users", {"users": []}), ("plan", {"plan": "Standard"})])
+async def test_a_change_that_came_to_nothing_can_be_tried_again(
+    show: Any, part: str, form: dict[str, Any], ending: str
+) -> None:
+    account, (ada, ben, _) = show.account("acme")
+    id_ = show.installed(account, [ada, ben])
+    at, cookies = show.console.at(account), await show.sign_in(account, ada)
+    answer = await show.post(f"{at}/apps/{id_}/{part}", form, cookies=cookies)
+    assert "Try again" not in (await _request(show, answer, cookies)).text
+    if ending == "rejected":
+        show.talkdesk.answer(id_, verdict="reject", reason=None)
+    else:
+        await show.talkdesk.agenda.advance(timedelta(days=7, minutes=1))
+    over = await show.get(answer.headers["Location"], cookies=cookies)
+    assert "The changes to Callboard were not made" in show.told(over)
+    assert f'href="/apps/{id_}">Try again</a>' in over.text
+    again = await show.post(f"{at}/apps/{id_}/{part}", form, cookies=cookies)
+    assert "Waiting for Callboard" in show.told(await _request(show, again, cookies))
+
+
+async def test_an_uninstallation_that_was_refused_can_be_tried_again_where_the_app_is_still_there(
+    show: Any,
+) -> None:
+    for name, is_there in (("restored", True), ("settled", False)):
+        show.talkdesk.switches = show.talkdesk.switches.changed({"rejected_uninstall": name})
+        account, (ada, *_) = show.account(name)
+        id_ = show.installed(account, [ada])
+        at, cookies = show.console.at(account), await show.sign_in(account, ada)
+        answer = await show.post(f"{at}/apps/{id_}/uninstall", cookies=cookies)
+        show.talkdesk.answer(id_, verdict="reject", reason=None)
+        over = await show.get(answer.headers["Location"], cookies=cookies)
+        assert (f'href="/apps/{id_}?part=uninstall">Try again</a>' in over.text) == is_there
+
+
 async def test_a_removed_user_loses_the_icon_once_the_app_agrees(show: Any) -> None:
     account, (ada, ben, cleo) = show.account("acme")
     id_ = show.installed(account, [ada, ben])
@@ -110,6 +147,27 @@ async def test_a_plan_can_be_changed_and_saving_nothing_is_refused(show: Any) ->
     await show.post(f"{at}/apps/{id_}/plan", {"plan": "Standard"}, cookies=cookies)
     show.talkdesk.answer(id_, verdict="approve", reason=None)
     assert show.talkdesk.installation(id_).subscription.plan.name == "Standard"
+
+
+async def test_the_address_of_a_form_that_was_refused_leads_back_to_its_page(show: Any) -> None:
+    account, (ada, *_) = show.account("acme")
+    id_ = show.installed(account, [ada])
+    at, cookies = show.console.at(account), await show.sign_in(account, ada)
+    assert (await show.post(f"{at}/apps/{id_}/uninstall", cookies=cookies)).status_code == 303
+    for url, page in (
+        (f"{at}/apps/{id_}/users", f"{at}/apps/{id_}?part=users"),
+        (f"{at}/apps/{id_}/plan", f"{at}/apps/{id_}?part=plan"),
+        (f"{at}/apps/{id_}/uninstall", f"{at}/apps/{id_}?part=uninstall"),
+        (f"{show.root}/controls/clock", f"{show.root}/controls"),
+        (f"{show.root}/timeline/resend", f"{show.root}/timeline"),
+        (f"{show.root}/accounts", f"{show.root}/"),
+        (f"{show.root}/accounts/{account.id}/users", f"{show.root}/"),
+    ):
+        refused = await show.post(url, cookies=cookies)
+        assert refused.status_code in {400, 404, 409}, url
+        again = await show.get(url, cookies=cookies)
+        assert (again.status_code, again.headers["Location"]) == (303, page)
+        assert (await show.get(page, cookies=cookies)).status_code == 200
 
 
 async def test_after_an_uninstall_the_gear_says_that_it_is_not_installed(show: Any) -> None:

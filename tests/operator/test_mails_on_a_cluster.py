@@ -115,6 +115,69 @@ async def test_failures_are_told_with_their_reason_and_whom_to_ask(world: World,
     assert await world.mails("x@y.example") == []
 
 
+async def test_an_uninstallation_that_talkdesk_ended_itself_is_told_once_as_one_that_failed(
+    world: World, eventually: Any
+) -> None:
+    await world.declare(email={"appName": "Calls"})
+    installed = await world.install()
+    await world.condition(installed, "Notified", "True", "MailSent")
+    to = await world.admin(installed)
+    (
+        await world.control.patch("/control/switches", json={"unanswered_uninstall": "timeout"})
+    ).raise_for_status()
+    # Our approval is refused for as long as Talkdesk waits for it.
+    await world.post("/control/faults", {"path": ".*/state", "method": "POST", "status": 503, "times": None})
+    try:
+        await world.post(f"/control/installations/{installed.id}/uninstall", {})
+
+        async def tried() -> bool:
+            page = (await world.control.get("/control/ledger", params={"since": 0})).json()
+            return any(
+                entry["kind"] == "api" and entry["method"] == "POST" and entry["status"] == 503
+                for entry in page["entries"]
+            )
+
+        await eventually(tried)
+        assert len(await world.mails(to)) == 1  # of the installation
+        await world.post("/control/clock", {"advance_seconds": 7 * 86400 + 60})
+    finally:
+        (await world.control.delete("/control/faults")).raise_for_status()
+        switches = {"unanswered_uninstall": "settled"}
+        (await world.control.patch("/control/switches", json=switches)).raise_for_status()
+    await world.condition(installed, "Confirmed", "True")
+
+    async def told() -> list[dict[str, Any]] | None:
+        found = await world.mails(to)
+        return found if len(found) >= 2 else None
+
+    _, mail = await eventually(told)
+    assert mail["subject"].startswith("Calls could not be uninstalled for ")
+    for body in (mail["text"], mail["html"]):
+        assert "It took too long, and Talkdesk ended it." in body
+        assert "Nobody has access any more in any case." in body
+        assert "uninstall it once more in Talkdesk AppConnect" in body
+        assert "support@demo.localhost" in body
+        assert ".demo.localhost/_td" not in body
+
+    async def noted() -> bool:
+        return [(one["outcome"], one["state"]) for one in await world.mail_record(installed)] == [
+            ("installed", "sent"), ("uninstallFailed", "sent"),
+        ]  # fmt: skip
+
+    await eventually(noted)
+    passes = await world.passes()
+    await world.kube.merge_patch(
+        resources.INSTALLATIONS, installed.name, {"metadata": {"labels": {"touched": "yes"}}},
+        namespace=world.release.namespace,
+    )  # fmt: skip
+
+    async def looked_again() -> bool:
+        return bool(await world.passes() > passes)
+
+    await eventually(looked_again)
+    assert len(await world.mails(to)) == 2
+
+
 async def nobody(world: World) -> Any:
     """An installation whose admin's e-mail address is none."""
     name = f"n{world.customers}-{world.app_id[:8]}"

@@ -36,6 +36,23 @@ os.execvp(sys.argv[1], sys.argv[1:])""",
 COMMAND = [sys.executable, "-m", "talkdesk_cli", "sandbox"]
 
 
+class Desk:
+    """Where somebody sits, or nobody: a browser's program that keeps the arguments it was started with."""
+
+    def __init__(self, folder: Path, *, display: bool) -> None:
+        self._seen = folder / "opened"
+        program = folder / "browser"
+        program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$*\" >> {self._seen}\n")
+        program.chmod(0o755)
+        elsewhere = {"CI", "DISPLAY", "WAYLAND_DISPLAY"}
+        inherited = {name: value for name, value in os.environ.items() if name not in elsewhere}
+        self.environment = inherited | {"BROWSER": f"{program} %s"} | ({"DISPLAY": ":0"} if display else {})
+
+    def opened(self) -> list[str]:
+        """The pages that were opened so far."""
+        return self._seen.read_text().splitlines() if self._seen.exists() else []
+
+
 def _descendants(pid: int) -> set[int]:
     """Processes below ``pid``, itself included, as /proc shows them now."""
     parents: dict[int, int] = {}
@@ -86,9 +103,10 @@ def _wait(condition: Iterator[bool], *, seconds: float, what: str) -> None:
 def test_once_observes_the_story_reports_it_and_times_ten_installs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = tmp_path / "report.json"
+    report, desk = tmp_path / "report.json", Desk(tmp_path, display=True)
     done = subprocess.run(
         [*COMMAND, "--once", "--report", str(report), "--installs", "10"],
+        env=desk.environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -109,6 +127,7 @@ def test_once_observes_the_story_reports_it_and_times_ten_installs(
     ):
         assert re.search(r"^ +\d+\.\ds  " + line, done.stdout, re.MULTILINE), line
     assert re.search(r"10 installs, median from event to approval [0-9.]+ s: ours [0-9.]+ s", done.stdout)
+    assert desk.opened() == [], "there is nothing to look at once it has ended"
 
 
 @pytest.mark.processes
@@ -176,15 +195,15 @@ def _printed(pattern: str, output: str) -> str:
 
 @pytest.mark.sandbox
 @pytest.mark.parametrize(
-    ("command", "ending"),
-    [(["make", "sandbox"], signal.SIGINT), (COMMAND, signal.SIGTERM)],
-    ids=["make sandbox and Ctrl-C", "the command and SIGTERM"],
+    ("command", "ending", "display"),
+    [(["make", "sandbox"], signal.SIGINT, True), (COMMAND, signal.SIGTERM, False)],
+    ids=["make sandbox and Ctrl-C, at a display", "the command and SIGTERM, without one"],
 )
 def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
-    command: list[str], ending: signal.Signals, tmp_path: Path
+    command: list[str], ending: signal.Signals, display: bool, tmp_path: Path
 ) -> None:
-    output = tmp_path / "output"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    output, desk = tmp_path / "output", Desk(tmp_path, display=display)
+    environment = {**desk.environment, "PYTHONUNBUFFERED": "1"}
     with output.open("w") as sink:
         running = subprocess.Popen(
             [*LIKE_A_TERMINAL, *command],
@@ -211,6 +230,8 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
         assert _is_open(server[1])
         console = re.search(r"http://(console\.localhost):(\d+)/", output.read_text())
         assert console is not None
+        if display:
+            _wait((bool(desk.opened()) for _ in iter(int, 1)), seconds=10, what="the console was not opened")
         front = httpx.get(
             f"http://127.0.0.1:{console[2]}/", headers={"Host": console[0][7:-1]}, trust_env=False
         )
@@ -257,6 +278,7 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
     assert not _is_open(server[1])
     assert not Path(kubeconfig[1]).exists()
     assert "nothing is left running" in output.read_text()
+    assert desk.opened() == ([console[0]] if display else [])
 
 
 def test_a_report_is_ok_only_when_every_step_was_observed(tmp_path: Path) -> None:

@@ -107,10 +107,11 @@ def test_secrets_are_found_by_their_names_at_any_depth() -> None:
     body = {
         "client_secret": "a", "data": [{"private_key": "b", "public_key": "c"}], "access_token": "d",
         "client_assertion": "e", "token_type": "Bearer", "_links": {"tokens": {"href": "f"}},
+        "passwords": ["g", {"name": "h", "value": ["i"]}],
     }  # fmt: skip
     shown = json.dumps(without_secrets(body))
-    assert all(f'"{letter}"' not in shown for letter in "abde")
-    assert all(f'"{letter}"' in shown for letter in ("c", "Bearer", "f"))
+    assert all(f'"{letter}"' not in shown for letter in "abdeg")
+    assert all(f'"{letter}"' in shown for letter in ("c", "Bearer", "f", "h", "i"))
 
 
 def test_large_bodies_are_told_by_size_and_keys() -> None:

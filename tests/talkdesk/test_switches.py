@@ -99,6 +99,14 @@ async def _rejected_uninstall(desk: Any) -> str:
     return str((await partner.answer("reject")).json()["state"])
 
 
+async def _unanswered_uninstall(desk: Any) -> Any:
+    partner = await desk.install(approved=True)
+    await desk.ask(partner, "uninstall")
+    await desk.advance(days=7, minutes=1)
+    (told,) = (await desk.control.get("/control/state")).json()["installations"]
+    return told["state"], (await partner.ask()).status_code
+
+
 async def _rejected_install(desk: Any) -> int:
     partner = await desk.install()
     await partner.answer("reject")
@@ -322,6 +330,11 @@ CASES: list[tuple[str, Any, Any]] = [
         {"uninstalled": ("uninstalled", 200), "revoked": ("revoked", 200), "gone": ("uninstalled", 404)},
     ),
     ("rejected_uninstall", _rejected_uninstall, {"settled": "uninstalled", "restored": "completed"}),
+    (
+        "unanswered_uninstall",
+        _unanswered_uninstall,
+        {"settled": ("uninstalled", 401), "timeout": ("timeout", 200)},
+    ),
     ("rejected_install", _rejected_install, {"kept": 200, "revoked": 401}),
     ("after_trial", _after_trial, {"suspended": "suspended", "completed": "completed"}),
     ("upgrade_ends_trial", _upgrade_order, {"at-approval": 0, "at-update": 1}),

@@ -127,7 +127,7 @@ def _change(resource: Resource, old: Obj | None, new: Obj | None) -> dict[str, A
         return told | {"type": row.type, "reason": row.reason, "note": row.note, "about": row.about}
     if old is not None and new is not None:
         changes = differences(old, new)
-        return told | {"changes": hidden(changes)} if changes else None
+        return told | {"changes": changes} if changes else None
     shown = {name: one[name] for name in ("spec", "status") if name in one}
     return told | {"object": shown_body(hidden(shown))}
 

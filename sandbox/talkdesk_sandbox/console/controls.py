@@ -110,6 +110,12 @@ async def controls(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/controls/{form:.+}", allow_head=False)
+async def reopened(request: web.Request) -> web.Response:
+    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
+    raise on_the_way(request, "/controls")
+
+
 @routes.post("/controls/clock")
 async def move_clock(request: web.Request) -> web.Response:
     """Move the clock on; answers when everything that fell due has been done."""

@@ -7,8 +7,8 @@ them), and changes something only for its own pages: browsers say by ``Origin`` 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -70,21 +70,57 @@ def _check_origin(request: web.Request) -> None:
         raise web.HTTPForbidden(reason="forms of other pages do nothing here: open the console and try again")
 
 
+def _sentence(problem: Exception) -> str:
+    """What is said of it, as a sentence begins."""
+    said = str(problem)
+    return said[:1].upper() + said[1:]
+
+
+async def _filled_in(request: web.Request) -> dict[str, list[str]]:
+    """What a form says, field by field."""
+    sent: dict[str, list[str]] = {}
+    if request.method == "POST":
+        for name, value in (await request.post()).items():
+            if isinstance(value, str):
+                sent.setdefault(name, []).append(value)
+    return sent
+
+
+def _plain(sent: dict[str, list[str]]) -> dict[str, Any]:
+    """A field that was sent once is its value."""
+    return {name: values[0] if len(values) == 1 else values for name, values in sent.items()}
+
+
+def _about(request: web.Request, console: Console, sent: Mapping[str, list[str]]) -> dict[str, str]:
+    """The account and the installation that a form is about, where there are such."""
+    place = host(request.host.partition(":")[0])
+    account = console.talkdesk.account_named(place) if place else None
+    named = request.match_info.get("installation") or next(iter(sent.get("installation", [])), "")
+    installation = console.talkdesk.installations.get(named)
+    if installation is not None:
+        return {"account_id": installation.account_id, "installation_id": installation.id}
+    return {"account_id": account.id} if account else {}
+
+
 async def _serve(request: web.Request, console: Console, handler: Handler | None) -> web.StreamResponse:
     began = time.monotonic()
     response: web.StreamResponse
+    sent: dict[str, list[str]] = {}
     try:
         if handler is None:
             handler = _no_such_page
         _check_origin(request)
+        sent = await _filled_in(request)
         # Not by way of the other middlewares: they serve Talkdesk, and would write each look into its ledger.
         response = await handler(request)
     except web.HTTPSeeOther as onwards:
         response = web.Response(status=303, headers={"Location": onwards.headers["Location"]})
     except UnknownError as unknown:
-        response = problem(request, status=404, title="Not found", what=str(unknown))
+        response = problem(request, status=404, title="Not found", what=_sentence(unknown))
     except NotPossibleError as contradiction:
-        response = problem(request, status=409, title="That cannot be done now", what=str(contradiction))
+        response = problem(
+            request, status=409, title="That cannot be done now", what=_sentence(contradiction)
+        )
     except ValidationError as wrong:
         response = problem(request, status=400, title="That was not understood", what=told(wrong))
     except web.HTTPException as failed:
@@ -103,5 +139,7 @@ async def _serve(request: web.Request, console: Console, handler: Handler | None
             url=str(request.url),
             status=response.status,
             seconds=time.monotonic() - began,
+            detail={"sent": _plain(sent)} if sent else None,
+            **_about(request, console, sent),
         )
     return response

@@ -9,6 +9,8 @@ from talkdesk_sandbox.talkdesk.ledger import HIDDEN, is_secret_name, without_sec
 
 #: The ledger hides by name what is called a secret; here goes what only is one.
 _NAME = re.compile(r"^(authorization|(set-)?cookie|code|code_verifier|nonce)$", re.IGNORECASE)
+#: What Talkdesk calls an error, beside its message: ``not_found``.
+_ERROR_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 _TEXT = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*-----|$)"
@@ -19,6 +21,11 @@ _TEXT = re.compile(
 def hidden(value: Any) -> Any:
     """``value`` (JSON) without anything that is, or looks like, a secret."""
     return _hidden(without_secrets(value))
+
+
+def hidden_under(name: str, value: Any) -> Any:
+    """``value`` as it is shown where it stands under ``name``."""
+    return hidden({name: value})[name]
 
 
 def _hidden(value: Any) -> Any:
@@ -36,4 +43,6 @@ def _secret(parent: dict[str, Any], key: str, item: Any) -> bool:
         return True
     if key == "value" and is_secret_name(str(parent.get("name", ""))):
         return True  # a container's environment
+    if key == "code" and "message" in parent and _ERROR_CODE.fullmatch(str(item)):
+        return False
     return isinstance(item, str) and _NAME.match(key) is not None

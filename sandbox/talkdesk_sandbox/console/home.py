@@ -46,6 +46,13 @@ async def accounts(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/accounts", allow_head=False)
+@routes.get("/accounts/{account}/users", allow_head=False)
+async def reopened(request: web.Request) -> web.Response:
+    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
+    raise on_the_way(request, "/")
+
+
 @routes.post("/accounts")
 async def new_account(request: web.Request) -> web.Response:
     """A new account without users."""

@@ -17,7 +17,8 @@ from talkdesk_sandbox.talkdesk.launches import launch_url
 from talkdesk_sandbox.talkdesk.platform import UnknownError
 
 if TYPE_CHECKING:
-    from talkdesk_sandbox.talkdesk.model import Account, Installation
+    from talkdesk_sandbox.console.outcome import Outcome
+    from talkdesk_sandbox.talkdesk.model import Account, App, Installation
 
 routes = web.RouteTableDef()
 _PATH = "/apps/{installation}"
@@ -30,6 +31,13 @@ async def gear(request: web.Request) -> web.Response:
     account = account_here(request)
     signed_in(request, account)
     return _dialogue(request, account, installation_here(request, account))
+
+
+@routes.get(f"{_PATH}/{{part:users|plan|uninstall}}", allow_head=False)
+async def reopened(request: web.Request) -> web.Response:
+    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
+    path = _PATH.format(installation=request.match_info["installation"])
+    raise on_the_way(request, f"{path}?part={request.match_info['part']}")
 
 
 @routes.post(f"{_PATH}/users")
@@ -111,17 +119,29 @@ async def ending(request: web.Request) -> web.Response:
     found = outcome(installation, request.match_info["event"], talkdesk.ledger.since(0))
     if found is None:
         raise UnknownError(f"installation {installation.id} has no request {request.match_info['event']!r}")
+    app = talkdesk.app(installation.app_id)
     usable = found.state == "succeeded" and installation.live and user.id in installation.users
     return page(
         request,
         "outcome",
         account=account,
         user=user,
-        app=talkdesk.app(installation.app_id),
+        app=app,
         installation=installation,
         outcome=found,
+        again=_again(found, installation, app, newer=installed(talkdesk, app_id=app.id, account=account)),
         launch=launch_url(talkdesk, installation_id=installation.id, user_id=user.id) if usable else None,
     )
+
+
+def _again(found: Outcome, installation: Installation, app: App, *, newer: Installation | None) -> str | None:
+    """Where a request that came to nothing can be made once more; None where there is nothing to repeat."""
+    if found.state not in ("failed", "expired"):
+        return None
+    if found.request == "install":
+        return None if newer else f"/marketplace/install/{app.version.id}"
+    part = "?part=uninstall" if found.request == "uninstall" else ""
+    return f"{_PATH.format(installation=installation.id)}{part}" if installation.live else None
 
 
 def _dialogue(

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from talkdesk_sandbox.console import times
 from talkdesk_sandbox.console.console import console_of
+from talkdesk_sandbox.console.hiding import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,7 @@ def _templates() -> Environment:
         "when": times.when,
         "took": times.took,
         "pretty": _pretty,
+        "hidden": hidden,
     }
     return made
 

@@ -117,7 +117,7 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
 def _blocks(kind: str, detail: dict[str, Any]) -> list[tuple[str, Any]]:
     body_of = {
         "body": "Body sent",
-        "sent": "Request",
+        "sent": "Request body",
         "answer": "Answer",
         "changes": "What changed",
         "object": "Object",
@@ -187,7 +187,9 @@ def _authorize(entry: Entry) -> Told:
 
 def _transition(entry: Entry) -> Told:
     detail = entry["detail"]
-    title = f"{detail['from'] or 'nothing'} → {detail['to']}"
+    title = (
+        f"{detail['from'] or 'nothing'} → {detail['to']}" if detail["from"] != detail["to"] else detail["to"]
+    )
     if not detail["effective"]:
         return title, "◆", f"{detail['answer']} again", "plain"
     told: dict[str | None, tuple[str, Tone]] = {
@@ -223,7 +225,11 @@ def _short(path: str) -> str:
 
 
 def _control(entry: Entry) -> Told:
-    return _answered(entry, f"{entry['method']} {_short_ids(_path(entry))}", "●")
+    title = f"{entry['method']} {_short_ids(_path(entry))}"
+    sent = entry["detail"].get("sent") or {}
+    # Which button it was: the forms of the controls have many.
+    pressed = next((sent[name] for name in ("fault", "what", "seconds") if name in sent), "")
+    return _answered(entry, f"{title}: {pressed}" if pressed else title, "●")
 
 
 def _proxy(entry: Entry) -> Told:

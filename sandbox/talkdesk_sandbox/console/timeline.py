@@ -41,6 +41,12 @@ async def timeline(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/timeline/resend", allow_head=False)
+async def reopened(request: web.Request) -> web.Response:
+    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
+    raise on_the_way(request, "/timeline")
+
+
 @routes.post("/timeline/resend")
 async def resend(request: web.Request) -> web.Response:
     """Deliver an event's bytes again."""

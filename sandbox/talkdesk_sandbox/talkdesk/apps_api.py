@@ -136,6 +136,7 @@ async def acknowledge(request: web.Request) -> web.Response:
     client_id = request.match_info["client_id"]
     if (await _json(request)).get("state") != "acknowledged":
         raise refusal(400, "state must be acknowledged")
+    about(request).detail["sent"] = {"state": "acknowledged"}
     if found.credential(client_id) is None:
         raise refusal(404, "no such credentials")
     if grant.client_id != client_id:

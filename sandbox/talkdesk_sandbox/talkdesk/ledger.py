@@ -20,7 +20,7 @@ HIDDEN = "***"
 #: Larger bodies are told by size and keys alone, so that the ledger of 10,000 users stays readable.
 _LARGEST_BODY = 8192
 _SECRET = re.compile(
-    r"secret|private_?key|password|assertion|^(access_|refresh_|id_|)token$|^sid$", re.IGNORECASE
+    r"secret|private_?key|password|assertion(?!_type)|^(access_|refresh_|id_|)token$|^sid$", re.IGNORECASE
 )
 _PLAIN_QUERY = re.compile(r"(page|per_page|active)=[A-Za-z0-9]{1,16}")
 
@@ -31,15 +31,21 @@ def is_secret_name(name: str) -> bool:
 
 
 def without_secrets(value: Any) -> Any:
-    """``value`` with every string under a secret's name replaced by ``***``."""
+    """``value`` with every string under a secret's name, or in a list there, replaced by ``***``."""
     if isinstance(value, dict):
         return {
-            key: HIDDEN if is_secret_name(str(key)) and isinstance(item, str) else without_secrets(item)
+            key: _concealed(item) if is_secret_name(str(key)) else without_secrets(item)
             for key, item in value.items()
         }
     if isinstance(value, list):
         return [without_secrets(item) for item in value]
     return value
+
+
+def _concealed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_concealed(item) for item in value]
+    return HIDDEN if isinstance(value, str) else without_secrets(value)
 
 
 def shown_body(value: Any) -> Any:

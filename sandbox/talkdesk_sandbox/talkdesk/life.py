@@ -217,6 +217,8 @@ def elapse(installation: Installation, *, now: datetime, switches: Switches) -> 
             after = _closed(replace(waited, state="timeout", reason="not answered"), switches=switches)
         elif pending.kind == "update":
             after = replace(waited, state=pending.previous_state, reason="not answered")
+        elif switches.unanswered_uninstall == "timeout":
+            after = replace(waited, state="timeout", reason="not answered")
         else:
             after = _uninstalled(waited, switches=switches)
         step = Step(before=installation.state, after=after.state, event_id=pending.event_id)

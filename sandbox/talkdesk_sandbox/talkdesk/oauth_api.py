@@ -10,6 +10,7 @@ from aiohttp import web
 
 from talkdesk_sandbox.talkdesk.answers import TALKDESK, about, account_at, answer, host_of, refusal
 from talkdesk_sandbox.talkdesk.hosts import identity_root
+from talkdesk_sandbox.talkdesk.ledger import HIDDEN
 from talkdesk_sandbox.talkdesk.tokens import (
     ASSERTION_TYPE,
     Grant,
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
 routes = web.RouteTableDef()
 _GRANT_TYPES = frozenset({"client_credentials", "authorization_code", "refresh_token"})
+#: What of a request's form is told: these names, and of their values those that can be no secret.
+_FIELDS = frozenset(
+    {"grant_type", "client_assertion_type", "client_assertion", "client_id", "client_secret"}
+    | {"code", "code_verifier", "redirect_uri", "refresh_token", "scope"}
+)
+_PLAIN_VALUES = {"grant_type": _GRANT_TYPES, "client_assertion_type": frozenset({ASSERTION_TYPE})}
 
 
 @routes.post("/oauth/token")
@@ -71,6 +78,11 @@ def _granted(
     grant_type = fields.get("grant_type")
     # A value nobody knows is not written down: it may be a secret in the wrong field.
     about(request).detail["grant_type"] = grant_type if grant_type in _GRANT_TYPES else None
+    about(request).detail["sent"] = {
+        name: value if value in _PLAIN_VALUES.get(name, ()) else HIDDEN
+        for name, value in fields.items()
+        if name in _FIELDS
+    }
     if grant_type not in _GRANT_TYPES:
         raise TokenRefusedError(
             400, "unsupported_grant_type", f"grant_type must be one of {', '.join(sorted(_GRANT_TYPES))}"

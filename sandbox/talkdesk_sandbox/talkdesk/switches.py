@@ -101,6 +101,13 @@ class Switches(BaseModel):
         Literal["settled", "restored"],
         Field(description="Rejecting an uninstall settles it all the same, or brings the installation back."),
     ] = "settled"
+    unanswered_uninstall: Annotated[
+        Literal["settled", "timeout"],
+        Field(
+            description="An uninstall that nobody answers is settled after seven days as if it were "
+            "approved, or reads timeout and keeps its credentials."
+        ),
+    ] = "settled"
     rejected_install: Annotated[
         Literal["kept", "revoked"], Field(description="Credentials after a rejected or unanswered install.")
     ] = "kept"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 #: Of a window, in CSS pixels: on a desk, and in a hand.
 WIDE, NARROW = 1280, 390
 #: By how much the page can be scrolled sideways, which elements cut their own text, and which stick out of
-#: the card that they are in.
+#: the card or row that they are in.
 _CUT = """() => {
     const shown = [...document.querySelectorAll('main *')].filter(one =>
         !one.closest('.sr, select, iframe') && one.checkVisibility());
@@ -23,7 +23,7 @@ _CUT = """() => {
         cut: told(shown.filter(one => one.scrollWidth > one.clientWidth + 1
             && getComputedStyle(one).display !== 'inline' && getComputedStyle(one).overflowX !== 'visible')),
         out: told(shown.filter(one => {
-            const card = one.parentElement.closest('.card');
+            const card = one.parentElement.closest('.card, .entry');
             return card && right(one) > right(card) + 1;
         })),
     };

@@ -1,15 +1,10 @@
-"""The timeline tells everything and narrows down; the controls do what they say; pages hear of news."""
+"""The timeline tells everything and narrows down, without secrets; pages hear of news."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
 from typing import Any
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from talkdesk_sandbox.console.differences import differences
 from talkdesk_sandbox.console.hiding import hidden
@@ -19,11 +14,6 @@ from talkdesk_sandbox.console.snapshot import snapshot
 def _events(show: Any) -> list[str]:
     """The types of the events that arrived, in their order."""
     return [re.findall(rb'"type":"([a-z._]+)"', body)[0].decode() for _, body in show.deliveries]
-
-
-async def _set(show: Any, path: str, **form: str) -> None:
-    answer = await show.post(f"{show.root}/controls/{path}", form)
-    assert answer.status_code == 303, show.told(answer)
 
 
 async def test_the_timeline_shows_deliveries_and_decisions_with_bodies_and_narrows_by_both(show: Any) -> None:
@@ -54,110 +44,6 @@ async def test_any_delivery_can_be_sent_again(show: Any) -> None:
     assert _events(show) == ["app.installed", "app.trial_started", "app.installed"]
     assert show.deliveries[0][1] == show.deliveries[2][1]
     assert (await show.post(f"{show.root}/timeline/resend", {"event": "none"})).status_code == 404
-
-
-async def test_the_clock_moves_to_the_day_before_a_trial_ends_and_past_it(show: Any) -> None:
-    acme, (ada, *_) = show.account("acme")
-    id_ = show.installed(acme, [ada])
-    ends = show.talkdesk.installation(id_).trial.expires_at
-    for label, state in (("the day before the trial ends", "completed"), ("past the end", "suspended")):
-        page = await show.get(f"{show.root}/controls")
-        seconds = re.findall(rf'value="([0-9.]+)">acme: {label}', page.text)
-        await _set(show, "clock", seconds=seconds[0])
-        assert show.talkdesk.installation(id_).state == state
-        left = (ends - show.talkdesk.clock.now()).total_seconds()
-        assert (86000 < left <= 86400) if state == "completed" else left < 0
-    assert (await show.post(f"{show.root}/controls/clock", {"seconds": "-1"})).status_code == 400
-
-
-async def test_a_dropped_delivery_comes_five_minutes_later(show: Any) -> None:
-    acme, (ada, *_) = show.account("acme")
-    await _set(show, "delivery-faults", fault="drop")
-    assert "Deliveries: drop" in show.told(await show.get(f"{show.root}/controls"))
-    show.installed(acme, [ada])
-    await show.settle()
-    assert _events(show) == ["app.trial_started"]
-    assert "lost on its way" in show.told(await show.get(f"{show.root}/timeline"))
-    await show.talkdesk.agenda.advance(timedelta(minutes=5, seconds=1))
-    assert _events(show) == ["app.trial_started", "app.installed"]
-
-
-async def test_a_duplicated_event_comes_twice(show: Any) -> None:
-    acme, (ada, *_) = show.account("acme")
-    await _set(show, "delivery-faults", fault="duplicate")
-    show.installed(acme, [ada])
-    await show.settle()
-    assert sorted(_events(show)) == ["app.installed", "app.installed", "app.trial_started"]
-
-
-async def test_a_reordered_event_comes_after_the_next_or_by_itself_a_minute_later(show: Any) -> None:
-    acme, (ada, *_) = show.account("acme")
-    await _set(show, "delivery-faults", fault="reorder")
-    id_ = show.installed(acme, [ada])
-    await show.settle()
-    await show.settle()  # what was kept back leaves when the next one has arrived
-    assert _events(show) == ["app.trial_started", "app.installed"]
-    await _set(show, "delivery-faults", fault="reorder")
-    show.talkdesk.rotate(id_, compromise=False)
-    await show.settle()
-    assert len(show.deliveries) == 2
-    await show.talkdesk.agenda.advance(timedelta(minutes=1, seconds=1))
-    assert len(show.deliveries) == 3
-
-
-async def test_a_bad_signature_is_that_of_something_else(show: Any) -> None:
-    acme, (ada, *_) = show.account("acme")
-    await _set(show, "delivery-faults", fault="bad-signature")
-    show.installed(acme, [ada])
-    await show.settle()
-    verdicts = []
-    for headers, body in show.deliveries:
-        key = show.talkdesk.keyring.keys[headers["X-Hub-Ecdsa-Signature-Id"]]
-        signature = bytes.fromhex(headers["X-Hub-Ecdsa-Signature"])
-        try:
-            key.private.public_key().verify(signature, body, ec.ECDSA(hashes.SHA512()))
-        except InvalidSignature:
-            verdicts.append((_events(show)[len(verdicts)], "bad"))
-        else:
-            verdicts.append((_events(show)[len(verdicts)], "good"))
-    assert dict(verdicts) == {"app.installed": "bad", "app.trial_started": "good"}
-
-
-async def test_a_region_that_is_down_is_cut_off_and_the_others_answer_until_all_is_cleared(show: Any) -> None:
-    acme, _ = show.account("acme", "eu")
-    lumiere, _ = show.account("lumiere", "ca")
-    await _set(show, "api-faults", fault="region-down", region="eu")
-    assert "region eu: cut off, until cleared" in show.told(await show.get(f"{show.root}/controls"))
-    faults = show.talkdesk.faults
-    for _ in range(3):
-        assert faults.take("GET", "/apps/x", "eu").cut
-    assert faults.take("GET", "/apps/x", "ca") is None
-    assert faults.take("POST", "/login", "eu") is None
-    await _set(show, "faults/clear")
-    assert faults.take("GET", "/apps/x", "eu") is None
-    del acme, lumiere
-
-
-async def test_too_many_requests_carry_retry_after_and_pass(show: Any) -> None:
-    await _set(show, "api-faults", fault="too-many", region="")
-    taken = [show.talkdesk.faults.take("GET", "/account", "us") for _ in range(4)]
-    assert [one and (one.status, one.headers["Retry-After"]) for one in taken] == [(429, "2")] * 3 + [None]
-
-
-async def test_staff_end_a_trial_and_rotate_credentials(show: Any) -> None:
-    acme, (ada, *_) = show.account("acme")
-    id_ = show.installed(acme, [ada])
-    for what in ("rotate", "end"):
-        await _set(show, "installations", installation=id_, what=what)
-    await show.settle()
-    assert len(show.talkdesk.installation(id_).credentials) == 2
-    assert "app.trial_ended" in _events(show)
-
-
-async def test_a_switch_of_numbers_and_one_of_words_can_be_set(show: Any) -> None:
-    await _set(show, "switches", repeated_answer="409", licenses="int", page_size="7")
-    switches = show.talkdesk.switches
-    assert (switches.repeated_answer, switches.licenses, switches.page_size) == (409, "int", 7)
 
 
 async def test_a_person_can_make_accounts_and_users(show: Any) -> None:
@@ -199,6 +85,31 @@ def test_differences_name_conditions_by_their_type_and_leave_noise_out() -> None
         {"path": "status.conditions.Ready.status", "from": "False", "to": "True"}
     ]
     assert differences(old, {**old, "metadata": {"resourceVersion": "3"}}) == []
+
+
+def test_differences_show_no_secret_whose_name_stays_behind_in_the_path() -> None:
+    def app(secret: str) -> dict[str, Any]:
+        kind = {"kind": "Secret", "type": "Opaque", "stringData": {"any": secret}}
+        applied = {
+            "kubectl.kubernetes.io/last-applied-configuration": f'{{"stringData": {{"any": "{secret}"}}}}'
+        }
+        annotations = {"example.com/db-password": secret, "example.com/note": f"as of {secret[-1]}"}
+        return {"metadata": {"annotations": applied | annotations}, "spec": {"template": [kind]}}
+
+    found = differences(app("canary-1"), app("canary-2"))
+    assert "canary" not in str(found)
+    assert {"path": "metadata.annotations.example.com/note", "from": "as of 1", "to": "as of 2"} in found
+    assert [one["path"] for one in found][-1] == "spec.template"
+
+
+def test_the_code_of_an_error_is_shown_and_that_of_a_sign_on_is_not() -> None:
+    assert hidden({"code": "not_found", "message": "no trial"})["code"] == "not_found"
+    for secret in (
+        {"code": "not_found"},
+        {"code": "Canary-1", "message": "a"},
+        {"code": "c4nary", "message": "a"},
+    ):
+        assert hidden(secret)["code"] == "***"
 
 
 def test_secrets_in_kubernetes_objects_are_hidden_by_their_place() -> None:

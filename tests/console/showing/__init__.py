@@ -1,0 +1,1 @@
+"""What the console's tests share: an app's server, and forms as a browser sends them."""

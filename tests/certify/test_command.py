@@ -73,7 +73,6 @@ def test_a_deployment_of_which_nothing_can_be_seen_has_not_passed(tmp_path: Path
 
 
 @pytest.mark.sandbox
-@pytest.mark.xdist_group("workshop")
 @pytest.mark.asyncio(loop_scope="session")
 # Playwright leaves the pipes of its driver to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from talkdesk_crds.names import installation_name
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.story.observe import NotYet, eventually
 from talkdesk_sandbox.talkdesk import StandInError
@@ -120,12 +121,26 @@ class Customer:
         self.installation_id, self.approvals = answer["installation_id"], 0
 
     async def approved(self) -> None:
-        """Wait until Talkdesk has the approval that is due: what was asked for is usable from then on."""
+        """Wait until Talkdesk has the approval that is due, and what it lets in is stored.
+
+        That comes a moment later; until then a launch meets a page that waits.
+        """
         self.approvals += 1
         market = self.market.story.marketplace
         await eventually(
             lambda: market.approved(self.installation_id, number=self.approvals), within=PATIENCE
         )
+        await eventually(self._settled, within=PATIENCE)
+
+    async def _settled(self) -> None:
+        cluster = self.market.story.cluster
+        installation = await cluster.kube.get(
+            kinds.INSTALLATIONS, installation_name(self.installation_id), namespace=cluster.namespace
+        )
+        access = (installation.get("status") or {}).get("access") or {}
+        leaving = "uninstalled" in (installation["spec"].get("talkdesk") or {})
+        if access.get("state") != ("Refused" if leaving else "Allowed"):
+            raise NotYet(f"access is {access}")
 
     async def update(
         self, *, adding: Sequence[str] = (), removing: Sequence[str] = (), plan: str = ""

@@ -17,9 +17,10 @@ import httpx
 from gateway_bench.envoys import bare, product, upstream
 from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
-from talkdesk_sandbox.edge import Edge, free_port
+from talkdesk_sandbox.edge import Edge
 from talkdesk_sandbox.environment import demo_app
 from talkdesk_sandbox.envoy import EnvoyProcess
+from talkdesk_sandbox.ports import free_port
 from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.story.observe import NotYet, eventually

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 
 ADDRESS = "127.0.0.1"
@@ -42,11 +41,3 @@ class Edge:
 def launch_host(app: str) -> str:
     """The launch host of the demo app ``app``: each TalkdeskApp has its own."""
     return f"launch.{app}.localhost"
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on; it must be known before Envoy does."""
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -18,9 +18,10 @@ import yaml
 from talkdesk_sandbox.controlplane import ControlPlane, ControlPlaneError
 from talkdesk_sandbox.controlplane.errors import StartError
 from talkdesk_sandbox.demo.website import website
-from talkdesk_sandbox.edge import ADDRESS, Edge, free_port, launch_host
+from talkdesk_sandbox.edge import ADDRESS, Edge, launch_host
 from talkdesk_sandbox.envoy import EnvoyError, program
 from talkdesk_sandbox.node import Node
+from talkdesk_sandbox.ports import free_port
 from talkdesk_sandbox.release import Release
 from talkdesk_sandbox.talkdesk import StandIn, StandInError
 from talkdesk_sandbox.whereabouts import Whereabouts

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import httpx
+
+from talkdesk_sandbox.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.release import Release
 
 _LOOK = 0.05
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 class NotReady(Exception):  # noqa: N818 - an outcome of waiting

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -35,6 +34,7 @@ from talkdesk_gateway.settings import GatewaySettings
 from talkdesk_gateway.sign_out import StoredSignOut
 from talkdesk_kube import Forbidden, Kube, KubeSettings, listing
 from talkdesk_kube.resources import INSTALLATIONS, NAMESPACES, SECRETS, SERVICES, USER_SLICES
+from talkdesk_sandbox.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -262,9 +262,7 @@ async def test_a_look_and_a_sign_out_are_within_its_rights_and_nothing_else_is(c
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def test_the_process_is_ready_soon_and_ends_in_order(
-    cluster: Cluster, free_port: Callable[[], int]
-) -> None:
+async def test_the_process_is_ready_soon_and_ends_in_order(cluster: Cluster) -> None:
     metrics, decision = free_port(), free_port()
     environment = {
         **os.environ,
@@ -308,15 +306,3 @@ async def test_the_process_is_ready_soon_and_ends_in_order(
         if process.returncode is None:
             process.kill()
             await process.wait()
-
-
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """A port that nobody listens on."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find

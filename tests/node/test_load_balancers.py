@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from talkdesk_kube.resources import DEPLOYMENTS, SERVICES
+from talkdesk_sandbox import ports
 from talkdesk_sandbox.node.load_balancers import is_ours, reported_ports, tcp_ports
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ def test_a_status_of_other_ports_is_not_believed() -> None:
 @pytest.fixture
 def free_port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 @pytest.fixture

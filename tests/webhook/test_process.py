@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from talkdesk_kube.pod import SettingsError, read_settings
+from talkdesk_sandbox.ports import free_port
 from talkdesk_webhook.settings import WebhookSettings
 
 if TYPE_CHECKING:
@@ -66,12 +66,6 @@ def test_unusable_settings_name_their_variable(
         read_settings(WebhookSettings)
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 class Process:
     """``talkdesk-operator webhook`` as a child; what it logs is read all the time."""
 
@@ -90,7 +84,7 @@ class Process:
 
 @pytest_asyncio.fixture
 async def process(counting_api: Any, gateway: Any, tmp_path: Path) -> AsyncIterator[Process]:
-    port = _free_port()
+    port = free_port()
     environment = REQUIRED | {
         "TALKDESK_GATEWAYS": gateway.url,
         "TALKDESK_CA_FILE": str(gateway.ca_file),

@@ -16,9 +16,9 @@ from chain.customers import PATIENCE
 from talkdesk_gateway.envoy import EnvoySettings, config
 from talkdesk_gateway.main import Gateway, gateway
 from talkdesk_gateway.settings import GatewaySettings
-from talkdesk_sandbox.edge import free_port
 from talkdesk_sandbox.envoy import EnvoyProcess
 from talkdesk_sandbox.interceptor import Cut, before_kubernetes
+from talkdesk_sandbox.ports import free_port
 from talkdesk_sandbox.story.observe import NotYet, eventually
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ _BLOCKS = (*range(200, 254, 2), *range(16, 200, 2))
 _CLAIM_PORT = 19999
 # Below the range from which Linux takes the ports of outgoing connections (32768 and up), and a share of
 # its own for each block, so that two control planes starting together cannot take each other's.
-_FIRST_PORT = 20000
+FIRST_PORT = 20000
 _PORTS_PER_BLOCK = 64
 
 REPORTED_CIDR = "10.77.0.0/16"
@@ -133,7 +133,7 @@ class Claim:
 
     @property
     def _first_port(self) -> int:
-        return _FIRST_PORT + _BLOCKS.index(self._block) * _PORTS_PER_BLOCK
+        return FIRST_PORT + _BLOCKS.index(self._block) * _PORTS_PER_BLOCK
 
     def _free_ports(self) -> Iterator[int]:
         for port in range(self._first_port, self._first_port + _PORTS_PER_BLOCK):

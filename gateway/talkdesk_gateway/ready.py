@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,12 +19,10 @@ class Watches:
     """All watches of the process.
 
     :ivar stale: seconds without word from Kubernetes until which one goes on with what is known.
-    :ivar clock: the reflectors' own.
     """
 
     reflectors: tuple[Reflector, ...]
     stale: float
-    clock: Callable[[], float] = time.monotonic
     #: Until when all is well, whatever is heard or not until then.
     _well_until: float = -math.inf
 
@@ -38,7 +35,7 @@ class Watches:
     def fault(self) -> str | None:
         """Why what they show should not be relied on, in one line; None where it may be."""
         # Asked at every request. A complete list stays one, and every word that comes only defers silence.
-        if self.clock() < self._well_until:
+        if self.reflectors[0].now() < self._well_until:
             return None
         if fault := self._fault():
             return fault

@@ -105,8 +105,12 @@ class Reflector:
 
     @property
     def heard(self) -> float | None:
-        """When the server was last heard, by the reflector's clock (seconds); None before the first list."""
+        """When the server was last heard, by :meth:`now`; None before the first list."""
         return self._heard
+
+    def now(self) -> float:
+        """The moment by the reflector's clock, in seconds."""
+        return self._clock()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tell ``subscriber`` every change from now on; the result ends that.

@@ -265,9 +265,7 @@ class Edge:
         caches = Caches(kube, namespace=NAMESPACE, release=RELEASE, timings=timings)
         self.keys = WatchedKeys(kube, namespace=NAMESPACE, release=RELEASE, timings=timings)
         self.silence = 0.0
-        self.watches = Watches(
-            (*caches.reflectors(), *self.keys.reflectors), stale=300, clock=lambda: self.silence
-        )
+        self.watches = Watches((*caches.reflectors(), *self.keys.reflectors), stale=300)
         for reflector in self.watches.reflectors:
             reflector._clock = lambda: self.silence
         self.directory = WatchedDirectory(caches, namespace=NAMESPACE, fault=self.watches.fault)

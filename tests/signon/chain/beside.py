@@ -130,8 +130,6 @@ async def gateways_beside(
 
             await eventually(ready, within=PATIENCE)
             fault: Any = it.readiness.fault
-            watches = fault.__self__
-            watches.clock = lambda: time.monotonic() + beside.since_heard
-            for reflector in watches.reflectors:
-                reflector._clock = watches.clock
+            for reflector in fault.__self__.reflectors:
+                reflector._clock = lambda: time.monotonic() + beside.since_heard
         yield beside

@@ -55,3 +55,14 @@ def console_of(request: web.Request) -> Console:
 def on_the_way(request: web.Request, path: str) -> web.HTTPSeeOther:
     """POST, redirect, GET."""
     return web.HTTPSeeOther(f"http://{request.host}{path}")
+
+
+def leads_back(routes: web.RouteTableDef, form: str, page: str) -> None:
+    """Let the address of a ``form`` lead to ``page``, whose braces are filled in from the address.
+
+    A form that was refused is shown under its own address; a reload, or the live update, opens that again.
+    """
+
+    @routes.get(form, allow_head=False)
+    async def reopened(request: web.Request) -> web.Response:
+        raise on_the_way(request, page.format(**request.match_info))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from aiohttp import web
 
-from talkdesk_sandbox.console.console import console_of, on_the_way
+from talkdesk_sandbox.console.console import console_of, leads_back, on_the_way
 from talkdesk_sandbox.console.render import page
 from talkdesk_sandbox.talkdesk import control_bodies as bodies
 from talkdesk_sandbox.talkdesk.hosts import REGIONS
@@ -110,10 +110,7 @@ async def controls(request: web.Request) -> web.Response:
     )
 
 
-@routes.get("/controls/{form:.+}", allow_head=False)
-async def reopened(request: web.Request) -> web.Response:
-    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
-    raise on_the_way(request, "/controls")
+leads_back(routes, "/controls/{form:.+}", "/controls")
 
 
 @routes.post("/controls/clock")

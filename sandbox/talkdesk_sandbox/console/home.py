@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from talkdesk_sandbox.console.console import console_of, on_the_way
+from talkdesk_sandbox.console.console import console_of, leads_back, on_the_way
 from talkdesk_sandbox.console.render import page
 from talkdesk_sandbox.talkdesk import control_bodies as bodies
 from talkdesk_sandbox.talkdesk.hosts import REGIONS
@@ -46,11 +46,8 @@ async def accounts(request: web.Request) -> web.Response:
     )
 
 
-@routes.get("/accounts", allow_head=False)
-@routes.get("/accounts/{account}/users", allow_head=False)
-async def reopened(request: web.Request) -> web.Response:
-    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
-    raise on_the_way(request, "/")
+leads_back(routes, "/accounts", "/")
+leads_back(routes, "/accounts/{account}/users", "/")
 
 
 @routes.post("/accounts")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from talkdesk_sandbox.console.console import console_of, on_the_way
+from talkdesk_sandbox.console.console import console_of, leads_back, on_the_way
 from talkdesk_sandbox.console.marketplace import installed
 from talkdesk_sandbox.console.outcome import outcome
 from talkdesk_sandbox.console.render import page
@@ -33,11 +33,7 @@ async def gear(request: web.Request) -> web.Response:
     return _dialogue(request, account, installation_here(request, account))
 
 
-@routes.get(f"{_PATH}/{{part:users|plan|uninstall}}", allow_head=False)
-async def reopened(request: web.Request) -> web.Response:
-    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
-    path = _PATH.format(installation=request.match_info["installation"])
-    raise on_the_way(request, f"{path}?part={request.match_info['part']}")
+leads_back(routes, f"{_PATH}/{{part:users|plan|uninstall}}", f"{_PATH}?part={{part}}")
 
 
 @routes.post(f"{_PATH}/users")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from talkdesk_sandbox.console.console import console_of, on_the_way
+from talkdesk_sandbox.console.console import console_of, leads_back, on_the_way
 from talkdesk_sandbox.console.render import page
 from talkdesk_sandbox.console.rows import LANES, rows
 
@@ -41,10 +41,7 @@ async def timeline(request: web.Request) -> web.Response:
     )
 
 
-@routes.get("/timeline/resend", allow_head=False)
-async def reopened(request: web.Request) -> web.Response:
-    """Where a form was refused, and the address is opened again (by a reload, or by the live update)."""
-    raise on_the_way(request, "/timeline")
+leads_back(routes, "/timeline/resend", "/timeline")
 
 
 @routes.post("/timeline/resend")

@@ -30,11 +30,11 @@ _CUT = """() => {
 }"""
 
 
-async def wrong_on(page: Page, *, axe: bool = True) -> dict[str, Any]:
-    """What is wrong with the page, every detail of it opened; empty: nothing. ``axe`` takes a while."""
+async def wrong_on(page: Page) -> dict[str, Any]:
+    """What is wrong with the page, every detail of it opened; empty: nothing."""
     for details in await page.locator("details").all():
         await details.evaluate("one => one.open = true")
-    violations = (await Axe().run(page)).response["violations"] if axe else []
+    violations = (await Axe().run(page)).response["violations"]
     found = {
         "axe": [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in violations],
         **await page.evaluate(_CUT),

@@ -28,6 +28,11 @@ def _of_app(asked: Asked) -> bool:
     return asked.host.endswith(".demo.localhost") and not asked.host.startswith(("launch.", "www."))
 
 
+def _page_of_app(asked: Asked, answer: Answer) -> bool:
+    """A page of the app's that was opened and is there."""
+    return _of_app(asked) and asked.opens_page and answer.status == 200
+
+
 class WithoutBar(Rule):
     """Something on the way takes the bar's script out of the pages."""
 
@@ -66,7 +71,7 @@ class BarForAll(Rule):
     """The app draws a bar by itself, whoever looks."""
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             return answer.replace("</main>", '</main><section aria-label="Talkdesk">Talkdesk</section>')
         return answer
 
@@ -102,7 +107,7 @@ class ByEmail(Rule):
         self._kept: dict[bytes, Answer] = {}
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             address = re.search(rb"[\w.-]+@agency\.example", answer.body)
             if address:
                 return self._kept.setdefault(address[0], answer)
@@ -164,7 +169,7 @@ class WithoutHelp(Rule):
     """Nothing helps a newcomer to begin."""
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             text = answer.body.decode()
             text = re.sub(r"<dialog.*?</dialog>", "", text, flags=re.DOTALL).replace(
                 "Show me around", "Again"
@@ -177,7 +182,7 @@ class WithoutAccount(Rule):
     """The app does not know whose account it is."""
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             answer.body = re.sub(rb"(?i)customer[ -][0-9a-f]{6}", b"your company", answer.body)
         return answer
 
@@ -251,7 +256,7 @@ class Errors(Rule):
     """Whatever page the app would answer with is an error of the app's."""
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             return page("<h1>Internal server error</h1>", status=500)
         return answer
 
@@ -260,7 +265,7 @@ class SaysNothing(Rule):
     """The app's pages are there, and say next to nothing."""
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             answer.body = re.sub(rb"(?s)<body.*", b"<body><main>Good morning</main></body>", answer.body)
         return answer
 
@@ -273,7 +278,7 @@ class LastByEmail(Rule):
         self._seen: set[str] = set()
 
     def changed(self, asked: Asked, answer: Answer) -> Answer:
-        if _of_app(asked) and asked.opens_page and answer.status == 200:
+        if _page_of_app(asked, answer):
             address = re.search(rb"[\w.-]+@agency\.example", answer.body)
             if address and asked.host in self._seen:
                 return self._newest[address[0]]

@@ -79,8 +79,8 @@ def _add_bar(item: Item, role: Role) -> None:
     @item.check(
         "bar-visible",
         title="The Talkdesk bar is at the top, from edge to edge",
-        how="Points along the whole width, at three heights, are hit; then the bar's place is compared, "
-        "pixel by pixel, with a picture of the bar alone.",
+        how="A second after the page has loaded, points along the whole width, at three heights, are hit; "
+        "then the bar's place is compared, pixel by pixel, with a picture of the bar alone.",
         fix="Is spec.bar.script set, and does the page's own policy let it load? Keep the top 48 pixels "
         "free.",
         needs=("no-login",),

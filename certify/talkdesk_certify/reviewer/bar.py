@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from talkdesk_certify.target import Bar
 
 _APPEARS_SECONDS = 5.0
+#: What an app draws only after its page has loaded belongs to what a user sees.
+_SETTLES_SECONDS = 1.0
+_LOADED_SINCE = """seconds => {
+    const loaded = performance.getEntriesByType('navigation')[0].loadEventEnd;
+    return loaded > 0 && performance.now() - loaded >= 1000 * seconds;
+}"""
 _STEP = 10
 #: Which of the points are not the bar's.
 _MISSED = """([selector, points]) => points.filter(
@@ -42,11 +48,12 @@ _BENEATH = """([selector, height]) => [...document.body.querySelectorAll('*')].f
 
 
 async def bar_is_seen(page: Page, bar: Bar) -> str:
-    """From edge to edge, with nothing over it. Raises Failed."""
+    """From edge to edge, with nothing over it, a second after the page has loaded. Raises Failed."""
     try:
         await page.locator(bar.selector).first.wait_for(timeout=_APPEARS_SECONDS * 1000)
     except LateError as late:
         raise Failed("there is no Talkdesk bar") from late
+    await page.wait_for_function(_LOADED_SINCE, arg=_SETTLES_SECONDS, polling=100)
     await page.evaluate("window.scrollTo(0, 0)")
     size = page.viewport_size or {"width": 0, "height": 0}
     columns = [*range(0, size["width"], _STEP), size["width"] - 1]

@@ -20,7 +20,7 @@ addEventListener('load', () => setTimeout(() => {
     margin: 0, border: 0, background: '#fff', pointerEvents: 'POINTER'});
   document.body.append(over);
   over.showPopover();
-}, 300));
+}, 700));
 """
 
 
@@ -54,7 +54,7 @@ class AppScript(Rule):
 
 
 def over_the_bar(*, takes_clicks: bool) -> Rule:
-    """Something of the app's lies over a part of the bar."""
+    """Something of the app's comes over a part of the bar, well after the page has loaded."""
     return AppScript(_OVER_THE_BAR.replace("POINTER", "auto" if takes_clicks else "none"))
 
 

@@ -72,6 +72,11 @@ class _ProgramGuard:
         finally:
             self._unmarked = None
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self) -> None:
+        """What ends here may be a fixture of marked tests that ran before."""
+        self._unmarked = None
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch over the tests without a marker."""

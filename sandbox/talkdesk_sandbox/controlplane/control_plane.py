@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import os
 import signal
 import ssl
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from talkdesk_sandbox.certificates import Authority, KeyPair, new_key_file, write_private
-from talkdesk_sandbox.controlplane import kubeconfig, servers
+from talkdesk_sandbox.controlplane import audit_log, kubeconfig, servers
 from talkdesk_sandbox.controlplane.assets import Assets, locate
 from talkdesk_sandbox.controlplane.errors import CommandError, RequestError
 from talkdesk_sandbox.controlplane.network import Claim, Network, NodeTLS
@@ -30,7 +29,6 @@ _START_SECONDS = 60.0
 _COMMAND_SECONDS = 300.0
 _REQUEST_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
-_READ_SIZE = 1 << 16
 
 
 class ControlPlane:
@@ -295,11 +293,7 @@ class ControlPlane:
         An entry is written by the request itself, at the end of its answer; a watch has two, ``stage``
         ``ResponseStarted`` and, when it ends, ``ResponseComplete``.
         """
-        with self.audit_log.open("rb", buffering=_READ_SIZE) as file:
-            file.seek(since)
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
+        return audit_log.entries(self.audit_log, since=since)
 
 
 def _tls(ca_file: Path, client: KeyPair) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.talkdesk.ledger import shown_body, shown_url, without_secrets
 
 if TYPE_CHECKING:
@@ -95,6 +96,17 @@ async def test_a_waiting_reader_gets_the_first_new_entry(desk: Any) -> None:
 async def test_a_reader_that_waits_in_vain_gets_an_empty_page(desk: Any) -> None:
     page = (await desk.control.get("/control/ledger", params={"since": 99, "wait": 0.01})).json()
     assert page == {"entries": [], "next": 99}
+
+
+async def test_two_who_read_at_once_are_told_of_each_entry_once(desk: Any) -> None:
+    await desk.install()
+    await desk.settle()
+    told: list[int] = []
+    marketplace = Marketplace(http=desk.control, tell=lambda entry: told.append(entry["seq"]))
+    for _ in range(2):
+        await asyncio.gather(*(marketplace.read() for _ in range(8)))
+    assert told == [entry["seq"] for entry in desk.ledger()]
+    assert [entry["seq"] for entry in marketplace.entries] == told
 
 
 async def test_reading_leaves_no_trace(desk: Any) -> None:

@@ -23,7 +23,8 @@ class Marketplace:
     http: httpx.AsyncClient
     tell: Callable[[Entry], None] = lambda _: None
     entries: list[Entry] = field(default_factory=list)
-    _next: int = 0
+    #: ``seq`` of the last entry.
+    _last: int = 0
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to the control API. StandInError, with the stand-in's words, where it refuses."""
@@ -68,13 +69,14 @@ class Marketplace:
 
     async def read(self) -> list[Entry]:
         """All of the ledger so far; new entries are told."""
-        response = await self.http.get("/control/ledger", params={"since": self._next})
+        response = await self.http.get("/control/ledger", params={"since": self._last})
         response.raise_for_status()
         page = response.json()
         for entry in page["entries"]:
-            self.entries.append(entry)
-            self.tell(entry)
-        self._next = page["next"]
+            if entry["seq"] > self._last:  # else another reader, who asked at the same time, had it first
+                self._last = entry["seq"]
+                self.entries.append(entry)
+                self.tell(entry)
         return self.entries
 
     async def stored(self, event_id: str) -> Entry:

@@ -191,6 +191,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         client=client,
         keyring=keyring,
         spreading=timedelta(seconds=settings.spreading_seconds),
+        revoked=timedelta(seconds=settings.revoked_seconds),
         slices=slices,
         revocations=revocations,
         memory=parts.memory,

@@ -11,14 +11,13 @@ from talkdesk_client import InstallationRef, NotFound, TalkdeskError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
-from talkdesk_crds.meta import parse_time, stamp_time
+from talkdesk_crds.meta import stamp_time
 from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import parse, resources
 from talkdesk_operator import answers, failures, not_found, reading
 from talkdesk_operator.conditions import false, find, true, unknown
 from talkdesk_operator.confirm import (
     NOT_FOUND_STATE,
-    UNINSTALLED_STATE,
     is_pending,
     uninstall_approved,
 )
@@ -30,7 +29,7 @@ from talkdesk_operator.notes import Agenda, Notes
 from talkdesk_operator.over import answered, is_over
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.resync import resync_token
-from talkdesk_operator.retention import own_start
+from talkdesk_operator.revoked import until_over
 from talkdesk_operator.same_object import same_object
 from talkdesk_operator.standing.talkdesk_state import TROUBLED_STATES
 from talkdesk_operator.user_rules import changed, roles_unknown
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-#: Talkdesk revokes an uninstalled app's credentials after a week, answered or not.
-_REVOKED_AFTER_SECONDS = 7 * 86400.0
 #: How far ahead of ours Talkdesk's clock may be.
 _SKEW = timedelta(minutes=5)
 
@@ -69,6 +66,7 @@ class Observer:
         client: TalkdeskClient,
         keyring: Keyring,
         spreading: timedelta,
+        revoked: timedelta,
         slices: SliceStore,
         revocations: RevocationDesk,
         memory: Memory,
@@ -82,6 +80,7 @@ class Observer:
         self._client = client
         self._keyring = keyring
         self._spreading = spreading
+        self._revoked = revoked
         self._slices = slices
         self._revocations = revocations
         self._memory = memory
@@ -321,9 +320,18 @@ class Observer:
     def _refused(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
         failure = failures.of_reading(error)
         installation = notes.installation
-        refused = failure.kind is Kind.REFUSED or isinstance(error, NotFound)
         left = notes.leaving or notes.role is Role.SUPERSEDED
-        if refused and left and self._over(notes):
+        wait = None
+        if left and (failure.kind is Kind.REFUSED or isinstance(error, NotFound)):
+            wait = until_over(
+                installation,
+                superseded=notes.role is Role.SUPERSEDED,
+                told=isinstance(error, NotFound) or (failure.final and uninstall_approved(notes.given)),
+                refused=failure.final,
+                now=self._clock(),
+                lasting=self._revoked,
+            )
+        if wait == timedelta(0):
             message = "uninstalled, and Talkdesk no longer accepts the credentials: nothing is left to answer"
             notes.verdicts[types.CREDENTIALS_VALID] = false(Reason.CREDENTIALS_REVOKED, message)
             approved = uninstall_approved(notes.given)
@@ -333,6 +341,9 @@ class Observer:
         _log.warning("Talkdesk could not be read", installation=notes.name, error=failure.message)
         agenda.fail(failure.retry_after)
         verdict = self._credentials_verdict(installation, failure)
+        if wait is not None:
+            agenda.decide_in(wait.total_seconds())
+            verdict = false(failure.reason, f"{failure.message}; if that lasts, the uninstallation is over")
         if verdict is not None:
             notes.verdicts[types.CREDENTIALS_VALID] = verdict
         if not answered(installation):
@@ -364,23 +375,6 @@ class Observer:
         came = came or moment(installation.metadata.creation_timestamp)
         age = self._clock() - came if came is not None else self._spreading
         return -_SKEW < age < self._spreading
-
-    def _over(self, notes: Notes) -> bool:
-        """Refused credentials mean that the uninstallation is complete: it was seen to wait for us before.
-
-        Or that Talkdesk has waited its time since a newer installation took the tenant over.
-        """
-        installation = notes.installation
-        status, uninstalled = installation.status, installation.spec.talkdesk.uninstalled
-        stored = status.talkdesk is not None and status.talkdesk.state == UNINSTALLED_STATE
-        if stored and status.access is not None and status.access.state == "Refused":
-            return True
-        if uninstalled is None and notes.role is Role.SUPERSEDED:
-            since = own_start(installation, self._clock())
-            return (self._clock() - since).total_seconds() > _REVOKED_AFTER_SECONDS
-        if uninstalled is None or uninstalled.at is None:
-            return False
-        return (self._clock() - parse_time(uninstalled.at)).total_seconds() > _REVOKED_AFTER_SECONDS
 
 
 def _forgotten(installation: TalkdeskInstallation) -> bool:

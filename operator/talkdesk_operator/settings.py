@@ -38,6 +38,8 @@ class OperatorSettings(MailSettings, PodSettings):
     service_account: str = ""
     #: New credentials that are refused are waited for so long before that is called a refusal.
     spreading_seconds: Seconds = 1800.0
+    #: An uninstalled app's credentials that are refused for so long are taken for revoked.
+    revoked_seconds: Seconds = 3600.0
     #: What was begun with the old credentials has so long to end before the new ones are acknowledged.
     acknowledge_seconds: Seconds = 60.0
     #: Credentials that nobody needs are looked for this often, and deleted where they are at least so old.

@@ -9,11 +9,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from talkdesk_kube.resources import APPS, CONFIG_MAPS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import Any
 
     World = Any
@@ -24,6 +25,14 @@ STATE = r"/apps/[^/]+/installations/[^/]+/state"
 WEEK = 7 * 86400
 TRIAL = {"name": "Free trial", "type": "trial", "license_type": "individual", "price": 0}
 PAID = {"name": "Pro", "type": "paid", "license_type": "individual", "price": 10}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
+    """Credentials of an uninstalled app that are refused count as revoked after two seconds."""
+    async with open_world() as made:
+        await made.start(TALKDESK_REVOKED_SECONDS="2")
+        yield made
 
 
 @contextlib.asynccontextmanager

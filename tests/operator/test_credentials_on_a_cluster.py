@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN = r"/oauth/token"
+INSTALLATION = r"/apps/[^/]+/installations/[^/]+"
+STATE = rf"{INSTALLATION}/state"
 DAY = 86400
 DEAD = "http://127.0.0.1:9/events"
 
@@ -480,3 +482,20 @@ async def test_a_rotation_whose_event_was_lost_costs_access_where_none_is_asked_
     await world.condition(installed, "CredentialsValid", "False", "CredentialsRefused")
     await world.condition(installed, "Ready", "False", "CredentialsRefused")
     assert not await posts(world, installed, "/actions/rotate")
+
+
+async def test_a_refusal_that_passes_leaves_no_uninstallation_unanswered(world: World) -> None:
+    await world.declare()
+    installed = await served(world)
+    try:
+        await world.post("/control/faults", {"path": STATE, "method": "POST", "status": 503, "times": 5000})
+        await world.post(f"/control/installations/{installed.id}/uninstall", {})
+        await world.condition(installed, "Confirmed", "False", "AnswerFailed")
+        await world.post("/control/faults", {"path": INSTALLATION, "status": 401, "times": 5000})
+        refused = await world.condition(installed, "CredentialsValid", "False")
+        assert refused["reason"] == "CredentialsRefused"
+        assert refused["message"].endswith("if that lasts, the uninstallation is over")
+    finally:
+        (await world.control.delete("/control/faults")).raise_for_status()
+    await world.approved(installed, 2)
+    await world.condition(installed, "Confirmed", "True", "UninstallApproved")

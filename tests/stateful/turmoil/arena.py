@@ -39,6 +39,8 @@ _SETTINGS = {
     "TALKDESK_RESYNC_SECONDS": "20",
     "TALKDESK_RESYNC_RATE": "50",
     "TALKDESK_BRAKE_SECONDS": "1",
+    # Longer than what a token costs that ends when the clock moves.
+    "TALKDESK_REVOKED_SECONDS": "5",
     # An attempt that failed is repeated as soon as turmoil lets minutes of Talkdesk's time pass.
     "TALKDESK_EVENT_SECONDS": "30",
     "TALKDESK_ACKNOWLEDGE_SECONDS": "1",

@@ -1,0 +1,79 @@
+"""When a refusal tells that an uninstallation is over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from talkdesk_crds.installation import TalkdeskInstallation
+from talkdesk_crds.meta import stamp_time, time
+from talkdesk_operator.revoked import until_over
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+OVER = timedelta(0)
+
+
+def left(
+    *, ago: timedelta = DAY, state: str = "uninstalled", refused_for: timedelta | None = None
+) -> TalkdeskInstallation:
+    """One that its customer uninstalled, with credentials that have been refused for a while."""
+    conditions: list[dict[str, Any]] = []
+    if refused_for is not None:
+        since = {
+            "status": "False",
+            "reason": "CredentialsRefused",
+            "lastTransitionTime": time(NOW - refused_for),
+        }
+        conditions.append({"type": "CredentialsValid", "message": "", "observedGeneration": 1, **since})
+    said = {"event": "e", "rank": 90, "at": stamp_time(NOW - ago)}
+    return TalkdeskInstallation.model_validate(
+        {
+            "metadata": {"name": "i", "namespace": "n", "creationTimestamp": time(NOW - 90 * DAY)},
+            "spec": {
+                "appId": "a",
+                "accountId": "c",
+                "installationId": "i",
+                "talkdesk": {"uninstalled": said},
+            },
+            "status": {
+                "access": {"state": "Refused", "reason": "Uninstalled"},
+                "talkdesk": {"state": state},
+                "conditions": conditions,
+            },
+        }
+    )
+
+
+def judged(one: TalkdeskInstallation, **how: bool) -> timedelta | None:
+    told, refused, superseded = (how.get(name, False) for name in ("told", "refused", "superseded"))
+    return until_over(one, told=told, refused=refused, superseded=superseded, now=NOW, lasting=HOUR)
+
+
+def test_a_refusal_has_to_last_before_it_tells_that_the_uninstallation_is_over() -> None:
+    assert judged(left(), refused=True) == HOUR
+    assert judged(left(refused_for=HOUR / 4), refused=True) == HOUR * 3 / 4
+    assert judged(left(refused_for=HOUR), refused=True) == OVER
+    assert judged(left(refused_for=DAY / 2), refused=True) == OVER
+
+
+def test_where_talkdesk_has_our_answer_or_no_such_installation_it_is_over_at_once() -> None:
+    assert judged(left(), told=True, refused=True) == OVER
+
+
+def test_being_kept_out_tells_nothing_however_long_it_lasts() -> None:
+    assert judged(left(refused_for=6 * DAY, ago=6 * DAY)) is None
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_was_never_seen_to_wait_for_us_may_still_wait(*, told: bool) -> None:
+    assert judged(left(state="completed", refused_for=DAY), refused=True, told=told) is None
+
+
+def test_after_a_week_talkdesk_waits_no_longer() -> None:
+    late = left(ago=7 * DAY + timedelta(seconds=1), state="completed")
+    assert judged(late) == OVER
+    assert judged(left(ago=7 * DAY - timedelta(seconds=1), state="completed")) is None

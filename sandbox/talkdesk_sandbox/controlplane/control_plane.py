@@ -29,6 +29,8 @@ _START_SECONDS = 60.0
 _COMMAND_SECONDS = 300.0
 _REQUEST_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
+#: Collecting garbage less often takes a tenth of the API server's CPU time away, for some more memory.
+_GO = {"GOGC": "300"}
 
 
 class ControlPlane:
@@ -172,7 +174,9 @@ class ControlPlane:
         self.start_seconds = time.monotonic() - began
 
     def _run(self, name: str, command: list[str]) -> Program:
-        program = Program.start(name, command, log=self._logs / f"{name}.log", cwd=self.directory)
+        program = Program.start(
+            name, command, log=self._logs / f"{name}.log", cwd=self.directory, env={**os.environ, **_GO}
+        )
         self._programs.append(program)
         return program
 

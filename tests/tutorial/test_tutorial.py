@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,9 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A newcomer's: nothing of this process's own but the programs of the control plane, built before."""
     home = tmp_path / "home"
     home.mkdir()
+    browser = home / "browser"
+    browser.write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> "$HOME/opened"\n')
+    browser.chmod(0o755)
     kept = ("KUBEBUILDER_ASSETS", "CHROMIUM", "LANG")
     # Not below tmp_path: Chromium makes sockets there, whose paths have to be short.
     with tempfile.TemporaryDirectory(prefix="td-") as temporary:
@@ -38,7 +42,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "XDG_CACHE_HOME": str(cache_folder().parents[1]),
             "TALKDESK_OPERATOR": str(ROOT),
-            "CI": "true",
+            "DISPLAY": ":0",
+            "BROWSER": f"{browser} %s",
             **{name: os.environ[name] for name in kept if name in os.environ},
         }
 
@@ -70,6 +75,10 @@ def test_every_block_of_the_tutorial_does_what_it_says(tmp_path: Path, environme
                 assert (before, block.language) == ("sh", "text"), (
                     f"line {block.line}: a {block.language!r} block that nobody runs or compares"
                 )
+    console = re.search(r"http://console\.localhost:\d+/", (tmp_path / "second").read_text())
+    assert console is not None
+    opened = (Path(environment["HOME"]) / "opened").read_text()
+    assert opened.splitlines() == [console[0]], "whoever sits at a display sees the console, once"
 
 
 def _typed(block: Block, output: Block | None, first: Terminal, second: Terminal) -> None:

@@ -255,6 +255,31 @@ async def test_an_api_server_in_trouble_means_503_and_then_the_next_delivery_is_
     assert await cluster.spec() == _folded([install])
 
 
+async def test_who_is_never_first_until_the_time_is_over_says_so_without_the_api_servers_409(
+    start: Any, cluster: Cluster, install: dict[str, Any], control_plane: ControlPlane
+) -> None:
+    from aiohttp import web  # noqa: PLC0415 - with the sandbox's parts below
+
+    from talkdesk_sandbox.interceptor import Exchange, before_kubernetes  # noqa: PLC0415
+
+    async def always_second(exchange: Exchange) -> web.StreamResponse:
+        if exchange.is_write and exchange.path.endswith("/talkdeskinstallations"):
+            body = {"kind": "Status", "code": 409, "reason": "AlreadyExists", "message": "it is there"}
+            return web.json_response(body, status=409)
+        return await exchange.forward()
+
+    async with before_kubernetes(control_plane) as between:
+        kubeconfig = between.kubeconfig(cluster.release.kubeconfig("webhook"))
+        deliveries = await start(kubeconfig=kubeconfig, store_budget_seconds=0.5)
+        between.rule = always_second
+        with structlog.testing.capture_logs() as log:
+            assert (await deliveries.send(install)).status_code == 503
+    (line,) = [line for line in log if line["event"] == "event not stored"]
+    assert line["reason"] == "out-of-time"
+    assert line["detail"] == "somebody else made the installation's object first"
+    assert "409" not in str([one for one in log if one["log_level"] != "debug"])
+
+
 async def test_a_write_whose_answer_was_lost_is_found_and_done_once(
     start: Any, cluster: Cluster, event_of: Any, credentials: Any, control_plane: ControlPlane
 ) -> None:

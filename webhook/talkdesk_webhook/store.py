@@ -57,7 +57,10 @@ class NotStoredError(Exception):
 
 
 class _LostRaceError(Exception):
-    """Somebody else wrote in between, or the object is on its way out: read again, fold again."""
+    """Somebody else wrote in between, or the object is on its way out: read again, fold again.
+
+    In words of its own: the API server's 409 is how replicas get along, and no news in a log.
+    """
 
 
 @dataclass
@@ -173,8 +176,8 @@ class Store:
         }
         try:
             await self._kube.create(INSTALLATIONS, obj, field_manager=FIELD_MANAGER)
-        except AlreadyExists as error:
-            raise _LostRaceError(str(error)) from None
+        except AlreadyExists:
+            raise _LostRaceError("somebody else made the installation's object first") from None
 
     async def _update(
         self, name: str, held: Obj, before: TalkdeskInstallationSpec, after: TalkdeskInstallationSpec
@@ -187,5 +190,7 @@ class Store:
             await self._kube.merge_patch(
                 INSTALLATIONS, name, patch, namespace=self._namespace, field_manager=FIELD_MANAGER
             )
-        except (Conflict, NotFound) as error:
-            raise _LostRaceError(str(error)) from None
+        except Conflict:
+            raise _LostRaceError("somebody else changed the installation's object first") from None
+        except NotFound:
+            raise _LostRaceError("the installation's object is gone since it was read") from None

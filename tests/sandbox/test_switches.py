@@ -186,11 +186,13 @@ STORIES: dict[str, list[tuple[str, Any, Shown]]] = {
 
 
 async def _ledger_of_a_story(sandbox: Any) -> list[Entry]:
+    """Without what is repeated of earlier ones: Talkdesk delivers for a quarter of an hour."""
     async with sandbox.story() as story:
         before = len(await story.marketplace.read())
+        older = {one["id"] for one in (await story.marketplace.state())["installations"]}
         results = await play(story, tell=lambda _: None)
         assert all(result.ok for result in results), [result for result in results if not result.ok]
-        return (await story.marketplace.read())[before:]
+        return [e for e in (await story.marketplace.read())[before:] if e.get("installation_id") not in older]
 
 
 @pytest.fixture(scope="module")

@@ -45,11 +45,11 @@ async def test_a_short_run_measures_everything_and_refuses_nobody_wrongly(
     assert 0 < written["revocation_s"]["p50"] <= written["revocation_s"]["p99"]
     assert written["memory_mb"] > 10
     assert written["ready_s"] > 0
-    # The parts of a removal are in their order, whatever they took.
+    # The parts of a removal are in their order, whatever they took. What a write leads to may show before the
+    # write itself is on record, where the machine is busy.
     for one in measured.revocations:
-        # A watch may show the revocation before the write that stored it is on record.
         assert min(one.stored, one.begun) > 0
-        assert max(one.stored, one.begun) <= one.written <= one.refused + 0.001
+        assert one.begun <= min(one.written, one.refused + 0.001)
     assert "where the time goes" in report.text(measured)
     assert json.loads(path.with_name("gateway-details.json").read_text())["generator"] == "python"
 

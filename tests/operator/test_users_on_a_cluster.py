@@ -157,7 +157,9 @@ async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventual
         asked = (one for one in (await ledger(world))[heard:] if one["kind"] == "api")
         return [one["status"] for one in asked if f"/installations/{installed.id}/users" in one["url"]]
 
-    assert (await pages())[:2] == [200, 403], "the first page came, and the second failed"
+    # A list that followed the approval may have been on its way: then it is that one's next page but one.
+    answered = await pages()
+    assert 200 in answered[: answered.index(403)], "a page came, and the next one failed"
 
     async def refused_thrice() -> bool:
         return (await pages()).count(403) > 2

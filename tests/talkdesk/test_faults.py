@@ -39,6 +39,15 @@ async def test_a_refusal_stays_a_refusal_behind_a_delay(desk: Any) -> None:
     assert (await partner.call("/trial")).status_code == 404
 
 
+async def test_one_page_of_a_list_goes_wrong_and_the_others_come(desk: Any) -> None:
+    partner = await desk.install()
+    fault = {"path": ".*/users", "query": "(^|&)page=2(&|$)", "status": 403, "times": None}
+    await desk.post("/control/faults", fault)
+    token = await partner.token()
+    answers = [await partner.call(f"/users?per_page=2&page={page}", token=token) for page in (1, 2, 1, 2)]
+    assert [answer.status_code for answer in answers] == [200, 403, 200, 403]
+
+
 async def test_faults_can_be_taken_back(desk: Any) -> None:
     await desk.post("/control/faults", {"status": 500, "times": 100})
     assert (await desk.control.delete("/control/faults")).json() == {"waiting": 0}

@@ -125,7 +125,8 @@ async def public(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         _place(request)
         place = request.get(_HOST)
-        fault = talkdesk.faults.take(request.method, request.path, place.region if place else None)
+        region = place.region if place else None
+        fault = talkdesk.faults.take(request.method, request.path, request.query_string, region)
         response = await (_faulty(request, handler, fault) if fault else handler(request))
     except RefusalError as refused:
         response = answer(request, refused.body, status=refused.status)

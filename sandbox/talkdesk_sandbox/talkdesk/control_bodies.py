@@ -180,6 +180,7 @@ class NewFault(_Body):
     """A fault, as :class:`Fault` tells it."""
 
     path: str = ".*"
+    query: str = ""
     method: Literal["GET", "POST"] | None = None
     region: Region | None = None
     times: Annotated[int, Field(ge=1)] | None = 1
@@ -190,14 +191,14 @@ class NewFault(_Body):
     body: Any = None
     delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
 
-    @field_validator("path")
+    @field_validator("path", "query")
     @classmethod
-    def _is_pattern(cls, path: str) -> str:
+    def _is_pattern(cls, pattern: str) -> str:
         try:
-            re.compile(path)
+            re.compile(pattern)
         except re.error as wrong:
             raise ValueError(f"no regular expression: {wrong}") from None
-        return path
+        return pattern
 
     def to_fault(self) -> Fault:
         """As a value."""

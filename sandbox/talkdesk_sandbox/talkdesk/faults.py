@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Fault:
     """What happens to the next ``times`` requests (None: to all, until the faults are cleared) that match.
 
-    They match by method, path, and the region whose host is asked.
+    They match by method, whole path, any part of the query (of one page of a list, say), and the region
+    whose host is asked.
 
     It delays by ``delay_seconds`` of wall time, then cuts the connection (``cut``), or answers ``status``
     with ``headers`` and ``body``, or (neither given) lets the request through. ``when`` is ``before`` the
@@ -22,6 +23,7 @@ class Fault:
     """
 
     path: str = ".*"
+    query: str = ""
     method: str | None = None
     region: str | None = None
     times: int | None = 1
@@ -32,10 +34,10 @@ class Fault:
     body: Any = None
     delay_seconds: float = 0.0
 
-    def matches(self, method: str, path: str, region: str | None) -> bool:
+    def matches(self, method: str, path: str, query: str, region: str | None) -> bool:
         """Whether it is meant for this request."""
         here = self.region in {None, region} and self.method in {None, method}
-        return here and re.fullmatch(self.path, path) is not None
+        return here and bool(re.fullmatch(self.path, path)) and bool(re.search(self.query, query))
 
 
 class Faults:
@@ -44,10 +46,10 @@ class Faults:
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
 
-    def take(self, method: str, path: str, region: str | None = None) -> Fault | None:
+    def take(self, method: str, path: str, query: str = "", region: str | None = None) -> Fault | None:
         """The first fault for this request to ``region``, used up by one."""
         for index, fault in enumerate(self.waiting):
-            if fault.matches(method, path, region):
+            if fault.matches(method, path, query, region):
                 if fault.times is None:
                     return fault
                 if fault.times > 1:

@@ -144,6 +144,13 @@ class Visitor:
             raise NotYet(f"{answer.url.host} refuses without a page")
         return f"{self.user['name']}: {answer.status_code}"
 
+    async def reads(self, url: str, *, contains: str) -> str:
+        """A page, whatever its status, says so. Raises NotYet where it does not."""
+        answer = await self.http.get(url)
+        if contains not in answer.text:
+            raise NotYet(f"the page at {answer.url.host} ({answer.status_code}) does not say {contains!r}")
+        return f"{answer.url.host}: {contains}"
+
     async def sent_to_sign_in(self) -> str:
         """The app's page leads to Talkdesk's own sign-in. Raises NotYet with what was seen instead."""
         answer = await self.http.get(self.at)

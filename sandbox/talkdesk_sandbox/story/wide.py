@@ -1,4 +1,4 @@
-"""The wide story: an eventful one whose app needs, on its way, every right that the chart grants."""
+"""The wide story: a visited one whose app needs, on its way, every right that the chart grants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from talkdesk_crds.names import (
 )
 from talkdesk_crds.template import TEMPLATE_KINDS
 from talkdesk_kube import resources as kinds
-from talkdesk_sandbox.story.eventful import ROUNDS, EventfulStory
+from talkdesk_sandbox.story.eventful import ROUNDS
 from talkdesk_sandbox.story.meddling import (
     Place,
     all_gone,
@@ -27,6 +27,7 @@ from talkdesk_sandbox.story.meddling import (
     delete_and_see_made_again,
 )
 from talkdesk_sandbox.story.observe import NotYet, eventually
+from talkdesk_sandbox.story.visited import VisitedStory
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,11 +40,11 @@ SOURCE = "wide-source"
 
 
 @dataclass
-class WideStory(EventfulStory):
+class WideStory(VisitedStory):
     """The story with the objects of wide.yaml in the template: one of every kind that may be there."""
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
-        """The eventful story's, with those of the template's objects in between."""
+        """The visited story's, with those of the template's objects in between."""
         steps: list[tuple[str, Callable[[], Awaitable[str]]]] = []
         for name, step in super().steps():
             if name == "a customer appears":

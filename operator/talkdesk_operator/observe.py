@@ -319,14 +319,14 @@ class Observer:
 
     def _refused(self, notes: Notes, error: TalkdeskError, agenda: Agenda) -> None:
         failure = failures.of_reading(error)
-        installation = notes.installation
+        installation, gone = notes.installation, isinstance(error, NotFound)
         left = notes.leaving or notes.role is Role.SUPERSEDED
         wait = None
-        if left and (failure.kind is Kind.REFUSED or isinstance(error, NotFound)):
+        if left and (gone or failure.kind is Kind.REFUSED):
             wait = until_over(
                 installation,
                 superseded=notes.role is Role.SUPERSEDED,
-                told=isinstance(error, NotFound) or (failure.final and uninstall_approved(notes.given)),
+                told=gone or (failure.final and uninstall_approved(notes.given)),
                 refused=failure.final,
                 now=self._clock(),
                 lasting=self._revoked,

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talkdesk_kube.client import USER_AGENT
+from talkdesk_sandbox.controlplane import audit_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 #: Kopf names itself; everything else of ours goes through talkdesk_kube.
-AGENTS = (f'"userAgent":"{USER_AGENT}"', '"userAgent":"kopf/')
+AGENTS = (f'"userAgent":"{USER_AGENT}"'.encode(), b'"userAgent":"kopf/')
 
 Span = tuple[datetime, datetime]
 
@@ -47,9 +48,9 @@ class RunAudit:
         path.write_text(json.dumps(record), encoding="utf-8")
 
 
-def of_log(audit_log: Path, *, refusals: Sequence[Span], wide_story: bool) -> RunAudit:
+def of_log(log: Path, *, refusals: Sequence[Span], wide_story: bool) -> RunAudit:
     """What an audit log holds of the product's requests so far."""
-    return RunAudit(tuple(_by_agent(audit_log)), tuple(refusals), wide_story)
+    return RunAudit(tuple(audit_log.entries(log, saying=AGENTS)), tuple(refusals), wide_story)
 
 
 def read(paths: Iterable[Path]) -> list[RunAudit]:
@@ -62,10 +63,3 @@ def read(paths: Iterable[Path]) -> list[RunAudit]:
         ]
         found.append(RunAudit(tuple(record["requests"]), tuple(spans), record["wide_story"]))
     return found
-
-
-def _by_agent(audit_log: Path) -> Iterator[dict[str, Any]]:
-    with audit_log.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n") and any(agent in line for agent in AGENTS):
-                yield json.loads(line)

@@ -29,3 +29,9 @@ def test_a_position_between_two_entries_leaves_none_of_them_out(tmp_path: Path) 
     with log.open("ab") as more:
         more.write(b'{"n": 2}\n')
     assert list(entries(log, since=end)) == [{"n": 2}]
+
+
+def test_only_entries_that_say_what_is_asked_for_are_read(tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    log.write_bytes(b'{"n": "ours"}\nno JSON, and nobody\'s\n{"n": "ours as well"}\n{"n": "ours, half')
+    assert [entry["n"] for entry in entries(log, saying=(b"ours",))] == ["ours", "ours as well"]

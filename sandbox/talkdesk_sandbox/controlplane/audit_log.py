@@ -6,14 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _READ_SIZE = 1 << 16
 
 
-def entries(path: Path, *, since: int = 0) -> Iterator[dict[str, Any]]:
+def entries(path: Path, *, since: int = 0, saying: Sequence[bytes] = ()) -> Iterator[dict[str, Any]]:
     """Those that began at the position ``since`` (bytes) or after it and are complete, oldest first.
+
+    Only those are parsed whose text holds one of ``saying``, if any are given: a log may be long.
 
     A long entry appears piece by piece: one that was half there when the position was taken began before it.
     """
@@ -23,5 +25,5 @@ def entries(path: Path, *, since: int = 0) -> Iterator[dict[str, Any]]:
             if file.read(1) != b"\n":
                 file.readline()
         for line in file:
-            if line.endswith(b"\n"):
+            if line.endswith(b"\n") and (not saying or any(text in line for text in saying)):
                 yield json.loads(line)

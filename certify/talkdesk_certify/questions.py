@@ -81,10 +81,10 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         id="ask.failure",
         sentences=("Experience 3", "Installing 4"),
-        asks="In the sandbox, let an installation fail: name a command that ends at once in place of the "
-        "app's image, set spec.approval.patienceSeconds to 20, and install. Do the dialogue's last page (the "
-        "picture shows it on success) and the mail to the administrator say what happened, whom to ask, and "
-        "what to do next?",
+        asks="Let an installation fail: start a sandbox whose images.yaml names a command that ends at once "
+        "(“false”) for the app's image, with spec.approval.patienceSeconds at 20, and install. Do the "
+        "dialogue's last page (the picture shows it on success) and the mail to the administrator say what "
+        "happened, whom to ask, and what to do next?",
         checks=("1.completed",),
     ),
     Question(
@@ -96,9 +96,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         id="ask.version",
         sentences=("Lifecycle 2",),
-        asks="In the sandbox, submit another version of the app (PATCH /control/apps/ID with a new name as "
-        "“version”: docs/interfaces.md) and install it in another account. Does it work there, and does "
-        "the first customer go on undisturbed?",
+        asks="In the sandbox, install the app, submit another version of it (PATCH /control/apps/ID with a "
+        "new name as “version”: docs/interfaces.md), and install that in another account. Does it work "
+        "there, and does the first customer go on undisturbed?",
     ),
     Question(
         id="ask.redelivery",
@@ -109,9 +109,10 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         id="ask.timeout",
         sentences=("Timeouts 1",),
-        asks="In the sandbox, install the app with an image that does not come up, and move Talkdesk's clock "
-        "past the seven days. Does the dialogue tell the customer so, and does the installation succeed "
-        "once it is repeated with the right image?",
+        asks="Start a sandbox with an app.yaml that names another image, and an images.yaml that has a "
+        "command that ends at once (“false”) for it and the right one for the app's own. Install, and move "
+        "Talkdesk's clock past seven days: does the dialogue tell the customer so? Name the right image, "
+        "“talkdesk-operator sandbox apply app.yaml”, and try again: does the installation succeed?",
     ),
     Question(
         id="ask.registered",

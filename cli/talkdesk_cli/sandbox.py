@@ -149,7 +149,10 @@ def end_trial(account: Account) -> None:
 
 @sandbox.command()
 def env() -> None:
-    """What a shell needs for kubectl in the sandbox: eval "$(talkdesk-operator sandbox env)"."""
+    """What a shell needs in the sandbox, for kubectl and (TALKDESK_CONTROL) the stand-in's control API.
+
+    Use it as eval "$(talkdesk-operator sandbox env)".
+    """
     from talkdesk_sandbox.partner.command import up_now
 
     try:
@@ -159,6 +162,7 @@ def env() -> None:
         raise typer.Exit(1) from None
     typer.echo(f"export KUBECONFIG={shlex.quote(up.kubeconfig)}")
     typer.echo(f'export PATH={shlex.quote(up.programs)}:"$PATH"')
+    typer.echo(f"export TALKDESK_CONTROL={shlex.quote(up.control)}")
 
 
 def _act(account: str, what: Act) -> None:

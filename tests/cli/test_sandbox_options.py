@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from talkdesk_cli.main import app
 from talkdesk_cli.starter.answers import answers
 from talkdesk_cli.starter.files import starter
 from talkdesk_kube.pod.logging import AUDIT, QUIET
+from talkdesk_sandbox.whereabouts import Whereabouts
+from talkdesk_sandbox.whereabouts import told as whereabouts_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +71,26 @@ def test_without_a_sandbox_each_act_says_how_to_start_one(
     code, said = _said(*words)
     assert code == 1
     assert "no sandbox is up: start one in another terminal with talkdesk-operator sandbox" in said
+
+
+@pytest.mark.processes
+def test_env_tells_a_shell_of_kubectl_and_of_the_control_api(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
+    up = Whereabouts(
+        console="http://console.localhost:1/",
+        control="http://127.0.0.1:2",
+        browser="http://127.0.0.1:3",
+        kubeconfig="/a folder/kubeconfig",
+        programs="/programs",
+    )
+    with whereabouts_told(up):
+        env = CliRunner().invoke(app, ["sandbox", "env"])
+    assert env.exit_code == 0
+    asked = f'{env.output}\necho "$KUBECONFIG" "$TALKDESK_CONTROL" "${{PATH%%:*}}"'
+    shell = subprocess.run(["/bin/sh", "-c", asked], capture_output=True, text=True, check=True)
+    assert shell.stdout == "/a folder/kubeconfig http://127.0.0.1:2 /programs\n"
 
 
 def test_a_file_without_an_app_is_told_before_anything_starts(

@@ -22,6 +22,8 @@ IDENTITY_HEADERS = (
     "x-td-identity",
     "cookie",
 )
+#: How often a decision is asked for, each time for its part of the patience with it.
+_TRIES = 3
 #: What the decision says to Envoy: kept as metadata of the request.
 METADATA_HEADERS = ("x-td-upstream", "x-td-bar", "x-td-bar-csp", "x-td-status")
 #: What of the client's request the decision looks at, beside method, path, host and authorization.
@@ -53,11 +55,15 @@ def authorization(settings: EnvoySettings) -> Json:
                 "timeout": seconds(settings.decision_seconds),
             },
             "path_prefix": "/decide",
-            # A decision changes nothing: it may be asked for again when a replica goes away.
+            # A decision changes nothing: it may be asked for again when a replica goes away, or hangs.
             "retry_policy": {
                 "retry_on": "reset,connect-failure",
-                "num_retries": 2,
-                "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
+                "num_retries": _TRIES - 1,
+                # Here, unlike in a route's policy, the longest pause is also how long one try may take.
+                "retry_back_off": {
+                    "base_interval": "0.010s",
+                    "max_interval": seconds(settings.decision_seconds / _TRIES),
+                },
             },
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": [{"exact": name} for name in IDENTITY_HEADERS]},

@@ -61,7 +61,10 @@ class EnvoySettings(BaseSettings):
     relay_port: Port = 8082
 
     trusted_hops: Annotated[int, Field(ge=0, le=8)] = 0
-    decision_seconds: Annotated[Seconds, Field(description="then the request is answered 503")] = 3.0
+    decision_seconds: Annotated[
+        Seconds,
+        Field(ge=0.1, description="then the request is answered 503; each of three tries has a third of it"),
+    ] = 3.0
     page_seconds: Annotated[Seconds, Field(description="the gateway's own pages; a callback waits")] = 30.0
     connect_seconds: Seconds = 2.0
     idle_seconds: Annotated[Seconds, Field(description="a request without a byte for so long ends")] = 300.0

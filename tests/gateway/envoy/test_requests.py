@@ -66,6 +66,41 @@ async def test_every_method_is_decided_upon(edge: Any, method: str) -> None:
     assert edge.app.heard == []
 
 
+async def test_a_gateway_that_pauses_is_waited_for(edge: Any) -> None:
+    usual = edge.decision.answer
+
+    async def after_a_pause(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.7)  # less than a third of the patience with a decision
+        answer: web.StreamResponse = await usual(request)
+        return answer
+
+    edge.decision.answer = after_a_pause
+    answer = await edge.get()
+    assert (answer.status, answer.text) == (200, "hello")
+    assert len(edge.decision.heard) == 1
+
+
+async def test_a_gateway_that_hangs_costs_a_third_of_the_patience_before_another_is_asked(edge: Any) -> None:
+    usual, go_on = edge.decision.answer, asyncio.Event()
+
+    async def hangs_once(request: web.Request) -> web.StreamResponse:
+        if len(edge.decision.heard) == 1:
+            await go_on.wait()
+        answer: web.StreamResponse = await usual(request)
+        return answer
+
+    edge.decision.answer = hangs_once
+    began = asyncio.get_running_loop().time()
+    try:
+        answer = await edge.get()
+    finally:
+        go_on.set()
+    assert (answer.status, answer.text) == (200, "hello")
+    assert len(edge.decision.heard) == 2
+    assert len(edge.app.heard) == 1
+    assert asyncio.get_running_loop().time() - began < 2
+
+
 async def test_a_method_that_nobody_knows_is_decided_upon_too(edge: Any) -> None:
     edge.decision.answer = answering(403, "no")
     answer = await raw(edge, f"PURGE /x HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n")

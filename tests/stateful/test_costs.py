@@ -43,4 +43,4 @@ def test_the_page_on_costs_says_what_is_counted(ground: Ground) -> None:
         PAGE.write_text(rendered(ranges(lives), **_words()))
     page = read(PAGE.read_text())
     assert rendered(page, **_words()) == PAGE.read_text(), "written by hand? make costs writes it"
-    assert untrue(page, ground.loop.run(_one(ground)), exact=WORDS["exact"]) == []
+    assert untrue(page, ground.loop.run(_one(ground)), exact=WORDS["exact"], busy=WORDS["busy"]) == []

@@ -52,18 +52,20 @@ def read(text: str) -> Page:
     return page
 
 
-def untrue(page: Page, counted: Mapping[str, Costs], *, exact: Iterable[str]) -> list[str]:
+def untrue(
+    page: Page, counted: Mapping[str, Costs], *, exact: Iterable[str], busy: Mapping[str, int]
+) -> list[str]:
     """Where one life contradicts the page.
 
     Requests that are ``exact`` are made as often as it says; of others half as many more or less (one at the
-    least) may be made, for the machine may be busy.
+    least; so many as ``busy`` says, where that is more) may be made, for the machine may be busy.
     """
     found, strict = [], frozenset(exact)
     for step, costs in counted.items():
         said = page.get(step, {})
         for what in sorted({*costs, *said}, key=_order):
             few, many = said.get(what, (0, 0))
-            slack = 0 if what in strict and few == many else max(1, many // 2)
+            slack = 0 if what in strict and few == many else max(1, many // 2, busy.get(what, 0))
             if not few - slack <= costs[what] <= many + slack:
                 found.append(f"{step}: {what}: {costs[what]} times, the page says {_times((few, many))}")
     return found

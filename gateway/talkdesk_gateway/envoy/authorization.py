@@ -22,8 +22,6 @@ IDENTITY_HEADERS = (
     "x-td-identity",
     "cookie",
 )
-#: How often a decision is asked for, each time for its part of the patience with it.
-_TRIES = 3
 #: What the decision says to Envoy: kept as metadata of the request.
 METADATA_HEADERS = ("x-td-upstream", "x-td-bar", "x-td-bar-csp", "x-td-status")
 #: What of the client's request the decision looks at, beside method, path, host and authorization.
@@ -33,6 +31,8 @@ SEEN_HEADERS = (
     "origin",
     "x-request-id",
 )
+#: How often a decision is asked for, each time for its part of the patience with it.
+_TRIES = 3
 
 
 def authorization(settings: EnvoySettings) -> Json:

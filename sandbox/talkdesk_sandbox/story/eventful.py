@@ -179,7 +179,7 @@ class EventfulStory(Story):
         visitor = self.visitors[0]
         await self._see(visitor.sent_to_sign_in)
         await visitor.sign_in()
-        return await self._see(lambda: visitor.enters(visitor.at, contains=self.account["name"]))
+        return await self._see(lambda: self._goes_on(visitor))
 
     async def signed_out_of_the_app(self) -> str:
         """A user with two browsers presses the app's own button in one; one click brings them back."""

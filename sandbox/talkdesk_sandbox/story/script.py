@@ -158,11 +158,15 @@ class Story:
         url = await self.marketplace.launch_url(self.installation_id, user_id=visitor.user["id"])
         return await self._see(lambda: visitor.enters(url, contains=self.account["name"]))
 
+    async def _goes_on(self, visitor: Visitor) -> str:
+        """They are in on the app's page, where they have been before, once more."""
+        return await visitor.enters(visitor.at, contains=self.account["name"])
+
     async def removed_user_refused(self) -> str:
         """By the page that was open, by the icon's link: refused, where the others go on working."""
         refused = await self._refused(1)
         other = self.visitors[0]
-        await self._see(lambda: other.enters(other.at, contains=self.account["name"]))
+        await self._see(lambda: self._goes_on(other))
         return f"{refused}; {other.user['name']} goes on"
 
     async def nobody_enters(self) -> str:

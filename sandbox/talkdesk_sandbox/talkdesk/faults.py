@@ -46,7 +46,7 @@ class Faults:
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
 
-    def take(self, method: str, path: str, query: str = "", region: str | None = None) -> Fault | None:
+    def take(self, method: str, path: str, query: str, region: str | None) -> Fault | None:
         """The first fault for this request to ``region``, used up by one."""
         for index, fault in enumerate(self.waiting):
             if fault.matches(method, path, query, region):

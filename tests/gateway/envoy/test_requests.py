@@ -70,7 +70,7 @@ async def test_a_gateway_that_pauses_is_waited_for(edge: Any) -> None:
     usual = edge.decision.answer
 
     async def after_a_pause(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.7)  # less than a third of the patience with a decision
+        await asyncio.sleep(0.5)  # the gateway's pause: half of what one try may take
         answer: web.StreamResponse = await usual(request)
         return answer
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Range = tuple[int, int]
 Page = dict[str, dict[str, Range]]
 
+_CHANGES_A_DEPLOYMENT = "operator: patch deployments"
 _ROW = re.compile(r"\| (?P<what>[^|]+) \| (?P<few>\d+)(?: to (?P<many>\d+))? \|")
 
 
@@ -58,15 +59,17 @@ def untrue(
     """Where one life contradicts the page.
 
     Requests that are ``exact`` are made as often as it says; of others half as many more or less (one at the
-    least; so many as ``busy`` says, where that is more) may be made, for the machine may be busy.
+    least) may be made, for the machine may be busy; and so many more as ``busy`` says, where that is more and
+    the step changes a Deployment.
     """
     found, strict = [], frozenset(exact)
     for step, costs in counted.items():
         said = page.get(step, {})
         for what in sorted({*costs, *said}, key=_order):
             few, many = said.get(what, (0, 0))
-            slack = 0 if what in strict and few == many else max(1, many // 2, busy.get(what, 0))
-            if not few - slack <= costs[what] <= many + slack:
+            slack = 0 if what in strict and few == many else max(1, many // 2)
+            more = max(slack, busy.get(what, 0)) if costs[_CHANGES_A_DEPLOYMENT] else slack
+            if not few - slack <= costs[what] <= many + more:
                 found.append(f"{step}: {what}: {costs[what]} times, the page says {_times((few, many))}")
     return found
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from talkdesk_cli import imports
 from talkdesk_cli.sandbox import sandbox
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ app.add_typer(sandbox, name="sandbox")
 @app.command()
 def webhook() -> None:
     """Receive Talkdesk's signed events (settings: TALKDESK_* variables)."""
-    from talkdesk_webhook.main import run
-    from talkdesk_webhook.settings import WebhookSettings
+    with imports.kept():
+        from talkdesk_webhook.main import run
+        from talkdesk_webhook.settings import WebhookSettings
 
     asyncio.run(run(_settings(WebhookSettings)))
 
@@ -45,8 +47,9 @@ def webhook() -> None:
 @app.command()
 def operator() -> None:
     """Reconcile installations into tenants (settings: TALKDESK_* variables)."""
-    from talkdesk_operator.main import run
-    from talkdesk_operator.settings import OperatorSettings
+    with imports.kept():
+        from talkdesk_operator.main import run
+        from talkdesk_operator.settings import OperatorSettings
 
     asyncio.run(run(_settings(OperatorSettings)))
 
@@ -68,10 +71,11 @@ def envoy_config(
 @app.command()
 def gateway() -> None:
     """Sign users in and decide on every request (settings: TALKDESK_* variables)."""
-    import uvloop
+    with imports.kept():
+        import uvloop
 
-    from talkdesk_gateway.main import run
-    from talkdesk_gateway.settings import GatewaySettings
+        from talkdesk_gateway.main import run
+        from talkdesk_gateway.settings import GatewaySettings
 
     # Half of what a decision costs is the loop's.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -199,13 +199,10 @@ async def _install(stage: Stage, app_id: str, number: int, size: Size) -> dict[s
     post = stage.marketplace.post
     account = await post("/control/accounts", {"name": f"acme-{number}", "region": REGION})
     users = [
-        await post(
-            f"/control/accounts/{account['id']}/users",
-            {"email": f"user-{each}@acme-{number}.example", "name": f"User {each} of Acme {number}"},
-        )
+        {"email": f"user-{each}@acme-{number}.example", "name": f"User {each} of Acme {number}"}
         for each in range(size.users + 1)
     ]
-    ids = [user["id"] for user in users]
+    ids = (await post(f"/control/accounts/{account['id']}/users/bulk", {"users": users}))["ids"]
     body = {"app_id": app_id, "account_id": account["id"], "plan": PLAN, "users": ids, "created_by": ids[0]}
     installation = (await post("/control/install", body))["installation_id"]
 
@@ -228,7 +225,7 @@ async def _install(stage: Stage, app_id: str, number: int, size: Size) -> dict[s
         "account": account,
         "installation": installation,
         # Who installed the app cannot be removed, and so does not take part.
-        "users": users[1:],
+        "users": ids[1:],
         **await eventually(served, within=_PATIENCE),
     }
 
@@ -242,11 +239,11 @@ def ready(installation: dict[str, Any]) -> bool:
 async def _sign_in(stage: Stage, stand_in: StandIn, installed: list[dict[str, Any]]) -> None:
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(customer: dict[str, Any], user: dict[str, Any]) -> SignedIn:
+    async def one(customer: dict[str, Any], user: str) -> SignedIn:
         talkdesk = stand_in.sign_on_host(customer["account"]["name"], REGION)
         async with limit, browser() as http:
-            (await http.post(f"{talkdesk}/login", data={"user": user["id"]})).raise_for_status()
-            launch = await stage.marketplace.launch_url(customer["installation"], user_id=user["id"])
+            (await http.post(f"{talkdesk}/login", data={"user": user})).raise_for_status()
+            launch = await stage.marketplace.launch_url(customer["installation"], user_id=user)
 
             async def entered() -> None:
                 front = await http.get(launch)
@@ -260,7 +257,7 @@ async def _sign_in(stage: Stage, stand_in: StandIn, installed: list[dict[str, An
             if not isinstance(loopback, Loopback):
                 raise TypeError("a browser's transport keeps its cookies")
             cookie = loopback.cookies(stage.edge.origin(customer["host"]) + "/")
-        return SignedIn(user["id"], customer["installation"], customer["host"], cookie)
+        return SignedIn(user, customer["installation"], customer["host"], cookie)
 
     for customer in installed:
         signed_in = await asyncio.gather(*(one(customer, user) for user in customer["users"]))

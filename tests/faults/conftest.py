@@ -57,13 +57,10 @@ class Product:
         name = f"c{self.customers}-{self.app_id[:8]}"
         account = await self.marketplace.post("/control/accounts", {"name": name, "region": "eu"})
         people = [
-            await self.marketplace.post(
-                f"/control/accounts/{account['id']}/users",
-                {"email": f"user{number}@{name}.example", "name": f"User {number}"},
-            )
-            for number in range(users)
+            {"email": f"user{number}@{name}.example", "name": f"User {number}"} for number in range(users)
         ]
-        return account["id"], [person["id"] for person in people]
+        made = await self.marketplace.post(f"/control/accounts/{account['id']}/users/bulk", {"users": people})
+        return account["id"], made["ids"]
 
     async def install(self, *, users: int = 1) -> tuple[str, str]:
         """A new customer installs: installation id and event id."""

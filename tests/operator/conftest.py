@@ -21,6 +21,8 @@ from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
 from talkdesk_sandbox.environment import demo_app
 from talkdesk_sandbox.release import WITHOUT_PODS, Release
+from talkdesk_sandbox.story.marketplace import Marketplace
+from talkdesk_sandbox.story.observe import pause
 from talkdesk_sandbox.supervised import Supervised
 from talkdesk_sandbox.talkdesk import StandIn
 
@@ -37,16 +39,16 @@ PLAN = "Free trial"
 
 async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 90.0) -> Any:
     """The first truthy answer of ``look``; what is not there yet (404, a false assertion) counts as no."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     problem: Exception | None = None
-    while time.monotonic() < deadline:
+    while (waited := time.monotonic() - began) < within:
         try:
             if found := await look():
                 return found
             problem = None
         except (NotFound, AssertionError, KeyError) as error:
             problem = error
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause(waited, least=0.02))
     raise AssertionError(f"not so within {within:g} s: {problem or look}")
 
 
@@ -81,6 +83,9 @@ class World:
     webhook: Supervised | None = None
     operators: list[Supervised] = field(default_factory=list)
     customers: int = 0
+
+    def __post_init__(self) -> None:
+        self.marketplace = Marketplace(self.control)
 
     def settings(self, **more: str) -> dict[str, str]:
         return {
@@ -157,7 +162,7 @@ class World:
             self.customers += 1
             name = f"c{self.customers}-{self.app_id[:8]}"
             account = (await self.post("/control/accounts", {"name": name, "region": "eu"}))["id"]
-            people = [await self.person(account, number) for number in range(users)]
+            people = await self.people(account, range(users))
         assert people
         answer = await self.post(
             "/control/install",
@@ -171,19 +176,34 @@ class World:
         )
         return Installed(answer["installation_id"], account, people)
 
+    async def people(self, account: str, numbers: range) -> list[str]:
+        """New users of an account, by their numbers; their ids."""
+        users = [{"email": f"user{number}@{account}.example", "name": f"User {number}"} for number in numbers]
+        return list((await self.post(f"/control/accounts/{account}/users/bulk", {"users": users}))["ids"])
+
     async def person(self, account: str, number: int) -> str:
-        answer = await self.post(
-            f"/control/accounts/{account}/users",
-            {"email": f"user{number}@{account}.example", "name": f"User {number}"},
-        )
-        return str(answer["id"])
+        (made,) = await self.people(account, range(number, number + 1))
+        return made
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        """All that is in the stand-in's ledger so far."""
+        return list(await self.marketplace.read())
+
+    async def unasked(self) -> None:
+        """Talkdesk has heard nothing for longer than operators wait between readings of what is pending."""
+        since = len(await self.ledger())
+        while True:
+            query = {"since": since, "wait": 2.5}
+            page = (await self.control.get("/control/ledger", params=query)).json()
+            if not page["entries"]:
+                return
+            since = page["next"]
 
     async def approvals(self, installed: Installed, answer: str = "approve") -> list[dict[str, Any]]:
         """What Talkdesk took as effective answers for the installation."""
-        page = (await self.control.get("/control/ledger", params={"since": 0})).json()
         return [
             entry
-            for entry in page["entries"]
+            for entry in await self.ledger()
             if entry["kind"] == "transition"
             and entry.get("installation_id") == installed.id
             and entry["detail"].get("effective")
@@ -248,8 +268,7 @@ class World:
 
     async def passes(self, number: int = 0) -> float:
         """How many passes over tenants the operator has ended."""
-        async with httpx.AsyncClient(trust_env=False) as http:
-            text = (await http.get(f"{self.operators[number].url}/metrics")).text
+        text = (await self.control.get(f"{self.operators[number].url}/metrics")).text
         return sum(
             float(line.rpartition(" ")[2])
             for line in text.splitlines()

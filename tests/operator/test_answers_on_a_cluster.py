@@ -328,8 +328,10 @@ async def test_a_contrary_answer_is_settled_by_what_the_installation_says_then(
         await world.post("/control/clock", {"advance_seconds": WEEK + 60})
 
         async def contradicted() -> bool:
-            sent = (await world.control.get("/control/ledger", params={"since": 0})).json()["entries"]
-            return any(one["status"] == status for one in sent if one.get("installation_id") == installed.id)
+            ledger = await world.ledger()
+            return any(
+                one["status"] == status for one in ledger if one.get("installation_id") == installed.id
+            )
 
         await eventually(contradicted)
         await world.condition(installed, "Confirmed", "True")

@@ -72,10 +72,9 @@ async def resynced(world: World, installed: Any, token: str, eventually: Any) ->
 
 async def calls(world: World, installed: Any) -> list[dict[str, Any]]:
     """Everything that was asked of Talkdesk for the installation, tokens included."""
-    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
     mine = [
         one
-        for one in page["entries"]
+        for one in await world.ledger()
         if one.get("installation_id") == installed.id or installed.id in (one.get("url") or "")
     ]
     return [one for one in mine if one["kind"] in ("api", "token")]

@@ -23,10 +23,9 @@ INSTALLATION = r"/apps/[^/]+/installations/[^/]+"
 
 async def answers_sent(world: World, installed: Any) -> list[dict[str, Any]]:
     """Every POST of a state that reached Talkdesk."""
-    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
     return [
         entry
-        for entry in page["entries"]
+        for entry in await world.ledger()
         if entry["kind"] == "api"
         and entry["method"] == "POST"
         and entry.get("installation_id") == installed.id

@@ -262,7 +262,7 @@ async def test_links_to_foreign_hosts_are_shown_and_never_followed(world: World)
         assert "evil.example" in found["message"]
         await world.condition(one, "Ready", "False")
     # Nothing was done for them, and the proxy, which notes whatever is no name of Talkdesk's, saw nothing.
-    entries = (await world.control.get("/control/ledger", params={"since": 0})).json()["entries"]
+    entries = await world.ledger()
     assert not [entry for entry in entries if entry["kind"] == "proxy"]
     ids = {one.id for one in named.values()}
     assert not [

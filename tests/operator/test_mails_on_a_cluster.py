@@ -131,10 +131,9 @@ async def test_an_uninstallation_that_talkdesk_ended_itself_is_told_once_as_one_
         await world.post(f"/control/installations/{installed.id}/uninstall", {})
 
         async def tried() -> bool:
-            page = (await world.control.get("/control/ledger", params={"since": 0})).json()
             return any(
                 entry["kind"] == "api" and entry["method"] == "POST" and entry["status"] == 503
-                for entry in page["entries"]
+                for entry in await world.ledger()
             )
 
         await eventually(tried)

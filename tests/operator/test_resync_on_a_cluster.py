@@ -32,27 +32,16 @@ async def brisk(request: pytest.FixtureRequest, open_world: Any) -> AsyncIterato
         yield made
 
 
-async def unasked(world: World) -> None:
-    """Talkdesk has heard nothing for longer than the operator waits between readings of what is pending."""
-    since = 0
-    while True:
-        query = {"since": since, "wait": 2.5}
-        page = (await world.control.get("/control/ledger", params=query)).json()
-        if not page["entries"]:
-            return
-        since = page["next"]
-
-
 async def lost(world: World, path: str, body: dict[str, Any]) -> str:
     """Something happens at Talkdesk whose event fails all of its three deliveries; its id."""
     if not world.resync:
-        await unasked(world)
+        await world.unasked()
     app = await world.control.patch(f"/control/apps/{world.app_id}", json={"events_url": NOWHERE})
     app.raise_for_status()
     event = str((await world.post(path, body))["event_id"])
     await world.post("/control/clock", {"advance_seconds": NEVER_AGAIN_SECONDS})
-    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
-    attempts = [one for one in page["entries"] if one["kind"] == "delivery" and one.get("event_id") == event]
+    ledger = await world.ledger()
+    attempts = [one for one in ledger if one["kind"] == "delivery" and one.get("event_id") == event]
     assert [one["detail"]["attempt"] for one in attempts] == [1, 2, 3]
     assert all(one["status"] is None for one in attempts)
     there = {"events_url": f"{world.webhook.url}/events"}
@@ -215,7 +204,7 @@ async def test_secrets_changed_by_hand_come_back_at_the_next_resync(brisk: World
     await brisk.condition(installed, "Ready", "True")
     tenant = await brisk.tenant(installed)
     if not brisk.resync:
-        await unasked(brisk)
+        await brisk.unasked()
     await brisk.kube.merge_patch(resources.SECRETS, "keys", {"data": {"a": "eA=="}}, namespace=tenant)
 
     async def healed() -> bool:

@@ -93,13 +93,7 @@ async def test_each_users_access_is_told_with_the_event_that_took_it_and_nothing
     assert {one["user"] for one in world.audit(installed, users=True)} == set(installed.users)
     out, stays = installed.users[1], installed.users[0]
     await world.post(f"/control/installations/{installed.id}/logout", {"user_id": stays})
-    since = 0
-    while True:  # A list that is being read meanwhile would show the removal before its event does.
-        query = {"since": since, "wait": 2.5}
-        page = (await world.control.get("/control/ledger", params=query)).json()
-        if not page["entries"]:
-            break
-        since = page["next"]
+    await world.unasked()  # a list that is being read meanwhile would show the removal before its event does
     change = {"adding": [], "removing": [out]}
     event = (await world.post(f"/control/installations/{installed.id}/update", change))["event_id"]
     await world.approved(installed, 2)
@@ -176,10 +170,9 @@ async def test_a_status_deleted_by_hand_is_rebuilt_and_nothing_is_answered_again
         raise AssertionError(
             (facts((await world.installation(installed))["status"]), facts(before))
         ) from None
-    page = (await world.control.get("/control/ledger", params={"since": 0})).json()
     answers = [
         one
-        for one in page["entries"]
+        for one in await world.ledger()
         if one["kind"] == "api" and one["method"] == "POST" and one.get("installation_id") == installed.id
     ]
     assert len(answers) == 1

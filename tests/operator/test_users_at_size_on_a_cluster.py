@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MANY = 10_000
 #: What ten thousand users may cost an operator, above one with a single user.
 MEGABYTES = 30.0
-AT_ONCE = 32
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -42,16 +40,6 @@ def resident(world: World) -> float:
     pid = world.operators[0]._process.pid
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
-
-
-async def people(world: World, account: str, numbers: range) -> list[str]:
-    limit = asyncio.Semaphore(AT_ONCE)
-
-    async def one(number: int) -> str:
-        async with limit:
-            return str(await world.person(account, number))
-
-    return list(await asyncio.gather(*(one(number) for number in numbers)))
 
 
 async def writes(world: World, since: int) -> list[str]:
@@ -88,8 +76,8 @@ async def test_ten_thousand_users_cost_little_memory_and_one_more_rewrites_one_s
     idle = resident(world)
 
     account = (await world.post("/control/accounts", {"name": "size", "region": "eu"}))["id"]
-    everyone = await people(world, account, range(MANY))
-    (one_more,) = await people(world, account, range(MANY, MANY + 1))
+    everyone = await world.people(account, range(MANY))
+    (one_more,) = await world.people(account, range(MANY, MANY + 1))
     began = world.plane.audit_position()
     big = await world.install(account=account, people=everyone)
     await world.approved(big)

@@ -123,12 +123,6 @@ async def test_an_inactive_user_is_out_unless_the_app_says_otherwise(world: Worl
     await become(world, installed, eventually, ["admin", None])
 
 
-async def ledger(world: World) -> list[Any]:
-    """All that Talkdesk heard and answered so far."""
-    answer = await world.control.get("/control/ledger", params={"since": 0})
-    return list(answer.json()["entries"])
-
-
 async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventually: Any) -> None:
     await world.declare()
     installed = await world.install(users=120)
@@ -139,7 +133,7 @@ async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventual
     # From here on no list comes to its end, not even one that follows the approval.
     path, second = f".*/installations/{installed.id}/users", "(^|&)page=2(&|$)"
     await world.post("/control/faults", {"path": path, "query": second, "status": 403, "times": None})
-    heard = len(await ledger(world))
+    heard = len(await world.ledger())
     renamed = installed.users[3]
     (await world.control.patch(f"/control/users/{renamed}", json={"name": "Renamed"})).raise_for_status()
     annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
@@ -157,7 +151,7 @@ async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventual
     async def pages() -> list[tuple[str, int]]:
         """Each page asked for since then, and how Talkdesk answered."""
         entries = (
-            (urlsplit(one["url"]), one["status"]) for one in (await ledger(world))[heard:] if one["url"]
+            (urlsplit(one["url"]), one["status"]) for one in (await world.ledger())[heard:] if one["url"]
         )
         mine = ((url.query, status) for url, status in entries if re.fullmatch(path, url.path))
         return [("second" if re.search(second, query) else "first", status) for query, status in mine]

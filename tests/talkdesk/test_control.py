@@ -40,6 +40,20 @@ async def test_apps_accounts_and_users_are_made_and_shown(desk: Any) -> None:
     assert changed.json() in state["users"]
 
 
+async def test_many_users_are_made_in_one_request_or_none_of_them(desk: Any) -> None:
+    path = f"/control/accounts/{desk.account['id']}/users/bulk"
+    before = (await desk.control.get("/control/state")).json()["users"]
+    crowd = [{"email": f"u{number}@b.example", "name": f"User {number}"} for number in range(300)]
+    refused = await desk.control.post(path, json={"users": [*crowd, {"email": "u@b.example"}]})
+    assert refused.status_code == 400
+    assert "name" in refused.json()["error"]
+    assert (await desk.control.get("/control/state")).json()["users"] == before
+    ids = (await desk.post(path, {"users": crowd}))["ids"]
+    made = (await desk.control.get("/control/state")).json()["users"][len(before) :]
+    assert [user["id"] for user in made] == ids
+    assert [{"email": user["email"], "name": user["name"]} for user in made] == crowd
+
+
 async def test_an_app_changed_with_a_version_name_becomes_a_new_version_for_later_installs(desk: Any) -> None:
     first = await desk.install(approved=True)
     changed = await desk.control.patch(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from talkdesk_sandbox.talkdesk.answers import TALKDESK, answer, authorize, host_of, refusal
@@ -37,13 +39,15 @@ async def users(request: web.Request) -> web.Response:
         raise refusal(400, "page and per_page are whole numbers, active is true or false") from None
     email = request.query.get("email")
     chosen = [
-        user_record(user, root=_root(request))
+        user
         for user in talkdesk.users_of(grant.account_id)
         if (email is None or user.email == email) and (active is None or user.active == active)
     ]
     kept = {key: value for key, value in request.query.items() if key in {"email", "active"}}
+    root = _root(request)
+    record = partial(user_record, root=root)
     return answer(
-        request, users_page(chosen, page=page, per_page=per_page, url=f"{_root(request)}/users", query=kept)
+        request, users_page(chosen, record, page=page, per_page=per_page, url=f"{root}/users", query=kept)
     )
 
 

@@ -70,8 +70,18 @@ async def users(request: web.Request) -> web.Response:
     page, per_page = _paging(request)
     licensed = life.listed_users(found, switches=talkdesk.switches)
     url = f"{_url(request, found)}/users"
-    shown = [user_record(talkdesk.user(id_), root=_root(request)) for id_ in licensed]
-    return answer(request, page_of(shown, name="users", page=page, per_page=per_page, url=url))
+    root = _root(request)
+    return answer(
+        request,
+        page_of(
+            licensed,
+            lambda id_: user_record(talkdesk.user(id_), root=root),
+            name="users",
+            page=page,
+            per_page=per_page,
+            url=url,
+        ),
+    )
 
 
 @routes.get(f"{_INSTALLATION}/subscription")

@@ -110,6 +110,14 @@ async def create_user(request: web.Request) -> web.Response:
     return web.json_response(user_state(user), status=201)
 
 
+@routes.post("/control/accounts/{id}/users/bulk")
+async def create_users(request: web.Request) -> web.Response:
+    """Many new users of an account at once: all, or none where one is not well formed."""
+    account, body = request.match_info["id"], await _read(request, bodies.NewUsers)
+    made = [add_user(request.app[TALKDESK], account, user) for user in body.users]
+    return web.json_response({"ids": [user.id for user in made]}, status=201)
+
+
 @routes.patch("/control/users/{id}")
 async def patch_user(request: web.Request) -> web.Response:
     """Change a user's e-mail, name, activity or roles. Talkdesk sends no event for it."""

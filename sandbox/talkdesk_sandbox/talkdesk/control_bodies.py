@@ -106,6 +106,12 @@ class NewUser(_Body):
     roles: list[RoleName] = []
 
 
+class NewUsers(_Body):
+    """Many users of one account."""
+
+    users: Annotated[list[NewUser], Field(min_length=1, max_length=100_000)]
+
+
 class UserChanges(_Body):
     """Changes of a user; what is left out stays."""
 

@@ -187,7 +187,7 @@ class Installation:
     def licensed(self) -> tuple[str, ...]:
         """Users licensed now or by the update that waits for its answer."""
         waiting = self.pending.users if self.pending else ()
-        return (*self.users, *(user for user in waiting if user not in self.users))
+        return tuple(dict.fromkeys((*self.users, *waiting)))
 
     def credential(self, client_id: str) -> Credential | None:
         """The set of that client id, whatever its status."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from talkdesk_sandbox.talkdesk.hosts import millis_time, seconds_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from talkdesk_sandbox.talkdesk.keys import SigningKey
     from talkdesk_sandbox.talkdesk.model import Account, App, Installation, Subscription, Trial, User
     from talkdesk_sandbox.talkdesk.switches import Switches
+
+T = TypeVar("T")
 
 LARGEST_PAGE = 100
 
@@ -26,8 +28,10 @@ def paging(query: Mapping[str, str], *, default: int) -> tuple[int, int]:
     return page, min(per_page, LARGEST_PAGE)
 
 
-def page_of(items: list[Any], *, name: str, page: int, per_page: int, url: str) -> dict[str, Any]:
-    """A page of the Apps API: ``next`` is absent on the last one."""
+def page_of(
+    items: Sequence[T], record: Callable[[T], Any], *, name: str, page: int, per_page: int, url: str
+) -> dict[str, Any]:
+    """A page of the Apps API: ``next`` is absent on the last one. Only what is on it is made a record."""
     links = {"self": {"href": f"{url}?{urlencode({'page': page, 'per_page': per_page})}"}}
     if page * per_page < len(items):
         links["next"] = {"href": f"{url}?{urlencode({'page': page + 1, 'per_page': per_page})}"}
@@ -35,13 +39,19 @@ def page_of(items: list[Any], *, name: str, page: int, per_page: int, url: str) 
         "total": len(items),
         "page": page,
         "per_page": per_page,
-        "_embedded": {name: items[(page - 1) * per_page : page * per_page]},
+        "_embedded": {name: [record(one) for one in items[(page - 1) * per_page : page * per_page]]},
         "_links": links,
     }
 
 
 def users_page(
-    items: list[Any], *, page: int, per_page: int, url: str, query: Mapping[str, str]
+    items: Sequence[T],
+    record: Callable[[T], Any],
+    *,
+    page: int,
+    per_page: int,
+    url: str,
+    query: Mapping[str, str],
 ) -> dict[str, Any]:
     """A page of the Users API, which also counts pages and links first, last and templates."""
     pages = max(1, -(-len(items) // per_page))
@@ -49,7 +59,7 @@ def users_page(
     def link(number: int) -> dict[str, str]:
         return {"href": f"{url}?{urlencode({**query, 'page': number, 'per_page': per_page})}"}
 
-    body = page_of(items, name="users", page=page, per_page=per_page, url=url)
+    body = page_of(items, record, name="users", page=page, per_page=per_page, url=url)
     links: dict[str, Any] = {"self": link(page), "first": link(1), "last": link(pages)}
     if page < pages:
         links["next"] = link(page + 1)

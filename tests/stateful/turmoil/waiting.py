@@ -6,18 +6,18 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from talkdesk_sandbox.story.observe import pause
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-#: Seconds between two looks.
-_LOOK = 0.02
 
 
 async def until(look: Callable[[], Awaitable[bool]], *, within: float) -> bool:
     """Whether ``look`` said yes within so many seconds."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     while not await look():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > within:
             return False
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(pause(waited, least=0.02))
     return True

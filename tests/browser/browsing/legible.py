@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped] # has no annotations
 
@@ -30,10 +31,22 @@ _CUT = """() => {
 }"""
 
 
-async def wrong_on(page: Page) -> dict[str, Any]:
-    """What is wrong with the page, every detail of it opened; empty: nothing."""
-    for details in await page.locator("details").all():
-        await details.evaluate("one => one.open = true")
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+async def wrong_in_any_window(page: Page) -> dict[str, Any]:
+    """What is wrong with the page, all details open, light or dark, wide or narrow; empty: nothing."""
+    await page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
+    wrong = {}
+    for scheme, width in itertools.product(_SCHEMES, (WIDE, NARROW)):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        if found := await _wrong(page):
+            wrong[f"{scheme}, {width} wide"] = found
+    return wrong
+
+
+async def _wrong(page: Page) -> dict[str, Any]:
     violations = (await Axe().run(page)).response["violations"]
     found = {
         "axe": [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in violations],

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 _CRDS = Path(__file__).parent.parent / "crds"
 _START_SECONDS = pytest.StashKey[float]()
-#: Folders whose tests run whole sandboxes, and those that take longest of the others.
-_SANDBOXES = frozenset({"browser", "certify", "rbac", "sandbox", "signon", "tutorial"})
+#: Folders whose tests run whole sandboxes, by what a process of the run does one after another; and those
+#: that take longest of the others.
+_SANDBOXES = {
+    **dict.fromkeys(("browser", "rbac", "sandbox", "signon"), "sandboxes"),
+    **dict.fromkeys(("certify", "tutorial"), "certifications"),
+}
 _LONG = frozenset({"stateful", "faults"})
 _STARTS_A_PROGRAM = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"})
 
@@ -111,15 +115,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _lightness(item: pytest.Item) -> int:
     if item.path.parent.name in _SANDBOXES:
         return 0
-    if item.get_closest_marker("cluster"):
-        return 1 if item.path.parent.name in _LONG else 2
-    return 3
+    if item.path.parent.name in _LONG:
+        return 1
+    return 2 if any(item.get_closest_marker(name) for name in ("cluster", "processes")) else 3
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """In a run of several processes (pytest-xdist) a file stays in one of them.
 
-    All whole sandboxes are one process's, one after another: they and their browsers keep the machine busy,
+    So do all files with whole sandboxes, and all that certify: they and their browsers keep the machine busy,
     while most other tests wait for something.
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not at hand in every process
@@ -127,7 +131,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Lanes(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return "sandboxes" if Path(path).parent.name in _SANDBOXES else path
+            return _SANDBOXES.get(Path(path).parent.name, path)
 
     return Lanes(config, log)
 

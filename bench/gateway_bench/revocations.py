@@ -130,9 +130,12 @@ def _refused(answers: list[Answered], user: SignedIn) -> float:
 async def _written(stage: Stage, since: int) -> tuple[float, float, float]:
     """From the API server's audit log: revocation stored, slice's write received, and done.
 
-    An entry is written a little after the answer. Raises NotYet.
+    The event changes the installation too, and the operator, which then lists the users, may be quicker than
+    the revocation: what led to the slice's write was stored when that began, at the latest. An entry is
+    written a little after the answer. Raises NotYet.
     """
     stored: float | None = None
+    slices: tuple[float, float] | None = None
     seen: list[str] = []
     for entry in stage.plane.audit(since=since):
         about: dict[str, Any] = entry.get("objectRef") or {}
@@ -142,9 +145,11 @@ async def _written(stage: Stage, since: int) -> tuple[float, float, float]:
         seen.append(f"{verb} {kind}")
         if kind == "talkdeskrevocations" and verb == "create":
             stored = stored or _stamp(entry["stageTimestamp"])
-        elif kind == "talkdeskuserslices" and verb in {"patch", "update"} and stored:
-            return stored, _stamp(entry["requestReceivedTimestamp"]), _stamp(entry["stageTimestamp"])
-    raise NotYet(f"the audit log has no revocation with a slice written after it: {seen}")
+        elif kind == "talkdeskuserslices" and verb in {"patch", "update"}:
+            slices = slices or (_stamp(entry["requestReceivedTimestamp"]), _stamp(entry["stageTimestamp"]))
+    if stored is None or slices is None:
+        raise NotYet(f"the audit log has not both a revocation and a slice's write: {seen}")
+    return min(stored, slices[0]), *slices
 
 
 def _stamp(text: str) -> float:

@@ -91,7 +91,8 @@ def superfluous(
             newest = _outdone_by(secret, installation, there)
             if newest is None:
                 continue
-            if age >= (ages.superseded if secret.created <= newest.created else ages.unclaimed):
+            # Kubernetes' times are whole seconds: of two in one second either may be the later one.
+            if age >= (ages.superseded if secret.created < newest.created else ages.unclaimed):
                 found.append(Superfluous(secret, "superseded", installation))
         elif (app in apps or secret.ours) and (app, account) not in tenants and age >= ages.unclaimed:
             found.append(Superfluous(secret, "unclaimed"))

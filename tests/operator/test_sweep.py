@@ -67,6 +67,12 @@ def test_one_that_came_after_the_newest_known_is_no_old_one() -> None:
     assert swept([late, secret("new")], installation(ACKNOWLEDGED)) == {"late": "superseded"}
 
 
+def test_one_of_the_same_second_as_the_newest_known_may_be_the_next() -> None:
+    hours = timedelta(hours=2)
+    coming, known = secret("coming", age=hours), secret("new", age=hours)
+    assert swept([coming, known], installation(ACKNOWLEDGED)) == {}
+
+
 def test_nothing_goes_where_the_newest_set_is_missing_or_unknown() -> None:
     assert swept([secret("old")], installation(ACKNOWLEDGED)) == {}
     assert swept([secret("old")], installation({"credentials": "old"}, register=None)) == {}

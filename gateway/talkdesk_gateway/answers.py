@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from talkdesk_gateway.pages import STRICT, document, new_reference, refusal_page
@@ -24,8 +23,7 @@ _PASSING: Final = frozenset({Refusal.NO_SERVICE, Refusal.UNAVAILABLE})
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Status, headers and body for the client; ``lines`` are more headers, by :func:`header_lines`."""
 
     status: int

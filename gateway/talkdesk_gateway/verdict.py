@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
@@ -38,8 +38,7 @@ class Refusal(StrEnum):
     BAD_STEP = "bad-step"
 
 
-@dataclass(frozen=True)
-class Passed:
+class Passed(NamedTuple):
     """The request may go to the tenant. ``renew``: the use cookie is written anew."""
 
     tenancy: Tenancy

@@ -8,10 +8,37 @@ from __future__ import annotations
 
 from importlib import resources
 
-from talkdesk_gateway.envoy.names import DECOMPRESSORS, LUA, Json, typed
+from talkdesk_gateway.envoy.names import BAR, DECOMPRESSORS, LUA, Json, typed
+
+_CHAIN = "bar"
 
 
-def bar_filters() -> list[Json]:
+def bar_filter() -> Json:
+    """One filter that stands for all of them: of each that is off, every request would pay a microsecond."""
+    always: Json = {
+        "on_no_match": {
+            "action": {
+                "name": _CHAIN,
+                "typed_config": typed(
+                    "extensions.filters.http.composite.v3.ExecuteFilterAction", filter_chain_name=_CHAIN
+                ),
+            }
+        }
+    }
+    composite = typed(
+        "extensions.filters.http.composite.v3.Composite",
+        named_filter_chains={_CHAIN: {"typed_config": _filters()}},
+        matcher=always,
+    )
+    return {"name": BAR, "typed_config": composite, "disabled": True}
+
+
+def bar_on_route() -> Json:
+    """``typed_per_filter_config`` of a route on which they work."""
+    return {BAR: typed("config.route.v3.FilterConfig", config={}, disabled=False)}
+
+
+def _filters() -> list[Json]:
     """In this order: a page is decompressed before the script sees it."""
     script = resources.files("talkdesk_gateway.bar").joinpath("bar.lua").read_text(encoding="utf-8")
     lua = typed(
@@ -20,23 +47,10 @@ def bar_filters() -> list[Json]:
         # Which route a request has was decided before.
         clear_route_cache=False,
     )
-    return [_off(LUA, lua), *(_off(_name(kind), _decompressor(kind)) for kind in DECOMPRESSORS)]
-
-
-def bar_on_route() -> Json:
-    """``typed_per_filter_config`` of a route on which they work."""
-    return {
-        name: typed("config.route.v3.FilterConfig", config={}, disabled=False)
-        for name in (LUA, *(_name(kind) for kind in DECOMPRESSORS))
-    }
-
-
-def _off(name: str, config: Json) -> Json:
-    return {"name": name, "typed_config": config, "disabled": True}
-
-
-def _name(kind: str) -> str:
-    return f"decompress.{kind}"
+    return [
+        {"name": LUA, "typed_config": lua},
+        *({"name": f"decompress.{kind}", "typed_config": _decompressor(kind)} for kind in DECOMPRESSORS),
+    ]
 
 
 def _decompressor(kind: str) -> Json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_gateway.envoy.access_log import access_log
 from talkdesk_gateway.envoy.authorization import authorization
-from talkdesk_gateway.envoy.bar import bar_filters
+from talkdesk_gateway.envoy.bar import bar_filter
 from talkdesk_gateway.envoy.names import Json, address, seconds, typed
 from talkdesk_gateway.envoy.replies import replies
 from talkdesk_gateway.envoy.routes import routes
@@ -188,7 +188,7 @@ def _filters(settings: EnvoySettings) -> list[Json]:
             ),
         },
         {"name": "authorization", "typed_config": authorization(settings)},
-        *bar_filters(),
+        bar_filter(),
         {
             "name": "router",
             "typed_config": typed(

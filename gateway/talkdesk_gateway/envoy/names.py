@@ -15,6 +15,7 @@ ADMIN = "admin"
 #: Where Envoy keeps what the decision said about a request: no client can write there.
 VERDICT = "envoy.filters.http.ext_authz"
 
+BAR = "bar"
 LUA = "talkdesk.bar"
 DECOMPRESSORS = ("gzip", "brotli", "zstd")
 

@@ -247,8 +247,8 @@ async def _sign_in(stage: Stage, stand_in: StandIn, installed: list[dict[str, An
 
             async def entered() -> None:
                 front = await http.get(launch)
-                if front.status_code == 503:  # a tenant this new need not have reached every watch
-                    raise NotYet(f"503 at {front.url.host}{front.url.path}")
+                if front.status_code in {404, 503}:  # a tenant this new need not have reached every watch
+                    raise NotYet(f"{front.status_code} at {front.url.host}{front.url.path}")
                 if front.status_code != 200 or front.url.host != customer["host"]:
                     raise WrongAnswer(f"no sign-in: {front.status_code} at {front.url.host}{front.url.path}")
 

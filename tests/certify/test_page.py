@@ -85,4 +85,3 @@ async def test_axe_finds_nothing_in_a_report_and_no_text_is_cut(report: str) -> 
         for image in await page.locator("img").all():
             await image.evaluate("one => { one.loading = 'eager'; return one.decode() }")
         assert await wrong_in_any_window(page) == {}
-        await page.close()

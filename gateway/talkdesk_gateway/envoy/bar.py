@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from importlib import resources
 
-from talkdesk_gateway.envoy.names import BAR, DECOMPRESSORS, LUA, Json, typed
+from talkdesk_gateway.envoy.names import Json, typed
 
-_CHAIN = "bar"
+#: The one filter, and the chain that it stands for.
+_BAR = "bar"
+_DECOMPRESSORS = ("gzip", "brotli", "zstd")
 
 
 def bar_filter() -> Json:
@@ -18,24 +20,24 @@ def bar_filter() -> Json:
     always: Json = {
         "on_no_match": {
             "action": {
-                "name": _CHAIN,
+                "name": _BAR,
                 "typed_config": typed(
-                    "extensions.filters.http.composite.v3.ExecuteFilterAction", filter_chain_name=_CHAIN
+                    "extensions.filters.http.composite.v3.ExecuteFilterAction", filter_chain_name=_BAR
                 ),
             }
         }
     }
     composite = typed(
         "extensions.filters.http.composite.v3.Composite",
-        named_filter_chains={_CHAIN: {"typed_config": _filters()}},
+        named_filter_chains={_BAR: {"typed_config": _filters()}},
         matcher=always,
     )
-    return {"name": BAR, "typed_config": composite, "disabled": True}
+    return {"name": _BAR, "typed_config": composite, "disabled": True}
 
 
 def bar_on_route() -> Json:
     """``typed_per_filter_config`` of a route on which they work."""
-    return {BAR: typed("config.route.v3.FilterConfig", config={}, disabled=False)}
+    return {_BAR: typed("config.route.v3.FilterConfig", config={}, disabled=False)}
 
 
 def _filters() -> list[Json]:
@@ -48,8 +50,8 @@ def _filters() -> list[Json]:
         clear_route_cache=False,
     )
     return [
-        {"name": LUA, "typed_config": lua},
-        *({"name": f"decompress.{kind}", "typed_config": _decompressor(kind)} for kind in DECOMPRESSORS),
+        {"name": "talkdesk.bar", "typed_config": lua},
+        *({"name": f"decompress.{kind}", "typed_config": _decompressor(kind)} for kind in _DECOMPRESSORS),
     ]
 
 

@@ -15,10 +15,6 @@ ADMIN = "admin"
 #: Where Envoy keeps what the decision said about a request: no client can write there.
 VERDICT = "envoy.filters.http.ext_authz"
 
-BAR = "bar"
-LUA = "talkdesk.bar"
-DECOMPRESSORS = ("gzip", "brotli", "zstd")
-
 
 def typed(message: str, **fields: Any) -> Json:
     """A value that says what it is, e.g. ``typed("config.core.v3.Address", …)``."""

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 #: Of a window, in CSS pixels: on a desk, and in a hand.
-WIDE, NARROW = 1280, 390
+_WIDE, _NARROW = 1280, 390
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 #: By how much the page can be scrolled sideways, which elements cut their own text, and which stick out of
 #: the card or row that they are in.
 _CUT = """() => {
@@ -31,14 +32,11 @@ _CUT = """() => {
 }"""
 
 
-_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-
-
 async def wrong_in_any_window(page: Page) -> dict[str, Any]:
     """What is wrong with the page, all details open, light or dark, wide or narrow; empty: nothing."""
     await page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     wrong = {}
-    for scheme, width in itertools.product(_SCHEMES, (WIDE, NARROW)):
+    for scheme, width in itertools.product(_SCHEMES, (_WIDE, _NARROW)):
         await page.set_viewport_size({"width": width, "height": 900})
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         if found := await _wrong(page):

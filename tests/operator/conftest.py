@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from talkdesk_sandbox.controlplane import ControlPlane
 
 PLAN = "Free trial"
+#: Longer than anything that the settings below repeat while something is pending; seconds.
+QUIET_SECONDS = 2.5
 
 
 async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 90.0) -> Any:
@@ -189,14 +191,37 @@ class World:
         """All that is in the stand-in's ledger so far."""
         return list(await self.marketplace.read())
 
-    async def unasked(self) -> None:
-        """Talkdesk has heard nothing for longer than operators wait between readings of what is pending."""
-        since = len(await self.ledger())
+    def writes(self, since: int, *, tenant: str | None = None) -> list[str]:
+        """Verb, resource and name of what operators wrote since that place of the audit log, but for Leases.
+
+        With ``tenant`` only what is in its namespace, and the namespace itself.
+        """
+        found = []
+        for entry in self.plane.audit(since=since):
+            what = entry.get("objectRef") or {}
+            if (
+                entry["user"]["username"] == self.release.user("operator")
+                and entry["verb"] in {"create", "update", "patch", "delete", "deletecollection"}
+                and what.get("resource") not in ("leases", "selfsubjectaccessreviews")
+                and tenant in (None, what.get("namespace"), what.get("name"))
+            ):
+                found.append(f"{entry['verb']} {what.get('resource')} {what.get('name')}")
+        return found
+
+    async def quiet(self) -> None:
+        """Talkdesk has heard and said nothing, and operators have written nothing, for a while.
+
+        An approval is not the end: the trial begins after it, and is read and told to the tenant.
+        """
+        since, deadline = len(await self.ledger()), time.monotonic() + 90
         while True:
-            query = {"since": since, "wait": 2.5}
+            position = self.plane.audit_position()
+            query = {"since": since, "wait": QUIET_SECONDS}
             page = (await self.control.get("/control/ledger", params=query)).json()
-            if not page["entries"]:
+            written = self.writes(position)
+            if not page["entries"] and not written:
                 return
+            assert time.monotonic() < deadline, f"it goes on: {written[-5:]}, {page['entries'][-5:]}"
             since = page["next"]
 
     async def approvals(self, installed: Installed, answer: str = "approve") -> list[dict[str, Any]]:

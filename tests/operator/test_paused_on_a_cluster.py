@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: Longer than the settings' pending resync: whatever would be written has had its turn.
-QUIET_SECONDS = 1.5
-WRITES = {"create", "update", "patch", "delete", "deletecollection"}
-
 
 async def annotate(world: World, installed: Any, **annotations: str | None) -> None:
     await world.kube.merge_patch(
@@ -43,12 +38,7 @@ async def ready(world: World, **spec: Any) -> Any:
     installed = await world.install()
     await world.approved(installed)
     await world.condition(installed, "Ready", "True")
-    tenant, since, quiet = await world.tenant(installed), world.plane.audit_position(), time.monotonic()
-    number = 0
-    while time.monotonic() - quiet < QUIET_SECONDS:
-        if (found := len(written(world, tenant, since))) != number:
-            number, quiet = found, time.monotonic()
-        await asyncio.sleep(0.05)
+    await world.quiet()
     return installed
 
 
@@ -62,17 +52,6 @@ async def pause(world: World, installed: Any, why: str, eventually: Any) -> None
         return found["Ready"]["status"] == "True" and "paused" in found["Ready"]["message"]
 
     await eventually(shown)
-
-
-def written(world: World, tenant: str, since: int) -> list[str]:
-    """What the operator wrote in the tenant, and of the tenant's namespace itself."""
-    user, found = world.release.user("operator"), []
-    for entry in world.plane.audit(since=since):
-        what = entry.get("objectRef") or {}
-        inside = what.get("namespace") == tenant or what.get("name") == tenant
-        if entry["user"]["username"] == user and entry["verb"] in WRITES and inside:
-            found.append(f"{entry['verb']} {what.get('resource')} {what.get('name')}")
-    return found
 
 
 async def spoil(world: World, tenant: str, text: str) -> None:
@@ -92,7 +71,7 @@ async def repaired(world: World, tenant: str, resource: str, name: str, since: i
     for entry in world.plane.audit(since=since):
         what = entry.get("objectRef") or {}
         mine = [what.get(part) for part in ("namespace", "resource", "name")] == [tenant, resource, name]
-        if not mine or entry["verb"] not in WRITES:
+        if not mine or entry["verb"] in ("get", "list", "watch"):
             continue
         if entry["user"]["username"] != world.release.user("operator"):
             spoilt = datetime.fromisoformat(entry["stageTimestamp"])
@@ -127,7 +106,7 @@ async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_th
     await eventually(removed)
     found = await world.condition(installed, "Confirmed", "False", "WaitingForTenant")
     assert "paused" in found["message"]
-    assert written(world, tenant, since) == []
+    assert world.writes(since, tenant=tenant) == []
     assert len(await world.approvals(installed)) == 1
     await annotate(world, installed, paused=None)
     await eventually(lambda: mended(world, tenant))
@@ -172,15 +151,15 @@ async def test_who_is_suspended_and_leaves_while_paused_loses_access_and_nothing
         return bool(await world.passes() > passes)
 
     await eventually(looked)
-    assert written(world, tenant, since) == []
+    assert world.writes(since, tenant=tenant) == []
     assert not (await world.kube.get(resources.NAMESPACES, tenant))["metadata"].get("deletionTimestamp")
     await annotate(world, installed, paused=None)
 
     async def gone() -> bool:
-        return f"delete namespaces {tenant}" in written(world, tenant, since)
+        return f"delete namespaces {tenant}" in world.writes(since, tenant=tenant)
 
     await eventually(gone)
-    steps = written(world, tenant, since)
+    steps = world.writes(since, tenant=tenant)
     assert steps.index("patch deployments demo") < steps.index(f"delete namespaces {tenant}")
 
 

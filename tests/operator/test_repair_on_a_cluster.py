@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,38 +17,6 @@ if TYPE_CHECKING:
     World = Any
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-#: Longer than the settings' pending resync: whatever would be written again has had its turn.
-QUIET_SECONDS = 1.5
-WRITES = {"create", "update", "patch", "delete", "deletecollection"}
-
-
-def writes(world: World, since: int) -> list[str]:
-    """What the operator wrote since that place of the audit log, but for its Lease."""
-    user = world.release.user("operator")
-    return [
-        f"{entry['verb']} {(entry.get('objectRef') or {}).get('resource')}"
-        f" {(entry.get('objectRef') or {}).get('name')} {entry['responseStatus']['code']}"
-        for entry in world.plane.audit(since=since)
-        if entry["user"]["username"] == user
-        and entry["verb"] in WRITES
-        and (entry.get("objectRef") or {}).get("resource") != "leases"
-    ]
-
-
-async def quiet(world: World, eventually: Any) -> None:
-    """Wait until the operator has stopped writing."""
-    seen, since = -1, time.monotonic()
-    start = world.plane.audit_position()
-
-    async def still() -> bool:
-        nonlocal seen, since
-        number = len(writes(world, start))
-        if number != seen:
-            seen, since = number, time.monotonic()
-        return time.monotonic() - since > QUIET_SECONDS
-
-    await eventually(still)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -152,12 +119,12 @@ async def test_what_leaves_the_template_is_deleted_but_never_a_claim_or_a_strang
         return not [one for one in left if one["metadata"]["name"] == "extra"]
 
     await eventually(gone)
-    await quiet(world, eventually)
+    await world.quiet()
     await world.kube.get(resources.PERSISTENT_VOLUME_CLAIMS, "extra", namespace=tenant)
     await world.kube.get(resources.CONFIG_MAPS, "stranger", namespace=tenant)
 
     await declare([])  # a mistake, as likely as not: nothing goes for it
-    await quiet(world, eventually)
+    await world.quiet()
     await world.condition(ready, "Ready", "True")
     for kind in (resources.DEPLOYMENTS, resources.SERVICES):
         assert "deletionTimestamp" not in (await world.kube.get(kind, "demo", namespace=tenant))["metadata"]
@@ -166,7 +133,7 @@ async def test_what_leaves_the_template_is_deleted_but_never_a_claim_or_a_strang
 async def test_a_pass_over_an_unchanged_installation_writes_nothing(
     world: World, ready: Any, eventually: Any
 ) -> None:
-    await quiet(world, eventually)
+    await world.quiet()
     since = world.plane.audit_position()
     stored = await world.installation(ready)
     passes = await world.passes()
@@ -181,8 +148,8 @@ async def test_a_pass_over_an_unchanged_installation_writes_nothing(
         return bool(await world.passes() > passes)
 
     await eventually(looked)
-    await quiet(world, eventually)
-    assert writes(world, since) == []
+    await world.quiet()
+    assert world.writes(since) == []
     after = await world.installation(ready)
     assert after["status"] == stored["status"]
 
@@ -190,7 +157,7 @@ async def test_a_pass_over_an_unchanged_installation_writes_nothing(
 async def test_a_restart_writes_nothing_and_asks_talkdesk_nothing(
     world: World, ready: Any, eventually: Any
 ) -> None:
-    await quiet(world, eventually)
+    await world.quiet()
     before = len(await world.ledger())
     since = world.plane.audit_position()
     world.operators[0].kill()
@@ -201,8 +168,8 @@ async def test_a_restart_writes_nothing_and_asks_talkdesk_nothing(
         return bool(await world.passes() > 0)
 
     await eventually(looked)
-    await quiet(world, eventually)
-    assert writes(world, since) == []
+    await world.quiet()
+    assert world.writes(since) == []
     assert [one for one in (await world.ledger())[before:] if one["kind"] in ("token", "api")] == []
     await world.kube.delete(resources.SERVICES, "demo", namespace=tenant)
 

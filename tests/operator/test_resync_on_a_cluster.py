@@ -35,7 +35,7 @@ async def brisk(request: pytest.FixtureRequest, open_world: Any) -> AsyncIterato
 async def lost(world: World, path: str, body: dict[str, Any]) -> str:
     """Something happens at Talkdesk whose event fails all of its three deliveries; its id."""
     if not world.resync:
-        await world.unasked()
+        await world.quiet()
     app = await world.control.patch(f"/control/apps/{world.app_id}", json={"events_url": NOWHERE})
     app.raise_for_status()
     event = str((await world.post(path, body))["event_id"])
@@ -204,7 +204,7 @@ async def test_secrets_changed_by_hand_come_back_at_the_next_resync(brisk: World
     await brisk.condition(installed, "Ready", "True")
     tenant = await brisk.tenant(installed)
     if not brisk.resync:
-        await brisk.unasked()
+        await brisk.quiet()
     await brisk.kube.merge_patch(resources.SECRETS, "keys", {"data": {"a": "eA=="}}, namespace=tenant)
 
     async def healed() -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOON = {"seconds": 3}
-#: Longer than anything that the settings repeat while something is pending.
-QUIET_SECONDS = 2.5
 OWN_KINDS = (
     resources.INSTALLATIONS,
     resources.USER_SLICES,
@@ -183,7 +179,7 @@ async def test_news_of_an_older_installation_touches_nothing_that_the_newer_one_
     await world.approved(second)
     await world.condition(second, "Ready", "True")
     await world.condition(first, "Ready", "False", "Superseded")
-    await quiet(world, tenant)
+    await world.quiet()
     position = world.plane.audit_position()
     where = {"namespace": world.release.namespace}
     news = {
@@ -206,32 +202,11 @@ async def test_news_of_an_older_installation_touches_nothing_that_the_newer_one_
         return bool(await world.passes() > passes)
 
     await eventually(looked)
-    assert written(world, tenant, position) == []
+    assert world.writes(position, tenant=tenant) == []
     assert (await world.installation(second))["status"]["access"]["state"] == "Allowed"
     deployment = await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
     assert deployment["spec"]["replicas"] == 1
     assert len(await world.approvals(first)) == 2
-
-
-def written(world: World, tenant: str, position: int) -> list[tuple[str, str, str]]:
-    """What the operator wrote in the tenant, and of its namespace."""
-    user = world.release.user("operator")
-    return [
-        (entry["verb"], entry["objectRef"]["resource"], entry["objectRef"]["name"])
-        for entry in world.plane.audit(since=position)
-        if entry["user"]["username"] == user
-        and entry["verb"] not in ("get", "list", "watch")
-        and tenant in (entry["objectRef"].get("namespace"), entry["objectRef"].get("name"))
-    ]
-
-
-async def quiet(world: World, tenant: str) -> None:
-    """The last write of what was said until now is a while ago: a trial begins after the approval."""
-    position, number, since = world.plane.audit_position(), 0, monotonic()
-    while monotonic() - since < QUIET_SECONDS:
-        if (found := len(written(world, tenant, position))) != number:
-            number, since = found, monotonic()
-        await asyncio.sleep(0.05)
 
 
 async def secrets_of(world: World, installed: Any) -> list[str]:

@@ -93,7 +93,7 @@ async def test_each_users_access_is_told_with_the_event_that_took_it_and_nothing
     assert {one["user"] for one in world.audit(installed, users=True)} == set(installed.users)
     out, stays = installed.users[1], installed.users[0]
     await world.post(f"/control/installations/{installed.id}/logout", {"user_id": stays})
-    await world.unasked()  # a list that is being read meanwhile would show the removal before its event does
+    await world.quiet()  # a list that is being read meanwhile would show the removal before its event does
     change = {"adding": [], "removing": [out]}
     event = (await world.post(f"/control/installations/{installed.id}/update", change))["event_id"]
     await world.approved(installed, 2)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WRITES = {"create", "update", "patch", "delete", "deletecollection"}
-
 
 def config_map(name: str, *, wave: int | None = None, **data: str) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": name}
@@ -115,16 +113,6 @@ async def source(world: World, kind: str, name: str, **content: Any) -> None:
     metadata = {"name": name, "namespace": world.release.namespace}
     obj = {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
     await world.kube.apply(obj, field_manager="test")
-
-
-def operator_writes(world: World, since: int) -> list[str]:
-    return [
-        f"{entry['verb']} {entry['objectRef'].get('resource')} {entry['objectRef'].get('name')}"
-        for entry in world.plane.audit(since=since)
-        if entry["user"]["username"] == world.release.user("operator")
-        and entry["verb"] in WRITES
-        and entry["objectRef"].get("resource") not in ("leases", "selfsubjectaccessreviews")
-    ]
 
 
 async def test_a_generated_secret_is_made_once_and_outlives_suspension_and_reinstallation(
@@ -343,7 +331,7 @@ async def test_sample_data_holds_the_approval_and_is_loaded_once_in_a_tenants_li
     again = await world.install(account=installed.account, people=installed.users)
     await world.approved(again)
     await world.condition(again, "Ready", "True")
-    assert [one for one in operator_writes(world, since) if "jobs" in one] == []
+    assert [one for one in world.writes(since) if "jobs" in one] == []
 
 
 async def test_sample_data_that_fails_stops_the_approval_until_it_is_corrected(
@@ -425,7 +413,7 @@ async def test_a_later_wave_waits_for_the_workloads_of_the_earlier_ones(
     await finish(world, tenant, "first", eventually)
     await world.approved(installed)
     await world.kube.get(resources.CONFIG_MAPS, "last", namespace=tenant)
-    made = [one for one in operator_writes(world, since) if one.split()[1] in ("jobs", "configmaps")]
+    made = [one for one in world.writes(since) if one.split()[1] in ("jobs", "configmaps")]
     assert made.index("patch jobs second") < made.index("patch configmaps last")
 
     # Drift is put right in every wave, also while an earlier one is not ready.
@@ -503,7 +491,7 @@ async def test_what_controllers_copy_labels_to_is_never_pruned(world: World, eve
     await change(world, template=template)
 
     async def pruned() -> Any:
-        deleted = [line for line in operator_writes(world, since) if line.startswith("delete")]
+        deleted = [line for line in world.writes(since) if line.startswith("delete")]
         # A revision that no tenant names any more goes as well; it is no part of a tenant.
         return [line for line in deleted if "controllerrevisions" not in line]
 
@@ -528,6 +516,7 @@ async def test_a_pass_over_a_tenant_with_all_of_it_writes_nothing(world: World, 
     installed = await world.install()
     await world.approved(installed)
     await world.condition(installed, "Ready", "True")
+    await world.quiet()
     for number in range(2):
         since, passes = world.plane.audit_position(), await world.passes()
         await world.kube.merge_patch(
@@ -541,4 +530,4 @@ async def test_a_pass_over_a_tenant_with_all_of_it_writes_nothing(world: World, 
             return bool(await world.passes() > before)
 
         await eventually(looked)
-    assert operator_writes(world, since) == []
+    assert world.writes(since) == []

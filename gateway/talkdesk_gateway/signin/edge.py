@@ -42,7 +42,7 @@ class Parts:
     ``origin(host)``       ``scheme://host[:port]`` as a browser writes it
     ``switch_path``        path on the account's identity host where one signs in to Talkdesk as somebody else
     ``talkdesk_seconds``   how long Talkdesk may take to say who a user is
-    ``settle_seconds``     how long ``enter`` waits for its own watch to show what another replica has seen
+    ``settle_seconds``     how long a step waits for its own watch to show what another replica has seen
     """
 
     directory: Directory

@@ -49,8 +49,8 @@ def enter(
     """What comes of ``ticket`` at ``host``. Raises NoKeysError. Pure."""
     if tenancy is None:
         return refuse(Refusal.UNKNOWN_HOST, moment)
-    claims = opened(ticket, host=host, tenancy=tenancy, moment=moment)
-    if claims is None:
+    claims = opened(ticket, host=host, moment=moment)
+    if claims is None or not _is_of(claims, tenancy):
         retry = moment.start(host)
         detail = "no ticket of this host, or one that has ended"
         return refuse(Refusal.BAD_STEP, moment, tenancy=tenancy, detail=detail, retry=retry)
@@ -93,20 +93,22 @@ def _admit(
     return Go(moment.origin(tenancy.host) + login.to, (*made, *used))
 
 
-def opened(ticket: str | None, *, host: str, tenancy: Tenancy, moment: Moment) -> dict[str, Any] | None:
-    """The claims of a ticket for this host and this very installation; else None. Pure."""
+def opened(ticket: str | None, *, host: str, moment: Moment) -> dict[str, Any] | None:
+    """The claims of a ticket for this host; else None. Pure."""
     claims = unseal(Kind.TICKET, ticket, keys=moment.keys, now=moment.now)
+    return claims if claims is not None and claims["host"] == host else None
+
+
+def _is_of(claims: Mapping[str, Any], tenancy: Tenancy) -> bool:
+    """The ticket is for this very installation."""
     metadata = tenancy.installation.metadata
-    if claims is None or claims["host"] != host:
-        return None
-    return claims if (claims["installation"], claims["uid"]) == (metadata.name, metadata.uid) else None
+    return (claims["installation"], claims["uid"]) == (metadata.name, metadata.uid)
 
 
-def behind(ticket: str | None, *, host: str, tenancy: Tenancy | None, moment: Moment) -> bool:
-    """Whether another replica has seen the ticket's user as this one does not (yet). Pure."""
-    claims = opened(ticket, host=host, tenancy=tenancy, moment=moment) if tenancy is not None else None
-    if claims is None or tenancy is None:
-        return False
+def behind(claims: Mapping[str, Any], tenancy: Tenancy | None) -> bool:
+    """Whether another replica has seen the ticket's installation or user as this one does not (yet). Pure."""
+    if tenancy is None or not _is_of(claims, tenancy):
+        return True
     user = tenancy.user(claims["user"])
     return user is None or user.epoch != claims["epoch"]
 
@@ -119,11 +121,13 @@ async def handle(request: web.Request) -> web.StreamResponse:
         shown = refuse(Refusal.CROSS_SITE, moment, tenancy=tenancy, detail="not a navigation")
         return carry_out(request, "enter", shown, moment)
 
-    def seen() -> bool:
-        return not behind(ticket, host=host, tenancy=parts.directory.by_host(host), moment=moment)
+    claims = opened(ticket, host=host, moment=moment)
 
-    if tenancy is not None:
-        await until(seen, parts.directory, tenancy.installation.metadata.name, seconds=parts.settle_seconds)
+    def seen() -> bool:
+        return claims is None or not behind(claims, parts.directory.by_host(host))
+
+    if claims is not None:
+        await until(seen, parts.directory, claims["installation"], seconds=parts.settle_seconds)
     outcome = enter(
         ticket,
         host=host,

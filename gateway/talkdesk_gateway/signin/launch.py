@@ -68,7 +68,8 @@ def launch(
     if tenancy is not None and tenancy.app.spec.app_id != app.spec.app_id:
         tenancy = None
     if tenancy is not None and tenancy.allowed and tenancy.host:
-        return Go(moment.start(tenancy.host, hint=asked.hint, to=None if asked.to == "/" else asked.to))
+        to = None if asked.to == "/" else asked.to
+        return Go(moment.start(tenancy.host, installation=asked.installation, hint=asked.hint, to=to))
     if tenancy is not None and not tenancy.allowed and tenancy.refusal not in PASSING:
         return refuse(Refusal.SUSPENDED, moment, tenancy=tenancy)
     return _unready(asked, asked.url(moment.origin(host)), app=app, tenancy=tenancy, moment=moment)

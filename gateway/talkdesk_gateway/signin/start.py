@@ -1,4 +1,7 @@
-"""``GET /_td/start`` at the tenant: binds a sign-in to this browser and sends it to Talkdesk."""
+"""``GET /_td/start`` at the tenant: binds a sign-in to this browser and sends it to Talkdesk.
+
+A launch names the installation that another replica found here: it is waited for, and decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from talkdesk_crds.names import installation_name
 from talkdesk_gateway.seal import Kind, seal
 from talkdesk_gateway.seams import NotAskedError, TalkdeskUnavailableError
 from talkdesk_gateway.signin.edge import (
@@ -21,6 +25,7 @@ from talkdesk_gateway.signin.edge import (
 from talkdesk_gateway.signin.login import LOGIN_LIFE, Login, cookies_of, digest
 from talkdesk_gateway.signin.step import Go, Moment, Outcome, Show, identifier, refuse
 from talkdesk_gateway.signin.talkdesk import redirect_uri
+from talkdesk_gateway.signin.waiting import until
 from talkdesk_gateway.to import safe_to
 from talkdesk_gateway.verdict import Refusal
 
@@ -91,8 +96,10 @@ def start(
 async def handle(request: web.Request) -> web.StreamResponse:
     """Answers a start; only a browser that opens a page can begin one."""
     parts, moment, host = request.app[PARTS], moment_of(request), only_host(request)
-    tenancy = parts.directory.by_host(host)
     hint, to = identifier(one(request, "hint")), safe_to(one(request, "to"))
+    if is_navigation(request) and (launched := identifier(one(request, "installation"))) is not None:
+        await _moved_in(parts, host, launched)
+    tenancy = parts.directory.by_host(host)
     if not is_navigation(request):
         shown = refuse(Refusal.CROSS_SITE, moment, tenancy=tenancy, detail="not a navigation")
         return carry_out(request, "start", shown, moment)
@@ -109,6 +116,17 @@ async def handle(request: web.Request) -> web.StreamResponse:
         return carry_out(request, "start", begun, moment)
     retry = moment.start(host, hint=hint, to=to)
     return carry_out(request, "start", await _depart(parts, begun, moment, retry=retry), moment)
+
+
+async def _moved_in(parts: Parts, host: str, installation_id: str) -> None:
+    """Wait until this replica, too, has seen that installation at ``host``."""
+
+    def seen() -> bool:
+        tenancy = parts.directory.by_host(host)
+        return tenancy is not None and tenancy.installation.spec.installation_id == installation_id
+
+    name = installation_name(installation_id)
+    await until(seen, parts.directory, name, seconds=parts.settle_seconds)
 
 
 async def _depart(parts: Parts, begun: Departure, moment: Moment, *, retry: str) -> Outcome:

@@ -82,6 +82,41 @@ async def test_enter_waits_for_what_another_replica_has_seen_already(world: Any)
         assert world.signed_in(browser) == "new"
 
 
+@pytest.mark.parametrize("step", ["start", "callback", "enter"])
+@pytest.mark.parametrize("before", [None, "another"])
+async def test_every_step_waits_for_the_installation_that_another_replica_has_seen(
+    world: Any, step: str, before: str | None
+) -> None:
+    """It is new at its host, where nobody lived before, or the one before it, whom nobody lets in."""
+    async with world.serving(world.parts(settle_seconds=30)):
+        browser = world.browser()
+        answer = await browser.follow(world.launch_url(to="/x"), until=f"/_td/{step}")
+        found = world.directory.tenancies.pop("i1")  # this replica's watch is behind
+        if before is not None:
+            world.put(before, reason="Uninstalled", host=world.host)
+        going = asyncio.create_task(browser.get(browser.next_of(answer)))
+        await world.directory.heard()
+        assert not going.done()
+        world.directory.tenancies.clear()
+        world.directory.put(found)
+        went = await asyncio.wait_for(going, 5)
+        assert went.status_code == 303
+        await browser.follow(browser.next_of(went))
+        assert world.signed_in(browser) == "u1"
+        assert not world.directory.listeners
+
+
+async def test_a_launch_of_an_installation_that_lives_elsewhere_is_not_waited_for_for_ever(
+    gateway: Any,
+) -> None:
+    browser = gateway.browser()
+    answer = await browser.get(gateway.url("/_td/start?installation=elsewhere&hint=u1"))
+    assert answer.status_code == 303
+    assert "/oauth/authorize" in answer.headers["Location"]
+    nobody = await browser.get(gateway.url("/_td/start?installation=i1", "nobody.apps.example.com"))
+    assert nobody.status_code == 404
+
+
 async def test_users_that_are_not_known_at_enter_are_no_refusal_of_a_licence(gateway: Any) -> None:
     browser = gateway.browser()
     answer = await browser.follow(gateway.launch_url(), until="/_td/enter")

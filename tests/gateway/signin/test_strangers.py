@@ -173,11 +173,11 @@ async def test_a_used_ticket_is_no_way_back_for_another_session(gateway: Any) ->
 
 def test_a_ticket_or_a_login_cookie_is_of_one_host_alone(world: Any) -> None:
     """Also where a tenant's host changed, and the installation is the same."""
-    moment, tenancy, other = world.moment(), world.tenancy(), "moved.apps.example.com"
+    moment, other = world.moment(), "moved.apps.example.com"
     claims = {"host": world.host, "installation": "i1", "uid": "uid-i1", "nonce": "n", "user": "u1"}
     ticket = seal(Kind.TICKET, claims, keys=moment.keys, now=moment.now, life=timedelta(minutes=1))
-    assert enter.opened(ticket, host=world.host, tenancy=tenancy, moment=moment) is not None
-    assert enter.opened(ticket, host=other, tenancy=tenancy, moment=moment) is None
+    assert enter.opened(ticket, host=world.host, moment=moment) is not None
+    assert enter.opened(ticket, host=other, moment=moment) is None
     begun = Login(nonce="nonce", to="/")
     (cookie,) = cookies_of(begun, {}, host=world.host, moment=moment)
     kept = dict([cookie.partition(";")[0].split("=", 1)])

@@ -28,7 +28,7 @@ async def test_a_launch_that_comes_too_early_waits_and_goes_on_at_once(gateway: 
     # Long before the question would have been answered anyway.
     answer = await asyncio.wait_for(asked, 3)
     assert answer.status_code == 303
-    assert answer.headers["Location"] == gateway.url("/_td/start?hint=u1&to=%2Fx")
+    assert answer.headers["Location"] == gateway.url("/_td/start?installation=i1&hint=u1&to=%2Fx")
     assert not gateway.directory.listeners
 
 
@@ -94,4 +94,4 @@ async def test_a_launch_at_a_host_that_no_app_launches_at_is_a_404(gateway: Any)
 
 async def test_a_hint_that_can_be_no_user_is_left_out(gateway: Any) -> None:
     answer = await gateway.browser().get(gateway.launch_url(user="x" * 129))
-    assert answer.headers["Location"] == gateway.url("/_td/start")
+    assert answer.headers["Location"] == gateway.url("/_td/start?installation=i1")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.ports import free_port
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Supervised:
     async def ready(self, *, within: float = 30.0) -> None:
         """Wait until ``/readyz`` says 200. Raises :class:`NotReady`."""
         deadline = time.monotonic() + within
-        async with httpx.AsyncClient(trust_env=False, timeout=2) as http:
+        async with plain(timeout=2) as http:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await http.get(f"{self.url}/readyz")).status_code == 200:

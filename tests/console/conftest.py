@@ -17,6 +17,7 @@ from aiohttp import web
 from showing.forms import button_of
 from showing.partner import Partner
 from talkdesk_sandbox.console.console import Console
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.talkdesk.control_bodies import NewAccount, NewApp, NewUser
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
 from talkdesk_sandbox.talkdesk.population import add_account, add_app, add_user
@@ -180,7 +181,7 @@ async def show(tmp_path: Path) -> AsyncIterator[Show]:
     async with (
         _receiver(made) as events_url,
         serve(talkdesk, directory=tmp_path, console=console) as where,
-        httpx.AsyncClient(base_url=where.browser, trust_env=False, timeout=20) as http,
+        plain(base_url=where.browser, timeout=20) as http,
         httpx.AsyncClient(
             proxy=where.proxy,
             verify=ssl.create_default_context(cafile=str(where.ca_file)),

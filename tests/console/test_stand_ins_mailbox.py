@@ -6,8 +6,7 @@ import asyncio
 import smtplib
 from typing import TYPE_CHECKING
 
-import httpx
-
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.talkdesk.platform import Talkdesk
 from talkdesk_sandbox.talkdesk.server import serve
 from talkdesk_sandbox.talkdesk.switches import Switches
@@ -28,7 +27,7 @@ async def test_a_mail_that_arrives_is_in_the_consoles_mailbox(tmp_path: Path) ->
 
         await asyncio.to_thread(send)
         name = {"Host": where.console.removeprefix("http://").rstrip("/")}
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with plain() as http:
             page = await http.get(f"{where.browser}/mailbox", headers=name)
         assert page.status_code == 200
         for words in ("Ready &amp; set", "ada@acme.example", "Hello, Ada."):

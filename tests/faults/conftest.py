@@ -6,13 +6,13 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from talkdesk_kube import Kube, KubeSettings
 from talkdesk_sandbox.environment import demo_app
 from talkdesk_sandbox.interceptor import before_kubernetes, before_talkdesk
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.story.cluster import Cluster
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.supervised import Supervised
@@ -109,8 +109,8 @@ class Maker:
         kube = await enter(
             await Kube.connect(KubeSettings(kubeconfig=self.control_plane.kubeconfig), user_agent="test")
         )
-        control = await enter(httpx.AsyncClient(base_url=self.stand_in.control, trust_env=False, timeout=60))
-        tenants = await enter(httpx.AsyncClient(trust_env=False, timeout=2))
+        control = await enter(plain(base_url=self.stand_in.control, timeout=60))
+        tenants = await enter(plain(timeout=2))
         cluster = Cluster(
             kube=kube,
             http=tenants,

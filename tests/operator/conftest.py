@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -20,6 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
 from talkdesk_sandbox.environment import demo_app
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.story.observe import pause
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
+
+    import httpx
 
     from talkdesk_kube import Obj
     from talkdesk_sandbox.controlplane import ControlPlane
@@ -453,9 +455,7 @@ async def opened(plane: ControlPlane, release: Release, folder: Path) -> AsyncIt
             kube = await stack.enter_async_context(
                 await Kube.connect(KubeSettings(kubeconfig=plane.kubeconfig), user_agent="test")
             )
-            control = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
-            )
+            control = await stack.enter_async_context(plain(base_url=stand_in.control, timeout=60))
             yield World(plane, kube, release, stand_in, control, folder, stack)
 
 

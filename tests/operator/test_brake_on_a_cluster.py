@@ -7,11 +7,11 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from talkdesk_kube import resources
+from talkdesk_sandbox.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,7 +94,7 @@ async def calm(world: World) -> bool:
 
 
 async def gauge(world: World, line: str) -> float | None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with plain() as http:
         text = (await http.get(f"{world.operators[0].url}/metrics")).text
     found = [one for one in text.splitlines() if one.startswith(line)]
     return float(found[0].rpartition(" ")[2]) if found else None

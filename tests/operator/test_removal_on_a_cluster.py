@@ -7,10 +7,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.talkdesk import StandIn
 
@@ -36,9 +36,7 @@ async def test_removing_the_operator_first_leaves_nothing_that_cannot_be_deleted
             kube = await stack.enter_async_context(
                 await Kube.connect(KubeSettings(kubeconfig=control_plane.kubeconfig), user_agent="test")
             )
-            control = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
-            )
+            control = await stack.enter_async_context(plain(base_url=stand_in.control, timeout=60))
             world = world_class(control_plane, kube, release, stand_in, control, tmp_path, stack)
             await world.start()
             await world.declare()

@@ -10,6 +10,7 @@ import pytest
 
 from talkdesk_kube import NotFound, resources
 from talkdesk_sandbox.node import Node
+from talkdesk_sandbox.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ def node(control_plane: ControlPlane) -> Iterator[Node]:
 async def file(world: World, tenant: str, name: str) -> str:
     """A file on the workload's volume, as the workload serves it."""
     service = await world.kube.get(resources.SERVICES, "demo", namespace=tenant)
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with plain(timeout=10) as http:
         answer = await http.get(f"http://{service['spec']['clusterIP']}:8080/{name}")
         answer.raise_for_status()
         return answer.text

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from talkdesk_kube.pod import SettingsError, read_settings
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.ports import free_port
 from talkdesk_webhook.settings import WebhookSettings
 
@@ -112,7 +113,7 @@ async def process(counting_api: Any, gateway: Any, tmp_path: Path) -> AsyncItera
 async def test_sigterm_makes_it_unready_finishes_what_is_in_hand_and_ends_well(
     process: Process, eventually: Any, signers: Any
 ) -> None:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+    async with plain(timeout=10) as http:
 
         async def ready(expected: int) -> bool:
             assert process.child.returncode is None, process.log

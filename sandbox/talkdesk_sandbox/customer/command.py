@@ -11,6 +11,7 @@ from talkdesk_kube.errors import KubeError
 from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.customer.acts import Customer, NotThere
 from talkdesk_sandbox.partner.command import up_now
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.story.observe import NotObserved
 from talkdesk_sandbox.talkdesk import StandInError
 
@@ -26,7 +27,7 @@ def act(account: str, what: Callable[[Customer], Awaitable[bool]], *, say: Calla
 
     async def run() -> bool:
         up = up_now()
-        async with httpx.AsyncClient(base_url=up.control, trust_env=False, timeout=_SECONDS) as http:
+        async with plain(base_url=up.control, timeout=_SECONDS) as http:
             return await what(Customer(up, http, account, say))
 
     try:

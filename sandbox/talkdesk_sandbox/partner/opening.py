@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
 from talkdesk_sandbox.environment import NAMESPACE
 from talkdesk_sandbox.partner.applied import apply
 from talkdesk_sandbox.partner.fitted import Place, fitted, listing
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.story.neighbours import neighbours, resellers
 
@@ -31,7 +30,7 @@ async def open_app(
     Raises what :func:`apply` does.
     """
     edge, stand_in, name = environment.edge, environment.stand_in, app.metadata.name
-    async with httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=_SECONDS) as control:
+    async with plain(base_url=stand_in.control, timeout=_SECONDS) as control:
         marketplace = Marketplace(http=control)
         accounts = await neighbours(marketplace)
         registered = await marketplace.post(
@@ -71,7 +70,7 @@ async def apply_again(up: Whereabouts, declared: dict[str, Any], app: TalkdeskAp
         raise ValueError(f"the sandbox that is up runs {place.app}, and this is {app.metadata.name}")
     settings = KubeSettings(kubeconfig=up.kubeconfig)
     async with (
-        httpx.AsyncClient(base_url=up.control, trust_env=False, timeout=_SECONDS) as control,
+        plain(base_url=up.control, timeout=_SECONDS) as control,
         await Kube.connect(settings, user_agent="talkdesk-sandbox") as kube,
     ):
         said = await apply(kube, fitted(declared, place))

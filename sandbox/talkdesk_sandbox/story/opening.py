@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
 from talkdesk_sandbox.environment import Environment, demo_app
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.story.cluster import Cluster
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.story.script import PATIENCE, Story
@@ -46,8 +45,8 @@ async def open_story(
     administrator = KubeSettings(kubeconfig=environment.control_plane.kubeconfig)
     async with (
         await Kube.connect(administrator, user_agent="talkdesk-sandbox") as kube,
-        httpx.AsyncClient(base_url=environment.stand_in.control, trust_env=False, timeout=30) as control,
-        httpx.AsyncClient(trust_env=False, timeout=2) as tenants,
+        plain(base_url=environment.stand_in.control, timeout=30) as control,
+        plain(timeout=2) as tenants,
     ):
         marketplace = Marketplace(http=control, tell=tell)
         url = events_url if events_url is not None else await asyncio.to_thread(environment.events_url)

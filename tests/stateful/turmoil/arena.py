@@ -9,10 +9,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from talkdesk_kube import Kube, KubeSettings
 from talkdesk_sandbox.interceptor import before_kubernetes, before_talkdesk, before_webhook
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.supervised import Supervised
 from turmoil.eyes import Eyes
 from turmoil.kubelet import Kubelet
@@ -22,6 +21,8 @@ from turmoil.lines import Deliveries, KubernetesRequests, TalkdeskCalls
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import httpx
 
     from talkdesk_sandbox.controlplane import ControlPlane
     from talkdesk_sandbox.interceptor.between import Interceptor
@@ -136,8 +137,8 @@ async def opened(
         enter = stack.enter_async_context
         administrator = KubeSettings(kubeconfig=plane.kubeconfig)
         kube = await enter(await Kube.connect(administrator, user_agent="test"))
-        control = await enter(httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=120))
-        outside = await enter(httpx.AsyncClient(trust_env=False, timeout=10))
+        control = await enter(plain(base_url=stand_in.control, timeout=120))
+        outside = await enter(plain(timeout=10))
         deliveries, calls = Deliveries(), TalkdeskCalls()
         requests = {"webhook": KubernetesRequests(), "operator": KubernetesRequests()}
         interceptors = {"talkdesk": await enter(before_talkdesk(stand_in))}

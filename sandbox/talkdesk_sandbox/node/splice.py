@@ -87,8 +87,11 @@ class Front(Splice):
         """See asyncio.Protocol."""
         super().connection_made(transport)
         self._alive.add(self)
-        cast("asyncio.Transport", transport).pause_reading()
-        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        loop = asyncio.get_running_loop()
+        # In a moment, and before anything is read: Python 3.11.2 (Debian 12) begins to read right after this
+        # call, whether or not that was paused, and what came before the backend is there would be lost.
+        loop.call_soon(cast("asyncio.Transport", transport).pause_reading)
+        self._connecting = loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         transport = self.transport

@@ -277,11 +277,13 @@ class Kube:
         fields: str = "",
         timeout: float = 300.0,  # noqa: ASYNC109 -- the server's, not ours to await
         silence: float | None = None,
+        opened: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after ``resource_version``, with bookmarks; ends when the server ends it.
 
         :param timeout: seconds after which the server ends the watch.
         :param silence: seconds without event or bookmark after which Unreachable is raised (default: 75).
+        :param opened: called when the server has begun to watch, which is before there is any change.
 
         Raises :class:`~talkdesk_kube.errors.Gone` where ``resource_version`` is too old, and Unreachable
         where the connection is cut. Close it (``contextlib.aclosing``) when leaving it early.
@@ -300,6 +302,7 @@ class Kube:
         )
         try:
             async with await self._answer(request, limits) as response:
+                opened()
                 pending = b""
                 try:
                     async for chunk in response.content.iter_any():

@@ -54,7 +54,7 @@ class Reflector:
 
     :param transform: what to keep of an object, which it sees whole; it may return the object it was given,
         changed. ``metadata.managedFields`` are dropped from what it returns.
-    :ivar synced: set after the first complete list, for good.
+    :ivar synced: set, for good, after the first complete list, once what changes after it is shown as well.
     """
 
     def __init__(
@@ -167,7 +167,6 @@ class Reflector:
             self._remove(key)
         for key, item in listed.items():
             self._put(key, item)
-        self.synced.set()
 
     async def _watch(self) -> None:
         timings = self._timings
@@ -181,6 +180,8 @@ class Reflector:
             fields=self._fields,
             timeout=timings.watch * (1.0 + self._random.random()),
             silence=timings.silence,
+            # A server that is starting, or whose kinds are new, may list long before it lets anyone watch.
+            opened=self.synced.set,
         )
         async with aclosing(events):
             async for event in events:

@@ -31,7 +31,7 @@ from talkdesk_gateway.sessions import Session
 from talkdesk_kube import Gone, Listing, ReflectorTimings, Status, WatchEvent, key_of, resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from talkdesk_kube import Obj, Resource
 
@@ -111,9 +111,16 @@ class ApiServer:
         return Listing(items, str(self.version))
 
     async def watch(
-        self, resource: Resource, *, resource_version: str, fields: str = "", **_: Any
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        opened: Callable[[], None],
+        fields: str = "",
+        **_: Any,
     ) -> AsyncIterator[WatchEvent]:
         """As Kube.watch."""
+        opened()
         seen = 0
         while True:
             async with self._news:

@@ -255,6 +255,39 @@ async def test_it_waits_for_the_right_to_look(
                 await task
 
 
+async def test_it_is_complete_once_what_changes_is_shown_too(
+    kube: Kube, control_plane: ControlPlane, namespace: str, eventually: Any
+) -> None:
+    await kube.create(SERVICE_ACCOUNTS, {"metadata": {"name": "lists"}}, namespace=namespace)
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]
+    await kube.create(ROLES, {"metadata": {"name": "lists"}, "rules": rules}, namespace=namespace)
+    binding = {
+        "metadata": {"name": "lists"},
+        "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": "lists"},
+        "subjects": [{"kind": "ServiceAccount", "name": "lists", "namespace": namespace}],
+    }
+    await kube.create(ROLE_BINDINGS, binding, namespace=namespace)
+    path = control_plane.kubeconfig_for("lists", namespace)
+    async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
+        reflector = Reflector(limited, CONFIG_MAPS, namespace=namespace, timings=QUICK)
+        task = asyncio.create_task(reflector.run())
+        try:
+            await eventually(lambda: bool(reflector.resource_version))
+            listed = reflector.resource_version
+            await kube.create(CONFIG_MAPS, config_map("later"), namespace=namespace)
+            # It has listed, and again after a watch that was refused: nothing has been missed, but may be.
+            await eventually(lambda: reflector.resource_version != listed)
+            assert not reflector.synced.is_set()
+            rules[0]["verbs"] = ["list", "watch"]
+            await kube.merge_patch(ROLES, "lists", {"rules": rules}, namespace=namespace)
+            await eventually(reflector.synced.is_set)
+            assert (namespace, "later") in reflector.store
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
 async def test_freshness_is_the_age_of_the_last_sign_of_life(kube: Kube, namespace: str) -> None:
     now = 100.0
     reflector = Reflector(kube, CONFIG_MAPS, namespace=namespace, clock=lambda: now)

@@ -198,11 +198,8 @@ async def _install(stage: Stage, app_id: str, number: int, size: Size) -> dict[s
     """A customer: account, installation id, users, host, and their Service's address."""
     post = stage.marketplace.post
     account = await post("/control/accounts", {"name": f"acme-{number}", "region": REGION})
-    users = [
-        {"email": f"user-{each}@acme-{number}.example", "name": f"User {each} of Acme {number}"}
-        for each in range(size.users + 1)
-    ]
-    ids = (await post(f"/control/accounts/{account['id']}/users/bulk", {"users": users}))["ids"]
+    domain = f"acme-{number}.example"
+    ids = await stage.marketplace.people(account["id"], range(size.users + 1), domain=domain)
     body = {"app_id": app_id, "account_id": account["id"], "plan": PLAN, "users": ids, "created_by": ids[0]}
     installation = (await post("/control/install", body))["installation_id"]
 

@@ -56,11 +56,8 @@ class Product:
         self.customers += 1
         name = f"c{self.customers}-{self.app_id[:8]}"
         account = await self.marketplace.post("/control/accounts", {"name": name, "region": "eu"})
-        people = [
-            {"email": f"user{number}@{name}.example", "name": f"User {number}"} for number in range(users)
-        ]
-        made = await self.marketplace.post(f"/control/accounts/{account['id']}/users/bulk", {"users": people})
-        return account["id"], made["ids"]
+        people = await self.marketplace.people(account["id"], range(users), domain=f"{name}.example")
+        return account["id"], people
 
     async def install(self, *, users: int = 1) -> tuple[str, str]:
         """A new customer installs: installation id and event id."""

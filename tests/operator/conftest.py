@@ -182,8 +182,7 @@ class World:
 
     async def people(self, account: str, numbers: range) -> list[str]:
         """New users of an account, by their numbers; their ids."""
-        users = [{"email": f"user{number}@{account}.example", "name": f"User {number}"} for number in numbers]
-        return list((await self.post(f"/control/accounts/{account}/users/bulk", {"users": users}))["ids"])
+        return await self.marketplace.people(account, numbers, domain=f"{account}.example")
 
     async def person(self, account: str, number: int) -> str:
         (made,) = await self.people(account, range(number, number + 1))

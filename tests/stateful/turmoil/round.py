@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from talkdesk_crds import names
 from talkdesk_kube import KubeError, NotFound, Obj, resources
 from talkdesk_sandbox.environment import demo_app
+from talkdesk_sandbox.story.marketplace import Marketplace
 from turmoil.eyes import PLAN_VARIABLE
 from turmoil.judge import Judge
 
@@ -232,14 +233,10 @@ async def begin(arena: Arena, *, apps: int = 2, accounts: int = 4) -> Round:
         )
         assert account is not None
         made.accounts.append(account["id"])
-        people = made.people.setdefault(account["id"], [])
-        for person in range(PEOPLE):
-            user = await arena.post(
-                f"/control/accounts/{account['id']}/users",
-                {"email": f"user{person}@customer.example", "name": f"User {person}"},
-            )
-            assert user is not None
-            people.append(user["id"])
+        people = await Marketplace(arena.control).people(
+            account["id"], range(PEOPLE), domain="customer.example"
+        )
+        made.people[account["id"]] = people
     arena.calls.judge = made.judge.answer
     arena.eyes.on_users = made.judge.users
     made.judge.begun(made)

@@ -73,7 +73,8 @@ screenshots: certify ## the pictures in the manual, of the console and of a cert
 	@$(BIN)/python -m talkdesk_sandbox.console.screenshots docs/images
 
 bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thousand tenants: build/bench/gateway.json
-	@PYTHONPATH=bench $(BIN)/python -m gateway_bench
+	@$(MAKE) --no-print-directory install VENV=.venv-bench PYTHON="$$(sh bench/python.sh $(PYTHON))"
+	@PYTHONPATH=bench .venv-bench/bin/python -m gateway_bench
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import contextlib
 import os
+import platform
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -49,6 +51,7 @@ async def measure(
     held = await scale.measure(plane, folder, tenants=plan.tenants, users=plan.users, tell=tell)
     setting = {
         "cores": os.cpu_count(),
+        "python": f"{platform.python_version()}, {platform.python_compiler()}, of {sys.base_prefix}",
         "envoy_workers": plan.size.workers,
         "gateways": plan.size.gateways,
         "connections": plan.connections,

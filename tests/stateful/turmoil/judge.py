@@ -28,7 +28,10 @@ class Removal:
     user: str
     event_id: str
     epoch: str | None = None
-    #: The user was seen to be out since.
+    #: The user could enter when it was asked for, or since. Who could not yet (a list that lets them in is
+    #: still on its way) has not been taken out by it.
+    inside: bool = False
+    #: The user was inside, and was seen to be out since.
     out: bool = False
 
 
@@ -140,8 +143,10 @@ class Judge:
             if names.installation_name(one.installation) != name:
                 continue
             if one.user not in licensed:
-                one.out = one.out or one.event_id in self.arena.deliveries.acknowledged
-            elif one.out:
+                one.out = one.out or (one.inside and one.event_id in self.arena.deliveries.acknowledged)
+                continue
+            one.inside = True
+            if one.out:
                 self._broken(Invariant.STAYS_OUT, f"{one.user} is back in {name} after the removal")
                 one.out = False
 

@@ -149,10 +149,11 @@ async def update(
     made.judge.asked(installation, "update")
     made.judge.added(installation, list(adding))
     body = {"adding": list(adding), "removing": list(removing), **({"plan": plan} if plan else {})}
+    inside = made.arena.eyes.licensed(names.installation_name(installation)) or {}
     event = await made.post(f"/control/installations/{installation}/update", body, kind="app.updated")
     if event is None:
         return None
-    made.judge.removals += [Removal(installation, user, event) for user in removing]
+    made.judge.removals += [Removal(installation, user, event, inside=user in inside) for user in removing]
     told = [f"+{len(adding)}" if adding else "", f"-{len(removing)}" if removing else "", plan or ""]
     return f"{installation} {' '.join(part for part in told if part)}"
 

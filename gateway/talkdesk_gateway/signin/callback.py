@@ -22,7 +22,7 @@ from talkdesk_gateway.seams import CodeRefusedError, NotAskedError, TalkdeskUnav
 from talkdesk_gateway.signin.edge import PARTS, carry_out, moment_of, one
 from talkdesk_gateway.signin.step import Go, Moment, Outcome, Show, identifier, refuse
 from talkdesk_gateway.signin.talkdesk import redirect_uri, switch_url
-from talkdesk_gateway.signin.waiting import until
+from talkdesk_gateway.signin.waiting import caught_up
 from talkdesk_gateway.verdict import Refusal
 
 if TYPE_CHECKING:
@@ -144,21 +144,13 @@ def recognised(
     return Go(f"{moment.origin(state.host)}/_td/enter?ticket={ticket}")
 
 
-async def _tenancy(parts: Parts, state: State) -> Tenancy | None:
-    """Who lives at the state's host, once this replica has seen what the one before it had seen."""
-
-    def seen() -> bool:
-        return state.of(parts.directory.by_host(state.host)) is not None
-
-    await until(seen, parts.directory, state.installation, seconds=parts.settle_seconds)
-    return parts.directory.by_host(state.host)
-
-
 async def handle(request: web.Request) -> web.StreamResponse:
     """Answers a callback."""
     parts, moment = request.app[PARTS], moment_of(request)
     state = opened(one(request, "state"), moment)
-    tenancy = await _tenancy(parts, state) if state is not None else None
+    tenancy = None
+    if state is not None:
+        tenancy = await caught_up(parts, state.host, state.installation, lambda at: state.of(at) is not None)
     code, error = one(request, "code"), one(request, "error")
     if error is None and "error" in request.query:
         error = "unreadable"

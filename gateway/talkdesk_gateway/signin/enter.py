@@ -25,7 +25,7 @@ from talkdesk_gateway.signin.edge import (
 from talkdesk_gateway.signin.login import Login, has_any, login_of
 from talkdesk_gateway.signin.step import Go, Moment, Outcome, Show, refuse
 from talkdesk_gateway.signin.talkdesk import switch_url
-from talkdesk_gateway.signin.waiting import until
+from talkdesk_gateway.signin.waiting import caught_up
 from talkdesk_gateway.verdict import Refusal
 
 if TYPE_CHECKING:
@@ -120,18 +120,12 @@ async def handle(request: web.Request) -> web.StreamResponse:
     if not is_navigation(request):
         shown = refuse(Refusal.CROSS_SITE, moment, tenancy=tenancy, detail="not a navigation")
         return carry_out(request, "enter", shown, moment)
-
-    claims = opened(ticket, host=host, moment=moment)
-
-    def seen() -> bool:
-        return claims is None or not behind(claims, parts.directory.by_host(host))
-
-    if claims is not None:
-        await until(seen, parts.directory, claims["installation"], seconds=parts.settle_seconds)
+    if (claims := opened(ticket, host=host, moment=moment)) is not None:
+        tenancy = await caught_up(parts, host, claims["installation"], lambda at: not behind(claims, at))
     outcome = enter(
         ticket,
         host=host,
-        tenancy=parts.directory.by_host(host),
+        tenancy=tenancy,
         cookies=our_cookies(request),
         switch_path=parts.switch_path,
         moment=moment,

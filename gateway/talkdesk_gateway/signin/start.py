@@ -25,7 +25,7 @@ from talkdesk_gateway.signin.edge import (
 from talkdesk_gateway.signin.login import LOGIN_LIFE, Login, cookies_of, digest
 from talkdesk_gateway.signin.step import Go, Moment, Outcome, Show, identifier, refuse
 from talkdesk_gateway.signin.talkdesk import redirect_uri
-from talkdesk_gateway.signin.waiting import until
+from talkdesk_gateway.signin.waiting import caught_up
 from talkdesk_gateway.to import safe_to
 from talkdesk_gateway.verdict import Refusal
 
@@ -97,12 +97,13 @@ async def handle(request: web.Request) -> web.StreamResponse:
     """Answers a start; only a browser that opens a page can begin one."""
     parts, moment, host = request.app[PARTS], moment_of(request), only_host(request)
     hint, to = identifier(one(request, "hint")), safe_to(one(request, "to"))
-    if is_navigation(request) and (launched := identifier(one(request, "installation"))) is not None:
-        await _moved_in(parts, host, launched)
     tenancy = parts.directory.by_host(host)
     if not is_navigation(request):
         shown = refuse(Refusal.CROSS_SITE, moment, tenancy=tenancy, detail="not a navigation")
         return carry_out(request, "start", shown, moment)
+    if (launched := identifier(one(request, "installation"))) is not None:
+        name = installation_name(launched)
+        tenancy = await caught_up(parts, host, name, lambda at: _is_at_home(launched, at))
     begun = start(
         host=host,
         tenancy=tenancy,
@@ -118,15 +119,8 @@ async def handle(request: web.Request) -> web.StreamResponse:
     return carry_out(request, "start", await _depart(parts, begun, moment, retry=retry), moment)
 
 
-async def _moved_in(parts: Parts, host: str, installation_id: str) -> None:
-    """Wait until this replica, too, has seen that installation at ``host``."""
-
-    def seen() -> bool:
-        tenancy = parts.directory.by_host(host)
-        return tenancy is not None and tenancy.installation.spec.installation_id == installation_id
-
-    name = installation_name(installation_id)
-    await until(seen, parts.directory, name, seconds=parts.settle_seconds)
+def _is_at_home(installation_id: str, tenancy: Tenancy | None) -> bool:
+    return tenancy is not None and tenancy.installation.spec.installation_id == installation_id
 
 
 async def _depart(parts: Parts, begun: Departure, moment: Moment, *, retry: str) -> Outcome:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from talkdesk_gateway.seams import Directory
+    from talkdesk_gateway.signin.edge import Parts
+    from talkdesk_gateway.tenancy import Tenancy
 
 
 async def until(true: Callable[[], bool], directory: Directory, name: str, *, seconds: float) -> bool:
@@ -25,3 +27,16 @@ async def until(true: Callable[[], bool], directory: Directory, name: str, *, se
     finally:
         end()
     return True
+
+
+async def caught_up(
+    parts: Parts, host: str, name: str, seen: Callable[[Tenancy | None], bool]
+) -> Tenancy | None:
+    """Who lives at ``host``, once this replica has seen what the one before it had seen, or after a while.
+
+    :param name: of the installation's object that the step before was about.
+    :param seen: whether who lives there is as that step saw it.
+    """
+    directory = parts.directory
+    await until(lambda: seen(directory.by_host(host)), directory, name, seconds=parts.settle_seconds)
+    return directory.by_host(host)

@@ -17,6 +17,7 @@ from yarl import URL
 
 from talkdesk_kube import Kube, KubeSettings, Timeouts
 from talkdesk_kube.connection import Connection
+from talkdesk_kube.resources import ROLE_BINDINGS, ROLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,23 @@ def write_kubeconfig(path: Path, server: str, *, user: dict[str, Any] | None = N
     }
     path.write_text(json.dumps(document))
     return path
+
+
+@pytest.fixture
+def grant(kube: Kube, namespace: str) -> Callable[..., Awaitable[None]]:
+    """``await grant(account, rule)``: a ServiceAccount of the namespace may do there what the rule says."""
+
+    async def to(account: str, rule: dict[str, Any]) -> None:
+        role = {"metadata": {"name": account}, "rules": [rule]}
+        await kube.create(ROLES, role, namespace=namespace)
+        binding = {
+            "metadata": {"name": account},
+            "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": account},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        }
+        await kube.create(ROLE_BINDINGS, binding, namespace=namespace)
+
+    return to
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from talkdesk_kube import Kube, KubeSettings, Lease, LeaseLost, LeaseTimings
 from talkdesk_kube.lease import Observation, observe
-from talkdesk_kube.resources import LEASES, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Obj
+from talkdesk_kube.resources import LEASES, SERVICE_ACCOUNTS, Obj
 
 if TYPE_CHECKING:
     from talkdesk_sandbox.controlplane import ControlPlane
@@ -272,17 +272,11 @@ async def test_a_process_that_comes_back_under_its_name_takes_its_lease_up_again
 
 
 async def test_get_create_and_patch_of_leases_is_all_it_needs(
-    kube: Kube, control_plane: ControlPlane, namespace: str
+    kube: Kube, control_plane: ControlPlane, namespace: str, grant: Any
 ) -> None:
     rule = {"apiGroups": [LEASES.group], "resources": ["leases"], "verbs": ["get", "create", "patch"]}
     await kube.create(SERVICE_ACCOUNTS, {"metadata": {"name": "elector"}}, namespace=namespace)
-    await kube.create(ROLES, {"metadata": {"name": "r"}, "rules": [rule]}, namespace=namespace)
-    binding = {
-        "metadata": {"name": "r"},
-        "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": "r"},
-        "subjects": [{"kind": "ServiceAccount", "name": "elector", "namespace": namespace}],
-    }
-    await kube.create(ROLE_BINDINGS, binding, namespace=namespace)
+    await grant("elector", rule)
     path = control_plane.kubeconfig_for("elector", namespace)
     async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
         work = Work()

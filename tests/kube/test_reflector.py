@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from talkdesk_kube import Kube, KubeSettings, Reflector, ReflectorTimings
-from talkdesk_kube.resources import CONFIG_MAPS, REVOCATIONS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Obj
+from talkdesk_kube.resources import CONFIG_MAPS, REVOCATIONS, ROLES, SERVICE_ACCOUNTS, Obj
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +22,11 @@ LABELS = "app=test"
 
 def config_map(name: str, **data: str) -> Obj:
     return {"metadata": {"name": name, "labels": {"app": "test"}}, "data": data}
+
+
+def may(*verbs: str) -> Obj:
+    """A rule about ConfigMaps."""
+    return {"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}
 
 
 class Diary:
@@ -42,18 +47,24 @@ class Diary:
 
 
 @asynccontextmanager
-async def running(reflector: Reflector) -> AsyncIterator[Diary]:
-    diary = Diary()
-    reflector.subscribe(diary)
+async def started(reflector: Reflector) -> AsyncIterator[None]:
     task = asyncio.create_task(reflector.run())
     try:
-        async with asyncio.timeout(10):
-            await reflector.synced.wait()
-        yield diary
+        yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def running(reflector: Reflector) -> AsyncIterator[Diary]:
+    diary = Diary()
+    reflector.subscribe(diary)
+    async with started(reflector):
+        async with asyncio.timeout(10):
+            await reflector.synced.wait()
+        yield diary
 
 
 async def held(kube: Kube, namespace: str) -> dict[Key, Obj]:
@@ -230,62 +241,38 @@ async def test_a_failing_subscriber_disturbs_nobody(kube: Kube, namespace: str, 
 
 
 async def test_it_waits_for_the_right_to_look(
-    kube: Kube, control_plane: ControlPlane, namespace: str, eventually: Any
+    kube: Kube, control_plane: ControlPlane, namespace: str, grant: Any, eventually: Any
 ) -> None:
     await kube.create(SERVICE_ACCOUNTS, {"metadata": {"name": "limited"}}, namespace=namespace)
     path = control_plane.kubeconfig_for("limited", namespace)
     async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
         reflector = Reflector(limited, CONFIG_MAPS, namespace=namespace, timings=QUICK)
-        task = asyncio.create_task(reflector.run())
-        try:
-            rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}
-            await kube.create(ROLES, {"metadata": {"name": "r"}, "rules": [rule]}, namespace=namespace)
-            binding = {
-                "metadata": {"name": "r"},
-                "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": "r"},
-                "subjects": [{"kind": "ServiceAccount", "name": "limited", "namespace": namespace}],
-            }
+        async with started(reflector):
             assert not reflector.synced.is_set()
-            await kube.create(ROLE_BINDINGS, binding, namespace=namespace)
+            await grant("limited", may("list", "watch"))
             await eventually(reflector.synced.is_set)
             assert reflector.resource_version
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 async def test_it_is_complete_once_what_changes_is_shown_too(
-    kube: Kube, control_plane: ControlPlane, namespace: str, eventually: Any
+    kube: Kube, control_plane: ControlPlane, namespace: str, grant: Any, eventually: Any
 ) -> None:
     await kube.create(SERVICE_ACCOUNTS, {"metadata": {"name": "lists"}}, namespace=namespace)
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]
-    await kube.create(ROLES, {"metadata": {"name": "lists"}, "rules": rules}, namespace=namespace)
-    binding = {
-        "metadata": {"name": "lists"},
-        "roleRef": {"apiGroup": ROLES.group, "kind": "Role", "name": "lists"},
-        "subjects": [{"kind": "ServiceAccount", "name": "lists", "namespace": namespace}],
-    }
-    await kube.create(ROLE_BINDINGS, binding, namespace=namespace)
+    await grant("lists", may("list"))
     path = control_plane.kubeconfig_for("lists", namespace)
     async with await Kube.connect(KubeSettings(kubeconfig=path), user_agent="test") as limited:
         reflector = Reflector(limited, CONFIG_MAPS, namespace=namespace, timings=QUICK)
-        task = asyncio.create_task(reflector.run())
-        try:
+        async with started(reflector):
             await eventually(lambda: bool(reflector.resource_version))
             listed = reflector.resource_version
             await kube.create(CONFIG_MAPS, config_map("later"), namespace=namespace)
             # It has listed, and again after a watch that was refused: nothing has been missed, but may be.
             await eventually(lambda: reflector.resource_version != listed)
             assert not reflector.synced.is_set()
-            rules[0]["verbs"] = ["list", "watch"]
-            await kube.merge_patch(ROLES, "lists", {"rules": rules}, namespace=namespace)
+            rules = {"rules": [may("list", "watch")]}
+            await kube.merge_patch(ROLES, "lists", rules, namespace=namespace)
             await eventually(reflector.synced.is_set)
             assert (namespace, "later") in reflector.store
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 async def test_freshness_is_the_age_of_the_last_sign_of_life(kube: Kube, namespace: str) -> None:

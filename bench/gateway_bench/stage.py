@@ -12,14 +12,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from gateway_bench.envoys import bare, product, upstream
 from talkdesk_crds import names
 from talkdesk_kube import Kube, KubeSettings, NotFound, resources
 from talkdesk_sandbox.edge import Edge
 from talkdesk_sandbox.environment import demo_app
 from talkdesk_sandbox.envoy import EnvoyProcess
+from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.ports import free_port
 from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.story.marketplace import Marketplace
@@ -101,9 +100,7 @@ async def opened(plane: ControlPlane, folder: Path, size: Size) -> AsyncIterator
         kube = await stack.enter_async_context(
             await Kube.connect(KubeSettings(kubeconfig=plane.kubeconfig), user_agent="bench")
         )
-        control = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=stand_in.control, trust_env=False, timeout=60)
-        )
+        control = await stack.enter_async_context(plain(base_url=stand_in.control, timeout=60))
         edge = Edge(port=free_port(), bar=f"{stand_in.browser}/bar.js", jwks="", website="http://localhost")
         stage = Stage(plane, release, Marketplace(control), kube, edge)
         events_url = await _processes(stage, stack, stand_in, folder, size)

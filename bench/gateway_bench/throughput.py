@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from gateway_bench.stage import DECISION_PORT, WrongAnswer
 from gateway_bench.wire import request
+from talkdesk_sandbox.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +171,7 @@ def _answers(envoy: EnvoyProcess) -> dict[str, int]:
 
 async def decisions(url: str) -> dict[str, int]:
     """Of a gateway, by outcome."""
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with plain() as http:
         text = (await http.get(f"{url}/metrics")).text
     found = re.findall(r'^talkdesk_gateway_decisions_total\{outcome="([^"]+)"\} (\S+)$', text, re.MULTILINE)
     return {outcome: int(float(value)) for outcome, value in found}

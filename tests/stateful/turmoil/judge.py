@@ -134,6 +134,11 @@ class Judge:
         if told not in {said["id"], None}:
             self._broken(Invariant.TOLD, f"{about}: {tenant} is told {told}")
 
+    def _overdue(self, event_id: str) -> bool:
+        """What the event takes away has to be away by now."""
+        at = self.arena.deliveries.acknowledged.get(event_id)
+        return at is not None and at < time.monotonic() - BOUND
+
     def users(self, name: str) -> None:
         """The licensed users of an installation object changed: whoever was out must not be in again."""
         licensed = self.arena.eyes.licensed(name)
@@ -146,7 +151,7 @@ class Judge:
                 one.out = one.out or (one.inside and one.event_id in self.arena.deliveries.acknowledged)
                 continue
             one.inside = True
-            if one.out:
+            if one.out or self._overdue(one.event_id):
                 self._broken(Invariant.STAYS_OUT, f"{one.user} is back in {name} after the removal")
                 one.out = False
 
@@ -154,21 +159,20 @@ class Judge:
         """What must be so by now. Raises Violation."""
         if self.found:
             raise self.found[0]
-        eyes, acknowledged = self.arena.eyes, self.arena.deliveries.acknowledged
-        late = time.monotonic() - BOUND
+        eyes = self.arena.eyes
         for one in self.removals:
             licensed = eyes.licensed(names.installation_name(one.installation)) or {}
-            if acknowledged.get(one.event_id, late) < late and one.user in licensed:
+            if self._overdue(one.event_id) and one.user in licensed:
                 raise Violation(Invariant.STAYS_OUT, f"{one.user} is still in {one.installation}")
         for one in self.logouts:
             licensed = eyes.licensed(names.installation_name(one.installation)) or {}
             entry = licensed.get(one.user)
-            if acknowledged.get(one.event_id, late) < late and entry and entry["epoch"] == one.epoch:
+            if self._overdue(one.event_id) and entry and entry["epoch"] == one.epoch:
                 raise Violation(Invariant.SIGNED_OUT, f"{one.user} of {one.installation} kept the epoch")
         for installation, event_id in self.uninstalls.items():
             stored = eyes.installation(names.installation_name(installation)) or {}
             access = ((stored.get("status") or {}).get("access") or {}).get("state")
-            if acknowledged.get(event_id, late) < late and access == "Allowed":
+            if self._overdue(event_id) and access == "Allowed":
                 raise Violation(Invariant.STAYS_OUT, f"{installation} is uninstalled and accessible")
         assert self._round is not None
         for slot in self._round.slots:

@@ -233,10 +233,9 @@ async def begin(arena: Arena, *, apps: int = 2, accounts: int = 4) -> Round:
         )
         assert account is not None
         made.accounts.append(account["id"])
-        people = await Marketplace(arena.control).people(
+        made.people[account["id"]] = await Marketplace(arena.control).people(
             account["id"], range(PEOPLE), domain="customer.example"
         )
-        made.people[account["id"]] = people
     arena.calls.judge = made.judge.answer
     arena.eyes.on_users = made.judge.users
     made.judge.begun(made)

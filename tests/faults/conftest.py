@@ -1,4 +1,4 @@
-"""The product's processes under their service accounts, with interceptors before all they talk to."""
+"""The product's processes under their service accounts, if need be with interceptors before them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,15 @@ PLAN = "Free trial"
 
 @dataclass
 class Party:
-    """One process, and the two interceptors that all its requests pass."""
+    """One process of the product."""
 
     process: Supervised
+
+
+@dataclass
+class Intercepted(Party):
+    """And the two interceptors that all its requests pass."""
+
     kubernetes: Interceptor
     talkdesk: Interceptor
 
@@ -100,8 +106,14 @@ class Maker:
         settings: dict[str, str] | None = None,
         events_url: str | None = None,
         gate: str = "NamespaceReady",
+        intercepted: bool = True,
     ) -> Product:
-        """Running and ready. ``gate`` of the app: no node runs here, so that workloads do not get ready."""
+        """Running and ready.
+
+        :param gate: of the app: no node runs here, so that workloads do not get ready.
+        :param intercepted: False where no request is looked at: what passes an interceptor costs more than
+            answering it.
+        """
         enter = self.stack.enter_async_context
         kube = await enter(
             await Kube.connect(KubeSettings(kubeconfig=self.control_plane.kubeconfig), user_agent="test")
@@ -120,21 +132,29 @@ class Maker:
             (operators, "operator", product.operators),
         ):
             for number in range(count):
-                parties.append(await self._party(component, number, settings or {}))
+                make = self._intercepted if intercepted else self._party
+                parties.append(await make(component, number, settings or {}))
         for party in (*product.webhooks, *product.operators):
             await party.process.ready()
         await self._declare(product, events_url or f"{product.webhooks[0].process.url}/events", gate)
         return product
 
-    async def _party(self, component: str, number: int, settings: dict[str, str]) -> Party:
-        enter = self.stack.enter_async_context
-        kubernetes = await enter(before_kubernetes(self.control_plane))
-        talkdesk = await enter(before_talkdesk(self.stand_in))
-        own = {
+    async def _intercepted(self, component: str, number: int, settings: dict[str, str]) -> Intercepted:
+        kubernetes = await self.stack.enter_async_context(before_kubernetes(self.control_plane))
+        talkdesk = await self.stack.enter_async_context(before_talkdesk(self.stand_in))
+        through = {
             "TALKDESK_KUBECONFIG": str(kubernetes.kubeconfig(self.release.kubeconfig(component))),
-            "TALKDESK_POD_NAME": f"{component}-{number}",
             "TALKDESK_EGRESS_PROXY": talkdesk.url,
             "TALKDESK_CA_FILE": str(talkdesk.ca_file),
+        }
+        party = await self._party(component, number, through | settings)
+        return Intercepted(party.process, kubernetes, talkdesk)
+
+    async def _party(self, component: str, number: int, settings: dict[str, str]) -> Party:
+        own = {
+            "TALKDESK_POD_NAME": f"{component}-{number}",
+            "TALKDESK_EGRESS_PROXY": self.stand_in.proxy,
+            "TALKDESK_CA_FILE": str(self.stand_in.ca_file),
             "TALKDESK_GATEWAYS": ",".join(f"https://{r['api']}" for r in self.stand_in.regions.values()),
             "TALKDESK_LEASE_SECONDS": "4",
             "TALKDESK_LEASE_RENEW_SECONDS": "3",
@@ -149,7 +169,7 @@ class Maker:
         }
         make = Supervised.webhook if component == "webhook" else Supervised.operator
         log = self.folder / f"{component}-{number}.log"
-        return Party(await enter(make(self.release, own, log=log)), kubernetes, talkdesk)
+        return Party(await self.stack.enter_async_context(make(self.release, own, log=log)))
 
     async def _declare(self, product: Product, events_url: str, gate: str) -> None:
         app = await product.marketplace.post(

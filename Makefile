@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+LOCKED := --require-hashes --only-binary :all: -r
 # Processes that `make test` runs tests in, each with a control plane of its own. Three keep two cores busy; one
 # after another the tests take half as long again.
 LANES ?= 3
@@ -17,11 +20,15 @@ UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
+# uv installs in a second where it has the files already, in a few where not, and pip in twenty. Only pip knows of
+# a mirror that pip.conf names.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "installing the locked dependencies into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r requirements.lock
-	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-deps --no-build-isolation --editable .
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.lock
+	@$(PIP) $(LOCKED) $(VENV)/uv.lock
+	@$(UV) $(LOCKED) requirements.lock || $(PIP) $(LOCKED) requirements.lock
+	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 install: $(VENV)/.installed ## virtual environment with the locked dependencies

@@ -123,7 +123,6 @@ def removed(release: Release) -> None:
     """Take it away with all that it left; that is not waited for."""
     release.uninstall()
     release.forget()
-    release.control_plane.kubectl("delete", "namespace", release.namespace, "--wait=false")
 
 
 async def _processes(stage: Stage, stack: AsyncExitStack, stand_in: StandIn, folder: Path, size: Size) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import yaml
 
@@ -98,11 +99,14 @@ class Release:
         self.control_plane.helm("uninstall", self.name, "--namespace", self.namespace, "--wait")
 
     def forget(self) -> None:
-        """Delete what outlives an uninstallation on purpose: tenants, credentials. It is not waited for."""
+        """Delete tenants that would go on running after an uninstallation; that is not waited for.
+
+        What else outlives one on purpose (data, credentials) is gone with the control plane.
+        """
         tenants = f"{TENANT_LABEL}={release_id(self.namespace, self.name)}"
-        delete = ("delete", "namespace", "--wait=false", "--ignore-not-found")
-        self.control_plane.kubectl(*delete, self.credentials_namespace)
-        self.control_plane.kubectl(*delete, "--selector", tenants)
+        found = self.control_plane.request("GET", f"/api/v1/namespaces?labelSelector={quote(tenants)}")
+        for tenant in found["items"]:
+            self.control_plane.vacate(tenant["metadata"]["name"])
 
     def user(self, component: str) -> str:
         """The user name of a component's service account, as RBAC and the audit log have it."""

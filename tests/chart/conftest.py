@@ -138,6 +138,3 @@ def release(control_plane: ControlPlane) -> Iterator[Release]:
         for client in (admin, *clients):
             client.close()
         control_plane.helm("uninstall", "td", "-n", namespace)
-        control_plane.kubectl(
-            *("delete", "namespace", namespace, f"{namespace}-td-credentials", "--wait=false")
-        )

@@ -478,7 +478,7 @@ def tenant(release: Any, all_rights: None) -> Iterator[str]:  # noqa: ARG001 -- 
 
 
 @pytest.fixture(scope="module")
-def foreign(release: Any, control_plane: ControlPlane) -> Iterator[dict[str, str]]:
+def foreign(release: Any) -> dict[str, str]:
     """Namespaces that look ever more like a tenant, and are none of this release's."""
     prefix = tenant_prefix(release.namespace, release.name)
     labels = {
@@ -501,8 +501,7 @@ def foreign(release: Any, control_plane: ControlPlane) -> Iterator[dict[str, str
         release.person.create(
             f"/api/v1/namespaces/{name}/configmaps", {"metadata": {"name": "theirs"}, "data": {"a": "b"}}
         )
-    yield names
-    control_plane.kubectl("delete", "namespace", *names.values(), "--wait=false")
+    return names
 
 
 FOREIGN = ("plain", "labelled by another release", "unlabelled with the prefix")
@@ -608,12 +607,9 @@ def test_the_operator_deletes_no_namespace_by_its_label_alone(
 ) -> None:
     name = f"labelled-{release.namespace}"
     control_plane.kubectl("create", "namespace", name)
-    try:
-        mark = f"{TENANT_LABEL}={release_id(release.namespace, release.name)}"
-        control_plane.kubectl("label", "namespace", name, mark)
-        refused(release, release.operator.delete(f"/api/v1/namespaces/{name}", dryRun="All"), "namespaces")
-    finally:
-        control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    mark = f"{TENANT_LABEL}={release_id(release.namespace, release.name)}"
+    control_plane.kubectl("label", "namespace", name, mark)
+    refused(release, release.operator.delete(f"/api/v1/namespaces/{name}", dryRun="All"), "namespaces")
 
 
 def test_the_operator_annotates_and_deletes_its_own_tenants(release: Any, tenant: str) -> None:

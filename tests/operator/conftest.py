@@ -443,7 +443,6 @@ def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
     yield installed
     installed.uninstall()
     installed.forget()
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @contextlib.asynccontextmanager

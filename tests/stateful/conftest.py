@@ -49,4 +49,3 @@ def ground(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
                 loop.run(context.__aexit__(None, None, None), within=60)
     release.uninstall()
     release.forget()
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")

@@ -39,8 +39,6 @@ def webhook_release(control_plane: ControlPlane) -> Iterator[Release]:
     release.install(WITHOUT_PODS)
     yield release
     release.uninstall()
-    for name in (namespace, release.credentials_namespace):
-        control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @dataclass

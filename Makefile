@@ -15,7 +15,7 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane headless unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all clean
+.PHONY: help install sandbox controlplane headless unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,9 @@ screenshots: certify ## the pictures in the manual, of the console and of a cert
 bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thousand tenants: build/bench/gateway.json
 	@$(MAKE) --no-print-directory install VENV=.venv-bench PYTHON="$$(sh bench/python.sh $(PYTHON))"
 	@PYTHONPATH=bench .venv-bench/bin/python -m gateway_bench
+
+breakages-all: controlplane headless ## certify the app broken in every way that is known (CI takes half of them)
+	@BREAKAGES=all $(PYTEST) tests/certify/test_breakages.py
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox

@@ -121,7 +121,7 @@ async def workshop(
         asked = [getattr(item, "callspec", None) for item in request.session.items]
         breakages = [each.params["breakage"] for each in asked if each and "breakage" in each.params]
         made = Workshop(environment, browser, post, tmp_path_factory.mktemp("certify"), breakages)
-        for kind in (None, *images.KINDS):
+        for kind in (None, *sorted({one.image for one in breakages if one.image})):
             name = kind or "demo"
             image = f"talkdesk-demo-{kind}:1" if kind else None
             story = await stack.enter_async_context(open_story(environment, app_name=name, image=image))

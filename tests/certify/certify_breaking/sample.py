@@ -1,0 +1,36 @@
+"""Which breakages a run tries: half of them, by the commit. Each has its turn, and CI says the same twice.
+
+``BREAKAGES=all`` takes every one, any other ``BREAKAGES`` those whose names match it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certify_breaking.breakage import Breakage
+
+
+def chosen(breakages: Sequence[Breakage], *, wanted: str, commit: str) -> list[Breakage]:
+    """Those to be tried, in their order. Pure."""
+    if wanted == "all":
+        return list(breakages)
+    if wanted:
+        return [one for one in breakages if re.search(wanted, one.name)]
+    names = {one.name for one in random.Random(commit).sample(breakages, len(breakages) // 2)}
+    return [one for one in breakages if one.name in names]
+
+
+def commit() -> str:
+    """What this checkout stands at; empty where it is none."""
+    try:
+        asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,15 @@ def test_our_names_in_another_case_are_not_read_and_do_not_reach_the_tenant() ->
     header = ["__host-td-session=abc; __HOST-TD-use=1"]
     assert ours(header) == {}
     assert without_ours(header) is None
+
+
+@pytest.mark.parametrize("blank", ["\u2000", "\u00a0", "\u0085", "\u3000", "\x1c", "\x0b"])
+def test_a_cookie_that_browsers_do_not_guard_is_not_ours_and_does_not_reach_the_tenant(blank: str) -> None:
+    # With such a blank before it a name has no prefix to browsers: any sibling may set it for the whole domain.
+    planted = f"{blank}__Host-td-session=EVIL"
+    assert ours([f"{planted}; __Host-td-session=good"]) == {"__Host-td-session": "good"}
+    assert ours([planted]) == {}
+    assert without_ours([f"a=1;\t{planted}"]) == "a=1"
 
 
 def test_a_cookie_is_for_this_host_alone_and_out_of_scripts_reach() -> None:

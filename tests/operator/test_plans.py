@@ -283,6 +283,7 @@ def test_an_app_version_gets_its_variant_and_all_others_the_apps_own() -> None:
 # Suspension
 
 CRON = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": {}}
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {"backoffLimit": 2}}
 
 
 @pytest.mark.parametrize(
@@ -297,10 +298,12 @@ CRON = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "night
 def test_suspension_stops_the_workload_as_the_plan_says_and_of_a_lost_customer_always(
     on_suspend: str, more: dict[str, bool], stops: bool
 ) -> None:
-    declared = app(template=[deployment(replicas=3), CRON], plans={"Gold": {"onSuspend": on_suspend}})
+    declared = app(template=[deployment(replicas=3), CRON, JOB], plans={"Gold": {"onSuspend": on_suspend}})
     made = made_of(declared, **more)
     assert find(made, "Deployment", "web")["spec"]["replicas"] == (0 if stops else 3)
     assert find(made, "CronJob", "nightly")["spec"] == ({"suspend": True} if stops else {})
+    # With nothing there to work on it would fail, and keep whoever comes back from being served.
+    assert find(made, "Job", "migrate")["spec"].get("suspend") == (True if stops else None)
 
 
 # Whether it fits

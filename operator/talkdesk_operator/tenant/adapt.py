@@ -17,10 +17,14 @@ POD_SPECS = {
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
 _SCALABLE = {"Deployment", "StatefulSet"}
+_SUSPENDABLE = {"Job", "CronJob"}
 
 
 def adapt(item: dict[str, Any], made: Making) -> dict[str, Any]:
-    """``item`` in the tenant; a stopped tenant's has no replicas and starts no jobs."""
+    """``item`` in the tenant; a stopped tenant's has no replicas and starts no jobs.
+
+    A Job would meet none of what it works with, use up its attempts, and stay failed for whoever comes back.
+    """
     tenant, kind = made.tenant, item["kind"]
     metadata = {name: value for name, value in item["metadata"].items() if value not in ({}, None)}
     labels = {**metadata.get("labels", {}), **tenant.object_labels}
@@ -31,7 +35,7 @@ def adapt(item: dict[str, Any], made: Making) -> dict[str, Any]:
         adapted = _update(adapted, path, _with_service_account)
     if made.stopped and kind in _SCALABLE:
         adapted = _update(adapted, ("spec",), lambda spec: {**spec, "replicas": 0})
-    if made.stopped and kind == "CronJob":
+    if made.stopped and kind in _SUSPENDABLE:
         adapted = _update(adapted, ("spec",), lambda spec: {**spec, "suspend": True})
     return adapted
 

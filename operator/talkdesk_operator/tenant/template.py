@@ -51,7 +51,7 @@ def _plan_values(made: Making) -> dict[str, Scalar | None]:
 def template_objects(made: Making) -> list[Object]:
     """The template's objects as they should be in the tenant. RenderError with every problem's path.
 
-    A stopped tenant's Deployments and StatefulSets have no replicas, its CronJobs are suspended.
+    A stopped tenant's Deployments and StatefulSets have no replicas, its Jobs and CronJobs are suspended.
     """
     path = made.template_path
     rendered = rendered_for(made, template_json(made.blueprint.template), path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from talkdesk_client.decoding import loads
 from talkdesk_client.errors import UnexpectedAnswer
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def unexpected(answer: Answer, problem: str) -> UnexpectedAnswer:
 def _object(body: bytes) -> Mapping[str, Any] | None:
     """None for what is no JSON object. Nothing is raised: the decoder's exception carries the whole body."""
     try:
-        value = json.loads(body)
+        value = loads(body)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, Mapping) else None

@@ -8,7 +8,6 @@ OAuth's ``{error, error_description}``, and SCIM's ``{schemas, status, detail, s
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
+from talkdesk_client.decoding import loads
 from talkdesk_client.errors import (
     BadRequest,
     Conflict,
@@ -65,7 +65,7 @@ class Problem:
 def problem_of(body: bytes) -> Problem:
     """Reads any of the four shapes; an empty :class:`Problem` for anything else."""
     try:
-        value = json.loads(body) if body else None
+        value = loads(body) if body else None
     except (ValueError, RecursionError):
         return Problem()
     if not isinstance(value, Mapping):

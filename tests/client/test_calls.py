@@ -119,6 +119,18 @@ async def test_a_state_is_found_in_every_shape(talkdesk: Any, connect: Any, ref:
         assert (await client.installation(ref)).state == State(state="pending", reason="r", updated_at="t")
 
 
+async def test_half_an_emoji_in_a_text_does_not_keep_the_rest_from_being_passed_on(
+    talkdesk: Any, connect: Any, ref: Any
+) -> None:
+    talkdesk.answers = [
+        httpx.Response(200, content=rb'{"id":"a","name":"\ud83d\ude00","company_name":"Acme \ud83d"}')
+    ]
+    async with connect() as client:
+        account = await client.account(ref)
+    assert (account.name, account.company_name) == ("\N{GRINNING FACE}", "Acme \N{REPLACEMENT CHARACTER}")
+    assert account.model_dump_json().encode()
+
+
 @pytest.mark.parametrize("created_by", [None, "ada", {}, {"email": "ada@example.com"}])
 async def test_an_unreadable_creator_does_not_hide_the_installation(
     talkdesk: Any, connect: Any, ref: Any, created_by: Any

@@ -61,10 +61,12 @@ class Remains:
         """What belongs to any installation of the tenant's app and account that has no object."""
         key = tenant.key
         labels = selector(app_id=key.app_id, account_id=key.account_id)
+        listed = await self._listed(labels)
+        # Only now: a set of credentials is stored before its installation, and what was claimed meanwhile is.
         existing = {names.label_value(one.spec.installation_id) for one in self._caches.installations.all()}
         await self._secrets(
             one
-            for one in await self._listed(labels)
+            for one in listed
             if one.labels.get(names.INSTALLATION_LABEL) not in existing
             and _region(one, app) in (None, key.region)
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from talkdesk_client.wire import Answer
 
 EXTENSION = "urn:ietf:params:scim:schemas:extension:talkdesk:2.0:User"
-#: Someone may be added while the pages are read; then the count is wrong once, not three times.
+#: Someone may come or go while the pages are read; then the count is wrong once, not three times.
 _READINGS = 3
 
 
@@ -55,20 +55,26 @@ async def list_scim_users(
     """All users from ``first`` on, each id once.
 
     UnexpectedAnswer for a list beyond ``options.max_pages`` or ``options.max_users``, or with another number
-    of entries than its ``totalResults`` (read again twice): whoever is missing would lose their role.
+    of entries than its ``totalResults``, or whose pages differ in it (read again twice): whoever is missing
+    would lose their role.
     """
     for _ in range(_READINGS):
-        users, entries, total, last = await _read_through(page, first=first, options=options)
-        if options.users_total == "ignore" or total is None or total in (entries, len(users)):
+        users, entries, totals, last = await _read_through(page, first=first, options=options)
+        if options.users_total == "ignore" or not totals:
             return tuple(users.values())
-    raise unexpected(last, f"a list of {entries} users whose totalResults says {total}")
+        moved = len(set(totals)) > 1
+        if not moved and totals[0] in (entries, len(users)):
+            return tuple(users.values())
+    said = f"went from {totals[0]} to {totals[-1]}" if moved else f"says {totals[0]}"
+    raise unexpected(last, f"a list of {entries} users whose totalResults {said}")
 
 
 async def _read_through(
     page: Callable[[httpx.URL], Awaitable[Answer]], *, first: httpx.URL, options: ClientOptions
-) -> tuple[dict[str, ScimUser], int, int | None, Answer]:
-    """Users by id, entries seen, the last page's ``totalResults``, and that page."""
+) -> tuple[dict[str, ScimUser], int, list[int], Answer]:
+    """Users by id, entries seen, each ``totalResults`` that was said, and the last page."""
     users: dict[str, ScimUser] = {}
+    totals: list[int] = []
     entries = 0
     for _ in range(options.max_pages):
         url = first.copy_set_param("startIndex", entries + 1)  # counts from 1
@@ -77,6 +83,8 @@ async def _read_through(
         answer = await page(url)
         body = json_object(answer)
         total = integer_or_none(body.get("totalResults"))
+        if total is not None:
+            totals.append(total)
         listed = [validated_part(ScimUser, item, answer) for item in _resources(body, answer, total=total)]
         known = len(users)
         users.update((user.id, user) for user in listed)
@@ -84,7 +92,7 @@ async def _read_through(
         if len(users) > options.max_users:
             raise unexpected(answer, f"more than {options.max_users} users")
         if len(users) == known or (total is not None and entries >= total):
-            return users, entries, total, answer
+            return users, entries, totals, answer
     raise unexpected(answer, f"more than {options.max_pages} pages")
 
 

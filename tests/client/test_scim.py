@@ -119,6 +119,41 @@ async def test_a_list_that_is_not_whole_is_read_three_times_and_then_refused(
         assert len(await client.scim_roles(ref)) == 3
 
 
+class Shifting(Scim):
+    """Loses its first user after each of the first ``times`` first pages; what follows moves up by one."""
+
+    def __init__(self, count: int, *, times: int) -> None:
+        super().__init__(count, largest=2)
+        self.times = times
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        answer = super().__call__(request)
+        if self.asked[-1]["startIndex"] == "1" and self.times:
+            self.times -= 1
+            del self.users[0]
+            self.total = len(self.users)
+        return answer
+
+
+async def test_a_list_that_moved_up_while_it_was_read_is_read_again(
+    talkdesk: Any, connect: Any, ref: Any
+) -> None:
+    talkdesk.answers = [Shifting(5, times=1)]
+    async with connect() as client:
+        users = await client.scim_roles(ref)
+    assert [user.id for user in users] == ["user-1", "user-2", "user-3", "user-4"]
+
+
+async def test_a_list_that_moves_in_every_reading_is_refused(talkdesk: Any, connect: Any, ref: Any) -> None:
+    talkdesk.answers = [Shifting(9, times=3)]
+    async with connect() as client:
+        with pytest.raises(UnexpectedAnswer, match="totalResults went from 7 to 6"):
+            await client.scim_roles(ref)
+    talkdesk.answers = [Shifting(9, times=1)]
+    async with connect(users_total="ignore") as client:
+        assert len(await client.scim_roles(ref)) == 8
+
+
 async def test_a_page_that_comes_again_and_again_ends(talkdesk: Any, connect: Any, ref: Any) -> None:
     same = httpx.Response(200, json={"totalResults": 1000, "Resources": [_user(1)]})
     talkdesk.answers = [same]

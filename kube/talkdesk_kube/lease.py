@@ -120,7 +120,10 @@ class Lease:
     @property
     def holding(self) -> bool:
         """Whether the work may run now."""
-        return self._holding and self._clock() < self._renewed + self._timings.renew_deadline
+        return self._holding and self._in_time()
+
+    def _in_time(self) -> bool:
+        return self._clock() < self._renewed + self._timings.renew_deadline
 
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
         """Acquire, run ``on_started()`` while renewing, release.
@@ -177,12 +180,16 @@ class Lease:
     async def _acquire(self) -> None:
         while True:
             try:
-                if await self._take():
+                # An answer that comes later says nothing: another may hold the Lease by then.
+                async with asyncio.timeout(self._timings.renew_deadline):
+                    taken = await self._take()
+                if taken and self._in_time():
                     return
             except (Conflict, AlreadyExists):
                 _log.debug("another candidate was faster", lease=self._name)
-            except KubeError as error:
-                _log.warning("cannot acquire the Lease, trying again", lease=self._name, error=str(error))
+            except (KubeError, TimeoutError) as error:
+                failure = str(error) or "no answer"
+                _log.warning("cannot acquire the Lease, trying again", lease=self._name, error=failure)
             await asyncio.sleep(self._timings.retry * (1.0 + 0.2 * self._random.random()))
 
     async def _take(self) -> bool:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from talkdesk_kube.lease import Observation, observe
 from talkdesk_kube.resources import LEASES, SERVICE_ACCOUNTS, Obj
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from talkdesk_sandbox.controlplane import ControlPlane
 
 #: Nobody gets it by waiting within a test; what is handed over was released.
@@ -284,6 +287,72 @@ async def test_get_create_and_patch_of_leases_is_all_it_needs(
         await started(work)
         await stop(task)
     assert (await spec(kube, namespace))["holderIdentity"] == ""
+
+
+class OneLease:
+    """An API server with one Lease; ``late`` runs between a patch being stored and its answer."""
+
+    def __init__(self, late: Callable[[], Awaitable[None]]) -> None:
+        self.spec: dict[str, Any] = {"holderIdentity": "", "leaseDurationSeconds": 1}
+        self.version = 1
+        self.looks = 0
+        self._late = late
+
+    def written(self, spec: dict[str, Any]) -> dict[str, Any]:
+        self.spec |= spec
+        self.version += 1
+        return self.shown()
+
+    def shown(self) -> dict[str, Any]:
+        return {"metadata": {"name": "l", "resourceVersion": str(self.version)}, "spec": dict(self.spec)}
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.method == "GET":
+            self.looks += 1
+            return web.json_response(self.shown())
+        patch = await request.json()
+        if patch["metadata"]["resourceVersion"] != str(self.version):
+            return web.json_response({"kind": "Status", "code": 409, "reason": "Conflict"}, status=409)
+        answer = self.written(patch["spec"])
+        await self._late()
+        return web.json_response(answer)
+
+
+async def test_no_work_starts_on_an_answer_that_comes_when_another_holds_the_lease(
+    answering: Any, eventually: Any
+) -> None:
+    now = 0.0
+
+    async def late() -> None:
+        nonlocal now
+        if server.version == 2:
+            now += PATIENT.duration
+            server.written({"holderIdentity": "b"})
+
+    server = OneLease(late)
+    work = Work()
+    lease = candidate(await answering(server.answer), "n", "a", clock=lambda: now)
+    task = asyncio.create_task(lease.run(work))
+    await eventually(lambda: server.looks > 2 or work.started.is_set())
+    assert not work.started.is_set()
+    assert server.spec["holderIdentity"] == "b"
+    server.written({"holderIdentity": ""})
+    await started(work)
+    assert lease.holding
+    await stop(task)
+
+
+async def test_taking_a_lease_is_tried_again_once_its_answer_would_come_too_late(answering: Any) -> None:
+    async def late() -> None:
+        if server.version == 2:
+            await asyncio.Event().wait()
+
+    server = OneLease(late)
+    work = Work()
+    task = asyncio.create_task(candidate(await answering(server.answer), "n", "a", BRIEF).run(work))
+    await started(work)
+    assert server.spec["holderIdentity"] == "a"
+    await stop(task)
 
 
 @pytest.mark.parametrize("numbers", [(10, 10, 2), (15, 10, 10), (15, 10, 0), (1, 10, 2)])

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.key_ring import Key
     from talkdesk_gateway.decide import Facts
-    from talkdesk_gateway.heads import RequestHead
+    from talkdesk_gateway.heads import RequestHead, ResponseHead
     from talkdesk_gateway.identity import Identity
     from talkdesk_gateway.judge import Judge
     from talkdesk_gateway.metrics import Metrics
@@ -51,6 +51,8 @@ CONNECT_SECONDS: Final = 3.0
 HANDSHAKE_SECONDS: Final = 30.0
 #: An open WebSocket is looked at this often even where nothing changes: time alone may end it.
 LOOK_SECONDS: Final = 15.0
+#: How many informational answers a tenant may give before the one that counts.
+MOST_HINTS: Final = 5
 
 REFUSED, CONNECT_AGAIN, GOING_AWAY = 1008, 1012, 1001
 
@@ -202,7 +204,7 @@ class Relay:
                         await self._until_over(opening, splice, changed)
                 else:
                     # No WebSocket: its answer goes through as it comes, until either side is done.
-                    await splice.run()
+                    await splice.answer()
         finally:
             self._wakes.discard(changed)
             unsubscribe()
@@ -215,7 +217,7 @@ class Relay:
         left = cookies_of(request.headers)[1]
         tenant[1].write(for_tenant(request, host=host, ours=ours, cookie=left))
         async with asyncio.timeout(HANDSHAKE_SECONDS):
-            answered = response_head(await tenant[0].readuntil(b"\r\n\r\n"))
+            answered = await _final_head(tenant[0])
         renewed = None
         if passed.renew:
             keys, policy = self._judge.keys.session_keys(), passed.tenancy.app.spec.session
@@ -305,6 +307,15 @@ async def _connected(upstream: str) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await end(connection[1])
+
+
+async def _final_head(tenant: asyncio.StreamReader) -> ResponseHead:
+    """The answer that counts, after what may be said before it (RFC 9110, 15.2). Raises BadHeadError."""
+    for _ in range(MOST_HINTS + 1):
+        head = response_head(await tenant.readuntil(b"\r\n\r\n"))
+        if head.status == 101 or head.status >= 200:
+            return head
+    raise BadHeadError("too many informational answers")
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from talkdesk_gateway.frames import Frames, close_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 _CHUNK: Final = 65536
 #: How long a frame that has begun may take to end before the connection is cut in the middle of it.
@@ -37,6 +40,12 @@ class Direction:
                 self.writer.write(data)
                 self.frames.feed(data)
                 await self.writer.drain()
+
+    async def drop(self) -> None:
+        """Until this end says no more, passing nothing on."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while await self.reader.read(_CHUNK):
+                pass
 
     async def close(self, code: int, reason: str) -> None:
         """End the frame that is under way, then say Close; a frame that does not end is cut off."""
@@ -79,13 +88,14 @@ class Splice:
 
     async def run(self) -> None:
         """Until one end is gone; then the other one has all that was said."""
-        pumps = [asyncio.create_task(direction.pump()) for direction in self._directions]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.wait(pumps)
+        to_tenant, to_client = self._directions
+        await _until_either(to_tenant.pump(), to_client.pump())
+
+    async def answer(self) -> None:
+        """As :meth:`run`, but the tenant hears nothing: where it took no WebSocket, a client's bytes would be
+        a request that nobody has decided on."""
+        to_tenant, to_client = self._directions
+        await _until_either(to_tenant.drop(), to_client.pump())
 
     async def close(self, code: int, reason: str) -> None:
         """Say Close to both ends, and hear theirs, for at most a moment. Not while ``run`` is running."""
@@ -93,6 +103,16 @@ class Splice:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await asyncio.gather(*(direction.until_closed() for direction in self._directions))
+
+
+async def _until_either(*ways: Coroutine[None, None, None]) -> None:
+    tasks = [asyncio.create_task(way) for way in ways]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def end(writer: asyncio.StreamWriter) -> None:

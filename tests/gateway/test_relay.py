@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
+import hashlib
 import json
+import re
 import struct
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 ORIGIN = "https://i1.apps.example.com"
+#: RFC 6455: what a server's answer proves the handshake with.
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+HANDSHAKE = (
+    "GET /echo HTTP/1.1",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
 
 
 class App:
@@ -366,15 +378,7 @@ async def test_a_handshake_that_may_not_be_is_answered_and_the_app_never_hears_o
 async def test_an_upgrade_without_origin_is_refused(through: Any) -> None:
     async with through() as it:
         reader, writer = await asyncio.open_connection("127.0.0.1", it.it.relay.port)
-        lines = [
-            "GET /echo HTTP/1.1",
-            f"Host: {it.it.host}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            f"Cookie: {it.it.cookie()}",
-        ]
+        lines = [*HANDSHAKE, f"Host: {it.it.host}", f"Cookie: {it.it.cookie()}"]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 403 ")
         writer.close()
@@ -409,6 +413,78 @@ async def test_an_app_that_takes_no_websocket_answers_for_itself(through: Any) -
         assert refused.value.status == 418
         assert refused.value.headers is not None
         assert "x-td-sign-in" not in refused.value.headers
+
+
+@asynccontextmanager
+async def spoken(it: Through, *answers: str) -> AsyncIterator[asyncio.Queue[bytes]]:
+    """The tenant's app says these heads to a handshake; the queue gets what it hears until it is left."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        key = re.search(r"(?i)^sec-websocket-key: (\S+)", request, re.MULTILINE)
+        assert key is not None
+        accept = base64.b64encode(hashlib.sha1(f"{key[1]}{GUID}".encode()).digest()).decode()  # noqa: S324 -- RFC 6455
+        for answer in answers:
+            lines = [f"HTTP/1.1 {answer}"]
+            if answer.startswith("101"):
+                lines += ["Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Accept: {accept}"]
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        heard.put_nowait(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(say, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    await it.it.server.put(it.it.objects.app(service={"name": "web", "port": port}))
+    await it.it.server.put(it.it.objects.service(address="127.0.0.1", port=port))
+    await it.it.caught_up()
+    async with server:
+        yield heard
+
+
+async def handshake(it: Through, *, then: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A handshake by hand, and ``then`` in the same breath."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.it.relay.port)
+    lines = [*HANDSHAKE, f"Host: {it.it.host}", f"Origin: {ORIGIN}", f"Cookie: {it.it.cookie()}"]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + then)
+    return reader, writer
+
+
+EARLY = ("103 Early Hints\r\nLink: </style.css>", "102 Processing", "100 Continue")
+
+
+async def test_a_websocket_is_looked_after_although_its_app_said_something_before_it(through: Any) -> None:
+    async with through() as it, spoken(it, *EARLY, "101 Switching Protocols"):
+        reader, writer = await handshake(it)
+        async with asyncio.timeout(5):
+            await reader.readuntil(b"HTTP/1.1 101 Switching Protocols\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            assert it.count("talkdesk_gateway_websockets") == 1
+            await it.it.users({})
+            frame = await reader.readexactly(4)
+        assert (frame[0], struct.unpack(">H", frame[2:])) == (0x88, (1008,))
+        writer.close()
+
+
+async def test_an_app_that_says_much_before_its_answer_is_a_503(through: Any) -> None:
+    async with through() as it, spoken(it, *EARLY * 3, "101 Switching Protocols"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await it.connect()
+        assert refused.value.status == 503
+
+
+async def test_an_app_that_takes_no_websocket_hears_nothing_that_follows_the_handshake(through: Any) -> None:
+    async with through() as it, spoken(it, "200 OK\r\nContent-Length: 0") as heard:
+        second = b"GET /admin HTTP/1.1\r\nHost: x\r\nx-td-role: admin\r\n\r\n"
+        reader, writer = await handshake(it, then=second)
+        async with asyncio.timeout(5):
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            writer.write(second)
+            writer.write_eof()
+            await reader.read()
+            assert await heard.get() == b""
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_an_app_that_is_not_there_is_a_503_with_a_page(through: Any) -> None:

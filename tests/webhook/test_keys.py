@@ -215,6 +215,51 @@ async def test_random_ids_exhaust_the_bucket_and_talkdesk_is_left_alone(world: W
     assert await _reason(cache, "random-again") == "401 unknown-key-id"
 
 
+async def test_a_key_is_learned_although_a_stranger_makes_up_ids_all_the_time(
+    world: World, cache_of: Any
+) -> None:
+    cache = cache_of()
+    world.has("good")
+    for number in range(40 * 30):
+        world.seconds += 1 / 40
+        await _reason(cache, f"random-{number}")
+    await cache.get("good")
+
+
+async def test_what_strangers_make_talkdesk_hear_is_bounded_by_default(world: World, cache_of: Any) -> None:
+    cache = cache_of()
+    for number in range(1000):
+        await _reason(cache, f"random-{number}")
+    assert len(world.asked) == 200 * 2
+    world.seconds += 1
+    world.asked.clear()
+    for number in range(1000, 2000):
+        await _reason(cache, f"random-{number}")
+    assert len(world.asked) == 50 * 2
+
+
+async def test_slow_look_ups_of_strangers_are_few_at_once_and_leave_renewals_alone(
+    world: World, cache_of: Any, eventually: Any
+) -> None:
+    cache = cache_of(at_once=3, refresh=10)
+    world.has("good")
+    await cache.get("good")
+    world.seconds = 10
+    world.gate = asyncio.Event()
+    waiting = [asyncio.create_task(_reason(cache, f"random-{number}")) for number in range(3)]
+    renewal = asyncio.create_task(cache.get("good"))
+
+    async def all_under_way() -> bool:
+        return len(world.asked) == 5
+
+    await eventually(all_under_way)
+    assert await _reason(cache, "random-3") == "503 too-many-key-look-ups"
+    world.gate.set()
+    assert await asyncio.gather(*waiting) == ["401 unknown-key-id"] * 3
+    await renewal
+    assert await _reason(cache, "random-3") == "401 unknown-key-id"
+
+
 async def test_a_renewal_does_not_wait_for_the_bucket_of_strangers(world: World, cache_of: Any) -> None:
     cache = cache_of(burst=2, per_second=0.0, refresh=10)
     world.has("good")

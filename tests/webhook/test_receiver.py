@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import pytest_asyncio
 import structlog
+
+from talkdesk_webhook import keys as keys_module
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -141,6 +144,13 @@ async def test_a_key_nobody_can_read_gets_503(site: Site, gateway: Any, make_eve
     await site.refused(answer, status=503, reason="unreadable-key")
 
 
+@pytest.fixture
+def few_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that requests one after another reach on a machine of any speed."""
+    monkeypatch.setattr(keys_module, "KeyLimits", partial(keys_module.KeyLimits, burst=20, per_second=1.0))
+
+
+@pytest.mark.usefixtures("few_look_ups")
 async def test_random_key_ids_are_not_passed_on_to_talkdesk_for_ever(
     site: Site, gateway: Any, make_event: Any
 ) -> None:
@@ -244,14 +254,14 @@ async def test_bodies_beyond_what_may_be_held_at_once_get_503(
     start_webhook: Any, counting_api: Any, eventually: Any
 ) -> None:
     started = await start_webhook(counting_api.kubeconfig, max_inflight_bytes=1048576, read_seconds=5)
-    slow = HEAD + b"Content-Length: 1000000\r\n\r\n{"
+    slow = HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 999_999
     reader, writer = await asyncio.open_connection("127.0.0.1", started.running.port)
     writer.write(slow)
 
     async def held(count: int) -> bool:
         return bool(await started.metric("talkdesk_webhook_inflight_bytes") == count)
 
-    await eventually(lambda: held(1_000_000))
+    await eventually(lambda: held(999_999))
     answer = await started.send(b"x" * 100_000)
     assert (answer.status_code, answer.json()) == (503, {"error": "too-many-bytes-in-flight"})
     assert "Retry-After" in answer.headers
@@ -259,6 +269,23 @@ async def test_bodies_beyond_what_may_be_held_at_once_get_503(
     await eventually(lambda: held(0))
     assert (await started.send(b"x" * 100_000, signature="00")).status_code == 401
     assert await reader.read() == b""
+
+
+async def test_bodies_that_are_only_announced_take_no_room_from_a_delivery(
+    start_webhook: Any, counting_api: Any
+) -> None:
+    started = await start_webhook(counting_api.kubeconfig, max_inflight_bytes=1048576, read_seconds=20)
+    silent = HEAD + b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n"
+    writers = []
+    for _ in range(4):
+        reader, writer = await asyncio.open_connection("127.0.0.1", started.running.port)
+        writers.append(writer)
+        writer.write(silent)
+        async with asyncio.timeout(10):
+            assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+    assert (await started.send(b"x" * 100_000, signature="00")).status_code == 401
+    for writer in writers:
+        writer.close()
 
 
 async def test_what_the_api_server_does_not_take_gets_503(

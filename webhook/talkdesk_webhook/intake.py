@@ -89,12 +89,11 @@ class Share:
 async def read_body(request: web.BaseRequest, share: Share, *, max_bytes: int, seconds: float) -> bytes:
     """The raw body. Raises RefusedError: 413 too large, 503 too much at once, 408 too slow, 400 cut short.
 
-    A declared length is refused or reserved before a byte is read; a chunked body is counted as it comes.
+    A declared length may be refused at once, but only what has come is counted: announcing costs nothing.
     """
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise RefusedError(413, "too-large")
-    share.grow_to(declared or 0)
     await _continue(request)
     body = bytearray()
     try:

@@ -1,8 +1,9 @@
 """Signing keys by id: fetched from the configured gateways only, cached, and never at an attacker's pace.
 
 Anybody may send any key id, so a look-up must not become a way to make us flood Talkdesk: unknown ids are
-remembered, one look-up runs per id, and a token bucket bounds the look-ups. Keys that are known keep working
-while the bucket is empty or Talkdesk is away.
+remembered, one look-up runs per id, and a token bucket bounds the look-ups. It is large, for whoever empties
+it keeps a key of Talkdesk's from being learned. Keys that are known keep working while the bucket is empty or
+Talkdesk is away.
 """
 
 from __future__ import annotations
@@ -63,14 +64,15 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyLimits:
-    """Durations in seconds; ``burst`` look-ups at once, then ``per_second``."""
+    """Durations in seconds; ``burst`` look-ups in a row, then ``per_second``."""
 
     refresh: float = 3600.0  #: a key without expires_at is asked for again after this
     unknown: float = 60.0  #: for how long a refused id is not asked for again
     known_ids: int = 256
     unknown_ids: int = 4096
-    burst: int = 20
-    per_second: float = 1.0
+    burst: int = 200
+    per_second: float = 50.0
+    at_once: int = 48  #: look-ups; fewer than the HTTP client has connections, so that renewals find some
 
 
 class TokenBucket:
@@ -172,14 +174,18 @@ class KeyCache:
     async def _look_up_once(self, key_id: str) -> PublicKey:
         task = self._running.get(key_id)
         if task is None:
-            bucket = self._renewals if key_id in self._known else self._strangers
-            if not bucket.take(self._monotonic()):
+            if not self._may_look_up(key_id):
                 raise KeyUnavailableError("too-many-key-look-ups")
             task = asyncio.create_task(self._look_up(key_id), name=f"signature key {key_id}")
             self._running[key_id] = task
             task.add_done_callback(lambda done: self._finished(key_id, done))
         # Shielded: a caller whose time is up must not end the look-up for the others.
         return await asyncio.shield(task)
+
+    def _may_look_up(self, key_id: str) -> bool:
+        if key_id in self._known:
+            return self._renewals.take(self._monotonic())
+        return len(self._running) < self._limits.at_once and self._strangers.take(self._monotonic())
 
     def _finished(self, key_id: str, task: asyncio.Task[PublicKey]) -> None:
         self._running.pop(key_id, None)

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 import structlog
 from aiohttp import web
@@ -25,6 +26,8 @@ HEADER_SECONDS: Final = 10.0
 KEEPALIVE_SECONDS: Final = 75.0
 #: How long a refused body is still read, so that its sender gets to see the answer, in seconds.
 LINGER_SECONDS: Final = 1.0
+#: How long connections may take to be gone once they were cut off, in seconds.
+GONE_SECONDS: Final = 1.0
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
@@ -50,6 +53,8 @@ class Server:
         self._header_seconds = header_seconds
         self._closing = False
         self._in_use: set[web.RequestHandler] = set()
+        #: Of connections that were asked something; aiohttp forgets those it closes before they have ended.
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
@@ -95,7 +100,12 @@ class Server:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        await self._socket.wait_closed()
+        # Closed by now, but a client that does not read its answers would keep a connection open.
+        for transport in tuple(self._transports):
+            transport.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GONE_SECONDS):
+                await self._socket.wait_closed()
 
     def last_requests(self) -> None:
         """From now on every answer ends its connection, so that clients come back to another replica."""
@@ -118,6 +128,8 @@ class Server:
     async def _route(self, request: web.BaseRequest) -> web.Response:
         if (timer := self._timers.pop(request.protocol, None)) is not None:
             timer.cancel()
+        if request.transport is not None:
+            self._transports.add(request.transport)
         self._in_use.add(request.protocol)
         self._quiet.clear()
         try:

@@ -16,7 +16,7 @@ from talkdesk_crds.names import ANSWERS_ANNOTATION
 from talkdesk_kube import resources
 from talkdesk_operator import annotation, failures
 from talkdesk_operator.apology import apology
-from talkdesk_operator.conditions import false, find, true
+from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import (
     Given,
     Nothing,
@@ -31,6 +31,7 @@ from talkdesk_operator.confirm import (
 from talkdesk_operator.deadlines import answer_deadline
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
+from talkdesk_operator.patience import patience_began, tried
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.person import person
 from talkdesk_operator.same_object import same_object
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from talkdesk_client import State, TalkdeskClient
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_kube import Kube
     from talkdesk_operator.gate import Verdict
     from talkdesk_operator.mail.desk import MailDesk
@@ -106,7 +106,9 @@ class Answerer:
     def _situation(self, notes: Notes, app: TalkdeskApp, ready: Verdict, reading: Reading) -> Situation:
         installation = notes.installation
         access = installation.status.access
-        patience = timedelta(seconds=app.spec.approval.patience_seconds)
+        patience, now = timedelta(seconds=app.spec.approval.patience_seconds), self._desk.clock()
+        known = notes.memory.tried
+        notes.memory.tried = tried(installation, patience=patience, known=known, now=now)
         listed = notes.memory.listed_for == reading.moment
         failed = Reason.LIST_FAILED if ready.readiness is Readiness.USABLE else ready.reason
         return Situation(
@@ -118,7 +120,7 @@ class Answerer:
             detail=ready.message or ready.reason.value,
             users_listed=listed,
             given=notes.given,
-            since=patience_began(installation, reading.updated_at, self._desk.clock()),
+            since=patience_began(reading.updated_at, tried=notes.memory.tried, now=now),
             patience=patience,
             paused=is_paused(installation),
             apology=apology(app, failed, updating=reading.state != "installing"),
@@ -129,6 +131,7 @@ class Answerer:
                 deadline=answer_deadline(reading.updated_at),
             ),
             unannounced_until=self._unannounced_until(notes, reading),
+            behind=notes.memory.rechecks > 0,
         )
 
     def _asking(self, notes: Notes, reading: Reading) -> str | None:
@@ -278,6 +281,7 @@ class Answerer:
         failure = failures.of_talkdesk(error)
         _log.warning("an answer could not be delivered", installation=notes.name, error=failure.message)
         notes.verdicts[types.CONFIRMED] = false(Reason.ANSWER_FAILED, failure.message)
+        notes.patience = moment(notes.installation.status.deadlines.patience)
         # What is known of the installation is in doubt: the next pass reads it before anything else.
         notes.memory.reading = None
         agenda.fail(failure.retry_after)
@@ -285,7 +289,6 @@ class Answerer:
     def _conclude(self, notes: Notes, decision: Nothing | Wait | Say, agenda: Agenda) -> None:
         if isinstance(decision, Say):
             notes.verdicts[types.CONFIRMED] = false(Reason.WAITING_FOR_TALKDESK, "another answer is owed")
-            agenda.look_in(0.0)
         elif isinstance(decision, Nothing):
             notes.verdicts[types.CONFIRMED] = true(decision.reason, decision.message)
         else:
@@ -294,8 +297,18 @@ class Answerer:
                 notes.patience = decision.until
             if decision.until is not None:
                 agenda.decide_in((decision.until - self._desk.clock()).total_seconds())
-            if decision.reason is Reason.WAITING_FOR_ACCESS:
-                agenda.look_in(0.0)
+        if goes_on(decision, access_ends=notes.suspension is not None):
+            agenda.look_in(0.0)
+
+
+def goes_on(decision: Nothing | Wait | Say, *, access_ends: bool) -> bool:
+    """True where the next answer waits for nothing but what this pass stores.
+
+    :param access_ends: this pass refuses access. An end that is held back is looked at again when it is due.
+    """
+    if isinstance(decision, Wait):
+        return decision.reason is Reason.WAITING_FOR_ACCESS and access_ends
+    return isinstance(decision, Say)
 
 
 def rests(notes: Notes, ready: Verdict, reading: Reading) -> bool:
@@ -323,17 +336,3 @@ def waiting_since(notes: Notes, reading: Reading) -> datetime:
     )
     found = next((since for text in candidates if (since := moment(text)) is not None), None)
     return found or datetime.min.replace(tzinfo=UTC)
-
-
-def patience_began(installation: TalkdeskInstallation, updated_at: str | None, now: datetime) -> datetime:
-    """Since when we try to fulfil what Talkdesk waits for: not before we could, nor before it was asked.
-
-    ``Confirmed`` turns False when a pass first finds something to answer, so an outage of ours, or
-    credentials that are not accepted yet, use nobody's patience up. A time of Talkdesk's that lies ahead of
-    our clock is not believed.
-    """
-    confirmed = find(installation.status.conditions, types.CONFIRMED)
-    owed = confirmed is not None and confirmed.status == "False"
-    tried = moment(confirmed.last_transition_time) if confirmed is not None and owed else None
-    tried, asked = tried or now, moment(updated_at)
-    return asked if asked is not None and tried < asked <= now else tried

@@ -44,6 +44,8 @@ class InstallationMemory:
     overtaken_at: float | None = None
     #: A pending (state, updated_at) whose event has not arrived, and since when that is known.
     unannounced: tuple[tuple[str, str | None], datetime] | None = None
+    #: Since when what is owed has been tried, by :func:`talkdesk_operator.patience.tried`.
+    tried: datetime | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None
     #: Why the oldest mail that is owed could not be sent yet.

@@ -52,7 +52,10 @@ class TalkdeskRevocationSpec(Model):
         str, Field(min_length=1, max_length=256, description="the event's id, or what else caused it")
     ]
     part: Annotated[int, Field(ge=0, le=99), WHOLE] = 0
-    at: Annotated[StampTime | None, Field(description="the event's own time, for people")] = None
+    at: Annotated[
+        StampTime | None,
+        Field(description="the event's own time; what Talkdesk showed before it settles nothing"),
+    ] = None
 
 
 class TalkdeskRevocationStatus(Model):

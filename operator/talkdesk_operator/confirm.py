@@ -7,7 +7,7 @@ never rejected.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -38,6 +38,9 @@ REMEMBERED = 10
 REPEATED_AFTER_CONFLICT = timedelta(minutes=2)
 REPEATED_AFTER_SUCCESS = timedelta(hours=1)
 
+#: So often at the most an approval of an uninstallation is given while Talkdesk says that nothing waits.
+CONTRADICTIONS = 4
+
 Moment = tuple[str, str | None]
 
 
@@ -65,6 +68,8 @@ class Given:
     cause: str | None = None
     #: The newest event known then that asked for an answer.
     event: str | None = None
+    #: How often the same was given before, each time contradicted.
+    contradicted: int | None = None
 
     def covers(self, moment: Moment) -> bool:
         """True where ``moment`` is what was answered, or what the answer itself led to."""
@@ -88,6 +93,18 @@ def uninstall_approved(given: Sequence[Given]) -> bool:
         return False
     last = given[-1]
     return last.answer == "approve" and last.state == UNINSTALLED_STATE and last.result_state is not None
+
+
+def was_served(given: Sequence[Given]) -> bool:
+    """By our answers it was installed, and nothing that was answered since has ended that."""
+    if not given:
+        return False
+    last = given[-1]
+    if last.state == "updating":
+        return True  # whatever came of the update: only what was approved before is updated
+    if last.answer != "approve" or last.result_state is None or last.result_state in ENDED_STATES:
+        return False
+    return last.state == "installing" or last.result_state == "completed"
 
 
 @dataclass(frozen=True)
@@ -123,6 +140,8 @@ class Situation:
     person: Person | None = None
     #: What is asked for is known from Talkdesk's API alone; its event is given until then to arrive.
     unannounced_until: datetime | None = None
+    #: An event has changed the state since, and Talkdesk's API, which lags, is asked again.
+    behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +183,7 @@ def decide(situation: Situation, now: datetime) -> Decision:
     moment = (situation.state, situation.updated_at)
     last = next((given for given in reversed(situation.given) if given.covers(moment)), None)
     if situation.uninstalled or situation.state == UNINSTALLED_STATE:
-        return _uninstall(situation, last)
+        return _uninstall(situation, last, now)
     if not is_pending(situation.state):
         return _settled(situation)
     if last is not None and now < last.again_at:
@@ -198,19 +217,39 @@ def _by_usability(situation: Situation, now: datetime) -> Decision:
     return Wait(reason, detail, until=deadline)
 
 
-def _uninstall(situation: Situation, last: Given | None) -> Decision:
-    if last is not None and last.state == situation.state:
-        return Nothing(Reason.UNINSTALL_APPROVED, "Talkdesk accepted the approval of the uninstallation")
+def _uninstall(situation: Situation, last: Given | None, now: datetime) -> Decision:
+    if last is not None and last.state == situation.state and last.state not in INSTALL_STATES:
+        done = _uninstall_answered(last, now)
+        if done is not None:
+            return done
     if not is_pending(situation.state):
-        if any(given.state not in INSTALL_STATES for given in situation.given):
-            return Nothing(Reason.UNINSTALL_APPROVED, f"Talkdesk says {situation.state}")
-        return Nothing(Reason.NOTHING_PENDING, f"Talkdesk says {situation.state}")
+        return _uninstall_settled(situation)
     if situation.state in INSTALL_STATES:
         # The event says uninstalled, the reading is older than that: approving it would approve an install.
         return Wait(Reason.WAITING_FOR_TALKDESK, f"uninstalled, but Talkdesk still says {situation.state}")
     if not situation.access_refused:
         return Wait(Reason.WAITING_FOR_ACCESS, "approved once access is stored as refused")
     return Say("approve")
+
+
+def _uninstall_answered(last: Given, now: datetime) -> Decision | None:
+    """What the approval came to, of which Talkdesk shows no change; None where it is to be given again."""
+    if last.result_state is not None:
+        return Nothing(Reason.UNINSTALL_APPROVED, "Talkdesk accepted the approval of the uninstallation")
+    message = f"approved; Talkdesk said that nothing waits, and still says {last.state}"
+    if (last.contradicted or 0) + 1 >= CONTRADICTIONS:
+        return Nothing(Reason.UNINSTALL_APPROVED, message)
+    return Wait(Reason.WAITING_FOR_TALKDESK, message, until=last.again_at) if now < last.again_at else None
+
+
+def _uninstall_settled(situation: Situation) -> Decision:
+    """Talkdesk waits for nothing, unless what it shows is from before the uninstallation."""
+    if situation.behind:
+        message = f"uninstalled, but Talkdesk still says {situation.state}, from before that"
+        return Wait(Reason.WAITING_FOR_TALKDESK, message)
+    answered = any(given.state not in INSTALL_STATES for given in situation.given)
+    reason = Reason.UNINSTALL_APPROVED if answered else Reason.NOTHING_PENDING
+    return Nothing(reason, f"Talkdesk says {situation.state}")
 
 
 def _settled(situation: Situation) -> Decision:
@@ -231,9 +270,16 @@ def _rejected(given: Given) -> str:
 
 
 def remember(given: Iterable[Given], new: Given) -> tuple[Given, ...]:
-    """``given`` and ``new``, newest last, bounded by :data:`REMEMBERED`; a repetition replaces the first."""
+    """``given`` and ``new``, newest last, bounded by :data:`REMEMBERED`.
+
+    A repetition replaces the first; contradictions are counted.
+    """
+    given = tuple(given)
 
     def same(one: Given) -> bool:
         return (one.state, one.updated_at, one.answer) == (new.state, new.updated_at, new.answer)
 
+    before = next((one for one in given if same(one)), None)
+    if before is not None and before.result_state is None and new.result_state is None:
+        new = replace(new, contradicted=(before.contradicted or 0) + 1)
     return (*(one for one in given if not same(one)), new)[-REMEMBERED:]

@@ -14,7 +14,7 @@ from talkdesk_kube import NotFound, resources
 from talkdesk_operator import answers, audit, trial
 from talkdesk_operator.access import access
 from talkdesk_operator.conditions import Verdict, conditions, false, summary
-from talkdesk_operator.confirm import NOT_FOUND_STATE
+from talkdesk_operator.confirm import NOT_FOUND_STATE, was_served
 from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
@@ -85,6 +85,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
             state=notes.state,
             approved=_approved(notes),
             previous=old.access,
+            served=was_served(notes.given),
         ),
         impending=notes.impending,
         users=notes.users,

@@ -37,6 +37,7 @@ def revoked(revocation: TalkdeskRevocation) -> Revoked:
         users=frozenset(revocation.spec.users),
         applied=revocation.status.applied_at is not None,
         settled=revocation.status.settled_at is not None,
+        at=revocation.spec.at,
     )
 
 

@@ -20,7 +20,7 @@ from talkdesk_operator.failures import Kind
 from talkdesk_operator.reading import NO_STATE
 from talkdesk_operator.revocations import new_epoch, revoked
 from talkdesk_operator.standing import Suspension
-from talkdesk_operator.users import ListedUser, held, merge, missing, settled_by
+from talkdesk_operator.users import ListedUser, held, merge, missing, settleable, settled_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -194,7 +194,8 @@ class UserSync:
             listed, unusable = listed_users(users)
             listing = Listing(listed, unusable, told, moment)
             del users  # there may be many
-            seen = reading.seen if moment[0] in SETTLED_STATES else frozenset()
+            removals = [revoked(one) for one in self._revocations.of(notes.installation)]
+            seen = settleable(moment, reading.seen, removals, settled_states=SETTLED_STATES)
             if not seen and not self._missing(notes, listed):
                 return listing
             state = (await self._client.installation(ref)).state

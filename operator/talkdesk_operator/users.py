@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.user_slice import bucket_of
 from talkdesk_operator.entries import Entry
+from talkdesk_operator.moments import moment as moment_of
 
 if TYPE_CHECKING:
     from talkdesk_operator.user_rules import UserRules
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 AVERAGE_PER_SLICE = 200
 MOST_PER_SLICE = 400
 MOST_BUCKETS = 65536
+#: How far two clocks of Talkdesk's may be apart.
+SKEW = timedelta(seconds=5)
 
 Users = Mapping[str, Entry]
 NewEpoch = Callable[[], str]
@@ -45,6 +49,8 @@ class Revoked:
     users: frozenset[str]
     applied: bool
     settled: bool
+    #: When it happened, by Talkdesk's clock; None where it did not say.
+    at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,29 @@ def trustworthy(
 def missing(known: Iterable[str], listed: Iterable[ListedUser], held: frozenset[str]) -> frozenset[str]:
     """Users who may enter and are not listed any more, although no removal has said so."""
     return frozenset(known) - held - {user.id for user in listed}
+
+
+def settleable(
+    moment: tuple[str, str | None],
+    seen: frozenset[str],
+    removals: Iterable[Revoked],
+    *,
+    settled_states: frozenset[str],
+) -> frozenset[str]:
+    """Which of the removals ``seen`` before the reading ``moment`` a list may settle beside that reading.
+
+    Talkdesk's API may lag behind its events: what became so before a removal says nothing about it. Both
+    times are Talkdesk's, of machines that may be :data:`SKEW` apart. Where one is not known, neither counts.
+    """
+    state, updated_at = moment
+    if state not in settled_states:
+        return frozenset()
+    shown = moment_of(updated_at)
+    if shown is None:
+        return seen
+    return seen - {
+        one.name for one in removals if (at := moment_of(one.at)) is not None and at - shown > SKEW
+    }
 
 
 def settled_by(

@@ -34,7 +34,7 @@ def test_our_names_in_another_case_are_not_read_and_do_not_reach_the_tenant() ->
 
 @pytest.mark.parametrize("blank", ["\u2000", "\u00a0", "\u0085", "\u3000", "\x1c", "\x0b"])
 def test_a_cookie_that_browsers_do_not_guard_is_not_ours_and_does_not_reach_the_tenant(blank: str) -> None:
-    # With such a blank before it a name has no prefix to browsers: any sibling may set it for the whole domain.
+    # With such a blank before it a name has no prefix to browsers: a sibling may set it for all of a domain.
     planted = f"{blank}__Host-td-session=EVIL"
     assert ours([f"{planted}; __Host-td-session=good"]) == {"__Host-td-session": "good"}
     assert ours([planted]) == {}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -16,17 +18,21 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_kube import parse
-from talkdesk_operator.answer import patience_began, rests
+from talkdesk_operator.answer import Answerer, goes_on, rests
 from talkdesk_operator.apology import apology
 from talkdesk_operator.conditions import false, true
-from talkdesk_operator.confirm import Readiness
+from talkdesk_operator.confirm import Nothing, Readiness, Say, Wait
 from talkdesk_operator.deadlines import answer_deadline, deadlines
 from talkdesk_operator.gate import Verdict
 from talkdesk_operator.memory import InstallationMemory
-from talkdesk_operator.notes import Notes
+from talkdesk_operator.notes import Agenda, Notes
+from talkdesk_operator.patience import patience_began, tried
 from talkdesk_operator.person import person
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.tenant.facts import TrialFacts
+
+if TYPE_CHECKING:
+    from talkdesk_operator.answer import Desk
 
 SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -102,26 +108,77 @@ def test_nobody_is_asked_where_approval_is_automatic() -> None:
     assert person(held, state="installing", updated_at=ASKED, deadline=None) is None
 
 
-def confirmed(status: str, at: str) -> dict[str, Any]:
-    one = {"type": "Confirmed", "status": status, "reason": "X", "lastTransitionTime": at}
-    return {"conditions": [one]}
+DAY = timedelta(days=1)
+
+
+def confirmed(
+    status: str, at: str, *, reason: str = "WaitingForTenant", until: datetime | None = None
+) -> dict[str, Any]:
+    one = {"type": "Confirmed", "status": status, "reason": reason, "lastTransitionTime": at}
+    deadlines = {"patience": f"{until:%Y-%m-%dT%H:%M:%SZ}"} if until is not None else {}
+    return {"conditions": [one], "deadlines": deadlines}
+
+
+def began(held: Any, updated_at: str | None, *, patience: timedelta = DAY) -> datetime:
+    """As a process finds it that has just started."""
+    since = tried(held, patience=patience, known=None, now=NOW)
+    return patience_began(updated_at, tried=since, now=NOW)
 
 
 def test_patience_begins_when_it_is_tried_and_not_while_nobody_could() -> None:
-    assert patience_began(installation(), "2026-01-01T00:00:00Z", NOW) == NOW
-    tried = NOW - timedelta(minutes=10)
-    owed = installation(status=confirmed("False", f"{tried:%Y-%m-%dT%H:%M:%SZ}"))
-    assert patience_began(owed, "2026-01-01T00:00:00Z", NOW) == tried
-    settled = installation(status=confirmed("True", f"{tried:%Y-%m-%dT%H:%M:%SZ}"))
-    assert patience_began(settled, "2026-01-05T09:59:00Z", NOW) == NOW
+    assert began(installation(), "2026-01-01T00:00:00Z") == NOW
+    since = NOW - timedelta(minutes=10)
+    at = f"{since:%Y-%m-%dT%H:%M:%SZ}"
+    owed = installation(status=confirmed("False", at, until=since + DAY))
+    assert began(owed, "2026-01-01T00:00:00Z") == since
+    settled = installation(status=confirmed("True", at))
+    assert began(settled, "2026-01-05T09:59:00Z") == NOW
 
 
 def test_patience_begins_anew_with_a_newer_request_but_not_with_one_from_the_future() -> None:
-    tried = NOW - timedelta(hours=2)
-    owed = installation(status=confirmed("False", f"{tried:%Y-%m-%dT%H:%M:%SZ}"))
-    assert patience_began(owed, "2026-01-05T09:30:00Z", NOW) == NOW - timedelta(minutes=30)
-    assert patience_began(owed, "2027-01-05T09:30:00Z", NOW) == tried
-    assert patience_began(owed, None, NOW) == tried
+    since = NOW - timedelta(hours=2)
+    owed = installation(status=confirmed("False", f"{since:%Y-%m-%dT%H:%M:%SZ}", until=since + DAY))
+    assert began(owed, "2026-01-05T09:30:00Z") == NOW - timedelta(minutes=30)
+    assert began(owed, "2027-01-05T09:30:00Z") == since
+    assert began(owed, None) == since
+
+
+@pytest.mark.parametrize("reason", ["WaitingForTenant", "WaitingForUsers", "WaitingForPerson"])
+def test_patience_stands_still_while_somebody_keeps_us_and_begins_when_they_let_go(reason: str) -> None:
+    at = "2026-01-01T00:00:00Z"  # four days of a pause, or of a person's thinking: no deadline was shown
+    assert began(installation(status=confirmed("False", at, reason=reason)), at) == NOW
+    # The pass after that, and a process that starts then, go on with what is shown.
+    shown = installation(status=confirmed("False", at, until=NOW - timedelta(hours=1) + DAY))
+    assert tried(shown, patience=DAY, known=NOW - timedelta(hours=1), now=NOW) == NOW - timedelta(hours=1)
+    assert began(shown, at) == NOW - timedelta(hours=1)
+
+
+def test_an_answer_that_could_not_be_delivered_does_not_begin_patience_anew() -> None:
+    owed = installation(status=confirmed("False", "2026-01-01T00:00:00Z", reason="AnswerFailed"))
+    assert began(owed, None) == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_less_patience_of_the_app_counts_at_once() -> None:
+    since = NOW - timedelta(hours=2)
+    owed = installation(status=confirmed("False", f"{since:%Y-%m-%dT%H:%M:%SZ}", until=since + DAY))
+    assert tried(owed, patience=timedelta(seconds=1), known=since, now=NOW) == since
+
+
+@pytest.mark.parametrize(
+    ("decision", "ending", "at_once"),
+    [
+        (Wait(Reason.WAITING_FOR_ACCESS, "access first"), True, True),
+        # Its end is held back: what ends it looks again by itself, and not thousands of times a second.
+        (Wait(Reason.WAITING_FOR_ACCESS, "access first"), False, False),
+        (Wait(Reason.WAITING_FOR_TENANT, "not yet"), True, False),
+        (Say("approve"), False, True),
+        (Nothing(Reason.APPROVED), True, False),
+    ],
+)
+def test_what_this_pass_stores_is_looked_at_at_once_and_what_is_held_back_is_not(
+    decision: Any, ending: bool, at_once: bool
+) -> None:
+    assert goes_on(decision, access_ends=ending) is at_once
 
 
 def notes(*, status: dict[str, Any] | None = None) -> Notes:
@@ -176,3 +233,19 @@ def test_of_a_trial_that_is_over_other_users_are_approved_at_rest_but_no_other_p
     assert resting(asked=None)
     assert resting(asked="Trial")
     assert not resting(asked="Paid"), "what is paid for has to run first"
+
+
+@pytest.mark.parametrize(("rechecks", "reason"), [(1, "WaitingForTalkdesk"), (0, "NothingPending")])
+async def test_what_talkdesk_showed_before_an_uninstallation_settles_it_only_once_it_was_asked_again(
+    rechecks: int, reason: str
+) -> None:
+    stamp = {"rank": 90, "event": "u"}
+    said = {"installed": {**stamp, "at": None}, "uninstalled": {**stamp, "at": "2026-01-05T10:00:00.000000Z"}}
+    held = notes()
+    held.installation = installation(spec={"talkdesk": said})
+    held.memory.rechecks = rechecks
+    assert held.fresh is not None
+    held.fresh = replace(held.fresh, state="completed")
+    desk = cast("Desk", SimpleNamespace(clock=lambda: NOW, delivered_within=timedelta(0)))
+    await Answerer(desk).answer(held, app(), Verdict(Readiness.NOT_YET, Reason.UNINSTALLED, ""), Agenda())
+    assert held.verdicts[types.CONFIRMED].reason == reason

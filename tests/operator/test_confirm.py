@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator import annotation, answers
 from talkdesk_operator.confirm import (
+    CONTRADICTIONS,
     REMEMBERED,
     REPEATED_AFTER_CONFLICT,
     REPEATED_AFTER_SUCCESS,
@@ -163,12 +164,60 @@ def test_an_uninstallation_is_approved_only_once_access_is_stored_as_refused() -
     assert decide(UNINSTALLING, NOW) == Say("approve")
 
 
+@pytest.mark.parametrize("state", ["completed", "suspended", "revoked"])
+def test_an_uninstallation_that_talkdesks_api_does_not_show_yet_is_waited_for(state: str) -> None:
+    earlier = Given("uninstalled", "t0", "approve", "x", result_state="uninstalled", result_updated_at="t0")
+    for before in ((), (APPROVED,), (earlier,)):
+        behind = replace(UNINSTALLING, state=state, given=before, behind=True)
+        decision = decide(behind, NOW)
+        assert isinstance(decision, Wait)
+        assert decision.reason is Reason.WAITING_FOR_TALKDESK
+        assert isinstance(decide(replace(behind, behind=False), NOW), Nothing)
+    assert decide(replace(UNINSTALLING, behind=True), NOW) == Say("approve")
+
+
+def test_an_approved_uninstallation_that_talkdesk_contradicts_is_approved_again_a_few_times() -> None:
+    given: tuple[Given, ...] = (APPROVED,)
+    now = NOW
+    for number in range(CONTRADICTIONS):
+        assert decide(replace(UNINSTALLING, given=given), now) == Say("approve")
+        contradicted = Given("uninstalled", "t1", "approve", f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        given = answers.parse(annotation.render(remember(given, contradicted)))
+        now += REPEATED_AFTER_CONFLICT
+        again = decide(replace(UNINSTALLING, given=given), now - timedelta(seconds=1))
+        assert isinstance(again, Wait if number < CONTRADICTIONS - 1 else Nothing)
+        assert not isinstance(again, Wait) or again.until == now
+    done = decide(replace(UNINSTALLING, given=given), now)
+    assert isinstance(done, Nothing)
+    assert done.reason is Reason.UNINSTALL_APPROVED
+    assert "accepted" not in done.message
+    assert not uninstall_approved(given)
+    assert len(given) == 2
+
+
+def test_contradictions_are_counted_for_one_moment_alone() -> None:
+    contradicted = Given("uninstalled", "t1", "approve", "2026-01-05T10:00:00Z")
+    given: tuple[Given, ...] = ()
+    for _ in range(CONTRADICTIONS):
+        given = remember(given, contradicted)
+    assert decide(replace(UNINSTALLING, updated_at="t2", given=given), NOW) == Say("approve")
+    newer = remember(given, replace(contradicted, updated_at="t2"))
+    assert isinstance(decide(replace(UNINSTALLING, updated_at="t2", given=newer), NOW), Wait)
+    taken = remember(given, replace(contradicted, result_state="uninstalled", result_updated_at="t1"))
+    assert decide(replace(UNINSTALLING, given=taken), NOW) == Nothing(
+        Reason.UNINSTALL_APPROVED, "Talkdesk accepted the approval of the uninstallation"
+    )
+
+
 def test_an_unknown_state_of_an_uninstalled_one_is_approved() -> None:
     assert decide(replace(UNINSTALLING, state="pending"), NOW) == Say("approve")
 
 
 def test_an_old_reading_beside_an_uninstalled_event_is_not_answered() -> None:
-    assert isinstance(decide(replace(UNINSTALLING, state="installing"), NOW), Wait)
+    old = replace(UNINSTALLING, state="installing")
+    assert isinstance(decide(old, NOW), Wait)
+    answered = replace(old, given=(APPROVED,))
+    assert isinstance(decide(answered, NOW), Wait), "what was approved was the installation"
 
 
 @pytest.mark.parametrize("state", sorted(SETTLED_STATES))
@@ -186,6 +235,7 @@ def test_settled_states_get_no_answer(state: str) -> None:
         readiness=st.sampled_from(Readiness),
         detail=st.just("because"),
         users_listed=st.booleans(),
+        behind=st.booleans(),
         given=st.lists(
             st.builds(
                 Given,

@@ -153,6 +153,57 @@ def test_an_update_on_the_heels_of_an_approval_keeps_nobody_out(
     assert shown.state == expected
 
 
+UPDATED = Given("updating", "t3", "reject", "2026-01-05T11:00:00Z", result_state="completed")
+REMOVED = Given("uninstalled", "t5", "approve", "2026-01-05T12:00:00Z", result_state="uninstalled")
+UNAPPROVED = replace(APPROVED, answer="reject", result_state="rejected")
+SWITCHED = Access(state="Refused", reason="Suspended")
+
+
+@pytest.mark.parametrize("state", ["timeout", "failed", "rejected", "a-new-word"])
+@pytest.mark.parametrize(
+    ("answers", "previous", "expected"),
+    [
+        ((APPROVED,), SWITCHED, "Allowed"),
+        ((APPROVED,), Access(state="Refused", reason="TrialEnded"), "Allowed"),
+        ((APPROVED,), Access(state="Refused", reason="CredentialsRefused"), "Allowed"),
+        ((APPROVED,), None, "Allowed"),
+        ((APPROVED, UPDATED), SWITCHED, "Allowed"),
+        # Whoever is updated was approved before, however long ago.
+        ((UPDATED,), SWITCHED, "Allowed"),
+        ((replace(APPROVED, state="pending"),), SWITCHED, "Allowed"),
+        ((), SWITCHED, "Refused"),
+        ((UNAPPROVED,), SWITCHED, "Refused"),
+        ((replace(APPROVED, result_state=None),), SWITCHED, "Refused"),
+        ((replace(APPROVED, result_state="failed"),), SWITCHED, "Refused"),
+        ((APPROVED, REMOVED), SWITCHED, "Refused"),
+        ((APPROVED, REMOVED, UNAPPROVED), SWITCHED, "Refused"),
+        ((APPROVED,), Access(state="Refused", reason="Uninstalled"), "Refused"),
+        ((APPROVED,), REFUSED, "Refused"),
+    ],
+)
+def test_a_refusal_that_is_lifted_comes_back_to_whom_a_failed_update_left_what_was(
+    *, state: str, answers: tuple[Given, ...], previous: Access | None, expected: str
+) -> None:
+    one = installation("a", 1)
+    one = one.model_copy(update={"status": one.status.model_copy(update={"access": previous})})
+    shown = Reading(
+        begun=0.0, generation=one.metadata.generation, resync_token=None, seen=frozenset(),
+        state=state, updated_at="t9", admin=None,
+    )  # fmt: skip
+    notes = Notes(
+        installation=one, memory=InstallationMemory(reading=shown), given=answers, role=Role.INCUMBENT
+    )
+    found = status_of(notes, None, datetime(2026, 1, 5, tzinfo=UTC)).access
+    assert found is not None
+    assert found.state == expected
+
+
+@pytest.mark.parametrize("state", ["installing", "pending"])
+def test_an_installation_under_way_is_let_in_by_no_older_approval(state: str) -> None:
+    found = access(suspension=None, state=state, approved=False, served=True, previous=SWITCHED)
+    assert found.state == "Refused"
+
+
 @pytest.mark.parametrize(
     ("role", "suspended", "state", "approved", "previous", "expected"),
     [

@@ -1,19 +1,21 @@
 """Removals, sign-outs, lists, answers and redeliveries in any order: who may enter in the end, and meanwhile.
 
 Talkdesk is a model here that knows who is licensed; ours is the product's own policy. Nothing in either reads
-a clock, so a skew between two machines can change nothing; what is deleted after a day may be deleted at any
-moment here.
+a clock, so a skew between two machines can change nothing: the times are Talkdesk's own. Its API may lag
+behind its events; what is deleted after a day may be deleted at any moment here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from talkdesk_crds.meta import stamp_time
 from talkdesk_operator import users
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.entries import Entry
@@ -23,6 +25,7 @@ from talkdesk_operator.users import ListedUser, Revoked, TalkdeskRoles
 USERS = ("ada", "bob", "cyd", "dan")
 ids = st.sampled_from(USERS)
 some = st.frozensets(ids, max_size=2)
+BEGINNING = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,18 @@ class Update:
     event: str
     adding: frozenset[str]
     removing: frozenset[str]
+    at: str
 
     def of(self, licensed: frozenset[str]) -> frozenset[str]:
         return (licensed | self.adding) - self.removing
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What Talkdesk's API shows at one time."""
+
+    moment: tuple[str, str]
+    listed: frozenset[str]
 
 
 @dataclass
@@ -45,13 +57,23 @@ class Talkdesk:
     licensed: frozenset[str] = frozenset(USERS)
     pending: list[Update] = field(default_factory=list)
     version: int = 0
+    #: What its API still shows, where that lags behind what Talkdesk knows.
+    before: Shown | None = None
 
     @property
-    def moment(self) -> tuple[str, str]:
-        return ("updating" if self.pending else "completed", str(self.version))
+    def api(self) -> Shown:
+        return self.before or self._now()
 
-    def listed(self) -> frozenset[str]:
-        return self._new() if self.shows == "new" else self.licensed
+    @property
+    def next_at(self) -> str:
+        """When what happens next will have happened."""
+        return self._at(self.version + 1)
+
+    def lag(self) -> None:
+        self.before = self.api
+
+    def catch_up(self) -> None:
+        self.before = None
 
     def update(self, asked: Update) -> None:
         self.pending.append(asked)
@@ -62,6 +84,14 @@ class Talkdesk:
         self.licensed = self._new() if approved else self.licensed
         self.pending = []
         self.version += 1
+
+    def _now(self) -> Shown:
+        state = "updating" if self.pending else "completed"
+        listed = self._new() if self.shows == "new" else self.licensed
+        return Shown((state, self._at(self.version)), listed)
+
+    def _at(self, version: int) -> str:
+        return stamp_time(BEGINNING + timedelta(minutes=version))
 
     def _new(self) -> frozenset[str]:
         found = self.licensed
@@ -107,7 +137,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: len(self.talkdesk.pending) < 2)
     @rule(adding=some, removing=some)
     def an_update_is_asked_for(self, adding: frozenset[str], removing: frozenset[str]) -> None:
-        asked = Update(f"event-{next(self.numbers)}", adding - removing, removing)
+        asked = Update(f"event-{next(self.numbers)}", adding - removing, removing, self.talkdesk.next_at)
         self.happened.append(asked)
         self.talkdesk.update(asked)
 
@@ -115,6 +145,15 @@ class Life(RuleBasedStateMachine):
     @rule(approved=st.booleans())
     def everything_pending_is_settled_by_one_answer_or_times_out(self, approved: bool) -> None:
         self.talkdesk.settle(approved=approved)
+
+    @rule()
+    def the_api_begins_to_lag(self) -> None:
+        self.talkdesk.lag()
+
+    @precondition(lambda self: self.talkdesk.before is not None)
+    @rule()
+    def the_api_catches_up(self) -> None:
+        self.talkdesk.catch_up()
 
     # What reaches us: in any order, several times, a year later.
 
@@ -127,7 +166,7 @@ class Life(RuleBasedStateMachine):
         self.delivered.add(event.event)
         if event.removing and event.event not in self.revocations:
             self.revocations[event.event] = Revoked(
-                event.event, removes=True, users=event.removing, applied=False, settled=False
+                event.event, removes=True, users=event.removing, applied=False, settled=False, at=event.at
             )
 
     @rule(user=ids)
@@ -158,9 +197,10 @@ class Life(RuleBasedStateMachine):
     @rule(order=st.permutations(USERS), size=st.integers(0, 4))
     def a_list_is_begun(self, order: list[str], size: int) -> None:
         unsettled = {one.name for one in self.revocations.values() if one.removes and not one.settled}
-        shown = [user for user in order if user in self.talkdesk.listed()]
+        api = self.talkdesk.api
+        shown = [user for user in order if user in api.listed]
         self.listing = Listing(
-            moment=self.talkdesk.moment,
+            moment=api.moment,
             seen=frozenset(unsettled),
             order=tuple(order),
             first=tuple(shown[:size]),
@@ -172,16 +212,15 @@ class Life(RuleBasedStateMachine):
         listing, self.listing = self.listing, None
         assert listing is not None
         # The second page begins where the first one ended, counted in the list as it is by now.
-        shown = [user for user in listing.order if user in self.talkdesk.listed()]
+        api = self.talkdesk.api
+        shown = [user for user in listing.order if user in api.listed]
         everyone = dict.fromkeys([*listing.first, *shown[len(listing.first) :]])
         listed = [ListedUser(user) for user in everyone]
         items = list(self.revocations.values())
-        seen = listing.seen if listing.moment[0] in SETTLED_STATES else frozenset()
+        seen = users.settleable(listing.moment, listing.seen, items, settled_states=SETTLED_STATES)
         settling: frozenset[str] | None = frozenset()
         if seen or users.missing(self.slices, listed, users.held(items)):
-            settling = users.settled_by(
-                listing.moment, self.talkdesk.moment, seen, settled_states=SETTLED_STATES
-            )
+            settling = users.settled_by(listing.moment, api.moment, seen, settled_states=SETTLED_STATES)
         if settling is None:
             return
         self.slices = users.merge(
@@ -253,6 +292,7 @@ class Life(RuleBasedStateMachine):
             return
         if self.talkdesk.pending:
             self.talkdesk.settle(approved=False)
+        self.talkdesk.catch_up()
         for event in self.happened:
             if event.event not in self.delivered:
                 self._deliver(event)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from talkdesk_crds.revocation import TalkdeskRevocation
 from talkdesk_operator import users
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.entries import Entry
+from talkdesk_operator.revocations import revoked
 from talkdesk_operator.user_rules import UserRules
 from talkdesk_operator.users import ListedUser, Revoked, TalkdeskRoles
 
@@ -112,6 +116,44 @@ def test_only_equal_settled_readings_make_a_list_trustworthy() -> None:
     assert ask(("completed", "t1"), ("completed", "t1"))
     assert not ask(("completed", "t1"), ("completed", "t2"))
     assert not ask(("updating", "t1"), ("updating", "t1"))
+
+
+@pytest.mark.parametrize(
+    ("state", "updated_at", "at", "settles"),
+    [
+        ("completed", "2026-01-05T09:00:00.000Z", "2026-01-05T10:00:00.000000Z", False),
+        ("completed", "2026-01-05T11:00:00+02:00", "2026-01-05T10:00:00.000000Z", False),
+        ("completed", "2026-01-05T10:00:09.000Z", "2026-01-05T10:00:00.000000Z", True),
+        # Talkdesk's machines need not agree to the second, and one of its times may have whole ones.
+        ("completed", "2026-01-05T10:00:00Z", "2026-01-05T10:00:00.700000Z", True),
+        ("completed", "2026-01-05T09:59:55Z", "2026-01-05T10:00:00.000000Z", True),
+        ("updating", "2026-01-05T10:00:09.000Z", "2026-01-05T10:00:00.000000Z", False),
+        # Where one of the two is not known, it is as if there were no times.
+        ("completed", None, "2026-01-05T10:00:00.000000Z", True),
+        ("completed", "soon", "2026-01-05T10:00:00.000000Z", True),
+        ("completed", "2026-01-05T09:00:00.000Z", None, True),
+    ],
+)
+def test_what_talkdesk_showed_before_a_removal_cannot_settle_it(
+    *, state: str, updated_at: str | None, at: str | None, settles: bool
+) -> None:
+    removed = [replace(removal("ada", name="r1"), at=at), removal("bob", name="r2")]
+    found = users.settleable((state, updated_at), frozenset({"r1"}), removed, settled_states=SETTLED_STATES)
+    assert found == (frozenset({"r1"}) if settles else frozenset())
+
+
+def test_a_removal_keeps_the_time_of_its_event() -> None:
+    at = "2026-01-05T10:00:00.000000Z"
+    spec = {"kind": "Removed", "appId": "app", "accountId": "account", "installationId": "one"}
+    one = TalkdeskRevocation.model_validate(
+        {
+            "apiVersion": "talkdesk-operator.io/v1alpha1",
+            "kind": "TalkdeskRevocation",
+            "metadata": {"name": "r1"},
+            "spec": {**spec, "users": ["ada"], "cause": "event-1", "at": at},
+        }
+    )
+    assert revoked(one) == replace(removal("ada", name="r1"), at=at)
 
 
 ids = st.sampled_from(USER_IDS)

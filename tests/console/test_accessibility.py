@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Playwright leaves the pipes of its driver to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
+#: Milliseconds that a form's answer may take on a busy machine; Playwright's own are five seconds.
+_PATIENCE = 40_000
+
 
 async def _look_at(page: Page, stop: Stop) -> None:
     """Go there, and open whatever can be opened."""
@@ -34,7 +37,7 @@ async def _look_at(page: Page, stop: Stop) -> None:
         await (one.check() if value == "on" else one.fill(value))
     if stop.press:
         await page.get_by_role("button", name=stop.press, exact=True).click()
-        await expect(page.get_by_role("alert"), stop.name).to_be_visible()
+        await expect(page.get_by_role("alert"), stop.name).to_be_visible(timeout=_PATIENCE)
 
 
 @pytest.mark.processes

@@ -46,13 +46,17 @@ WITHOUT_PODS: dict[str, Any] = {
 }
 
 
+#: What a release is called, if nobody says otherwise.
+NAME = "td"
+
+
 @dataclass
 class Release:
     """A release ``name`` in ``namespace``; ``values`` are those it was last installed with."""
 
     control_plane: ControlPlane
     namespace: str
-    name: str = "td"
+    name: str = NAME
     values: dict[str, Any] = field(default_factory=dict)
 
     @property

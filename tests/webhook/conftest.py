@@ -133,10 +133,10 @@ Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """A function that waits until a condition holds, for at most ten seconds."""
+    """A function that waits until a condition holds, at most half a minute: a process may have to start."""
 
     async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 if await condition():
                     return

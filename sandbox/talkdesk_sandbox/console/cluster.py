@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from talkdesk_crds.names import GROUP, TENANT_LABEL
+from talkdesk_crds.names import GROUP, TENANT_LABEL, release_id
 from talkdesk_kube import resources as kinds
 from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
@@ -14,6 +14,7 @@ from talkdesk_kube.reflector import Reflector, ReflectorTimings
 from talkdesk_sandbox.console.differences import differences
 from talkdesk_sandbox.console.hiding import hidden
 from talkdesk_sandbox.console.snapshot import Snapshot, event_row, snapshot
+from talkdesk_sandbox.release import NAME
 from talkdesk_sandbox.talkdesk.ledger import shown_body
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class ClusterWatch:
         self._namespace = namespace
         self._ledger = ledger
         self._installations = self._reflect(kube, kinds.INSTALLATIONS, namespace=namespace)
-        self._tenants = self._reflect(kube, kinds.NAMESPACES, labels=TENANT_LABEL)
+        tenants = f"{TENANT_LABEL}={release_id(namespace, NAME)}"
+        self._tenants = self._reflect(kube, kinds.NAMESPACES, labels=tenants)
         self._deployments = self._reflect(kube, kinds.DEPLOYMENTS)
         self._events = self._reflect(kube, kinds.EVENTS)
         self._all = [

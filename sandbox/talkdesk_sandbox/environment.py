@@ -22,7 +22,7 @@ from talkdesk_sandbox.edge import ADDRESS, Edge, launch_host
 from talkdesk_sandbox.envoy import EnvoyError, program
 from talkdesk_sandbox.node import Node
 from talkdesk_sandbox.ports import free_port
-from talkdesk_sandbox.release import NAME, Release
+from talkdesk_sandbox.release import RELEASE, Release
 from talkdesk_sandbox.talkdesk import StandIn, StandInError
 from talkdesk_sandbox.whereabouts import Whereabouts
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 #: What :func:`running` raises where a sandbox cannot come up.
 NOT_UP = (ControlPlaneError, StandInError, EnvoyError)
-RELEASE = NAME
 NAMESPACE = "talkdesk-system"
 #: Where the mails of the sandbox's apps come from.
 SENDER = "apps@demo.localhost"

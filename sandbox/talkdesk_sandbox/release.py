@@ -47,7 +47,7 @@ WITHOUT_PODS: dict[str, Any] = {
 
 
 #: What a release is called, if nobody says otherwise.
-NAME = "td"
+RELEASE = "td"
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Release:
 
     control_plane: ControlPlane
     namespace: str
-    name: str = NAME
+    name: str = RELEASE
     values: dict[str, Any] = field(default_factory=dict)
 
     @property

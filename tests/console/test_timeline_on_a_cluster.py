@@ -11,7 +11,7 @@ from talkdesk_crds.names import TENANT_LABEL, release_id
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.console.cluster import watching
 from talkdesk_sandbox.environment import demo_app
-from talkdesk_sandbox.release import NAME
+from talkdesk_sandbox.release import RELEASE
 from talkdesk_sandbox.talkdesk.hosts import region_table
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def test_every_change_of_the_cluster_is_told_with_what_became_different_an
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": tenant, "labels": {TENANT_LABEL: release_id(namespace, NAME)}},
+                "metadata": {"name": tenant, "labels": {TENANT_LABEL: release_id(namespace, RELEASE)}},
             },
             field_manager="test",
         )

@@ -119,9 +119,9 @@ def confirmed(
     return {"conditions": [one], "deadlines": deadlines}
 
 
-def began(held: Any, updated_at: str | None, *, patience: timedelta = DAY) -> datetime:
+def began(held: Any, updated_at: str | None) -> datetime:
     """As a process finds it that has just started."""
-    since = tried(held, patience=patience, known=None, now=NOW)
+    since = tried(held, patience=DAY, known=None, now=NOW)
     return patience_began(updated_at, tried=since, now=NOW)
 
 

@@ -14,7 +14,7 @@ from talkdesk_kube.reflector import Reflector, ReflectorTimings
 from talkdesk_sandbox.console.differences import differences
 from talkdesk_sandbox.console.hiding import hidden
 from talkdesk_sandbox.console.snapshot import Snapshot, event_row, snapshot
-from talkdesk_sandbox.release import NAME
+from talkdesk_sandbox.release import RELEASE
 from talkdesk_sandbox.talkdesk.ledger import shown_body
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ClusterWatch:
         self._namespace = namespace
         self._ledger = ledger
         self._installations = self._reflect(kube, kinds.INSTALLATIONS, namespace=namespace)
-        tenants = f"{TENANT_LABEL}={release_id(namespace, NAME)}"
+        tenants = f"{TENANT_LABEL}={release_id(namespace, RELEASE)}"
         self._tenants = self._reflect(kube, kinds.NAMESPACES, labels=tenants)
         self._deployments = self._reflect(kube, kinds.DEPLOYMENTS)
         self._events = self._reflect(kube, kinds.EVENTS)

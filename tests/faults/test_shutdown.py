@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 async def test_sigterm_finishes_the_pass_in_hand_and_hands_the_lease_over(
     products: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # The Lease is long, so that only a release can hand it over within the test.
-    lease = {"TALKDESK_LEASE_SECONDS": "60", "TALKDESK_LEASE_RENEW_SECONDS": "40"}
+    # The Lease is long: only a release can hand it over within the test, to one that looks often.
+    lease = {
+        "TALKDESK_LEASE_SECONDS": "60",
+        "TALKDESK_LEASE_RENEW_SECONDS": "40",
+        "TALKDESK_LEASE_RETRY_SECONDS": "0.1",
+    }
     product = await products.make(operators=2, settings=lease)
     held: asyncio.Queue[Any] = asyncio.Queue()
     go_on = asyncio.Event()

@@ -26,11 +26,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.processes]
 
 TENANTS = 20
 MOST = 2
-SETTINGS = {
-    "TALKDESK_LEASE_SECONDS": "15",
-    "TALKDESK_LEASE_RENEW_SECONDS": "10",
-    "TALKDESK_LEASE_RETRY_SECONDS": "2",
-}
 CRASHING = "talkdesk-demo-crashing"
 
 
@@ -53,9 +48,8 @@ def node(control_plane: Any) -> Iterator[Any]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(open_world: Any) -> AsyncIterator[World]:
-    """With a longer Lease: twenty pods that start at once keep two cores busy."""
     async with open_world() as made:
-        await made.start(**SETTINGS)
+        await made.start()
         yield made
 
 

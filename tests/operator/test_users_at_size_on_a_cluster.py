@@ -25,13 +25,9 @@ MEGABYTES = 30.0
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def alone(open_world: Any) -> AsyncIterator[World]:
-    """A world whose operator serves this module alone, and reads nothing by itself.
-
-    It keeps its Lease for as long as by default: one that stood still on a busy machine would write anew.
-    """
+    """A world whose operator serves this module alone, and reads nothing by itself."""
     async with open_world() as made:
-        lease = {"TALKDESK_LEASE_SECONDS": "15", "TALKDESK_LEASE_RENEW_SECONDS": "10"}
-        await made.start(TALKDESK_RESYNC_SECONDS="0", **lease)
+        await made.start(TALKDESK_RESYNC_SECONDS="0")
         yield made
 
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 PRODUCT = (sys.executable, "-m", "talkdesk_cli")
 
 _SETTINGS = {
-    "TALKDESK_LEASE_SECONDS": "3",
-    "TALKDESK_LEASE_RENEW_SECONDS": "2",
+    # A hiccup is met by the next renewal, if by nothing else.
     "TALKDESK_LEASE_RETRY_SECONDS": "0.1",
     "TALKDESK_PENDING_RESYNC_SECONDS": "1",
     "TALKDESK_RESYNC_SECONDS": "20",

@@ -34,6 +34,8 @@ class Answer(NamedTuple):
 
 def header_lines(headers: Mapping[str, str]) -> bytes:
     """``headers`` as HTTP/1.1 has them. Raises ValueError where one holds a line break of its own."""
+    if not headers:
+        return b""
     text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if text.count("\n") != len(headers) or text.count("\r") != len(headers) or "\0" in text:
         raise ValueError("a header's value holds a line break")

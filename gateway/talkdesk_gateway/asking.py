@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -136,14 +137,23 @@ class _Connection(BaseProtocol):
 
 def written(answer: Answer, *, head: bool = False, last: bool = False) -> bytes:
     """``answer`` as HTTP/1.1 has it. Raises ValueError where a header holds a line break. Pure."""
-    phrase = _PHRASES.get(answer.status, "")
-    end = "connection: close\r\n\r\n" if last else "\r\n"
     return b"".join(
         (
-            f"HTTP/1.1 {answer.status} {phrase}\r\n".encode(),
+            _first_line(answer.status),
             answer.lines,
             header_lines(answer.headers),
-            f"content-length: {len(answer.body)}\r\n{end}".encode(),
+            _last_lines(len(answer.body), last),
             b"" if head else answer.body,
         )
     )
+
+
+@lru_cache(maxsize=64)
+def _first_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode()
+
+
+@lru_cache(maxsize=64)
+def _last_lines(length: int, last: bool) -> bytes:
+    end = "connection: close\r\n\r\n" if last else "\r\n"
+    return f"content-length: {length}\r\n{end}".encode()

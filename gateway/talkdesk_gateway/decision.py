@@ -6,12 +6,14 @@ An answer of 5xx would count as none, so a page that is a 503 to the browser is 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from multidict import istr
 
 from talkdesk_gateway import bar
-from talkdesk_gateway.answers import Answer, answer, reference_of
+from talkdesk_gateway.answers import Answer, answer, header_lines, reference_of
 from talkdesk_gateway.identity import NoIdentityKeyError
 from talkdesk_gateway.judge import cookies_of, facts_of
 from talkdesk_gateway.seal import NoKeysError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from talkdesk_gateway.tenancy import Tenancy
 
 PREFIX: Final = "/decide"
+_FETCH_DEST: Final = istr("Sec-Fetch-Dest")
+_NO_COOKIE: Final = header_lines({"x-envoy-auth-headers-to-remove": "cookie"})
 
 _log = structlog.get_logger("talkdesk_gateway.decision")
 
@@ -65,17 +69,16 @@ class Decision:
         :param cookies: the tenant's share of the ``Cookie`` header.
         """
         tenancy, now = passed.tenancy, self._judge.clock()
-        told = {"x-td-upstream": tenancy.upstream or ""}
-        if headers.get("Sec-Fetch-Dest") == "document":
-            told |= self._bar(tenancy)
+        lines = self._identity.lines(passed, now=now) + _upstream(tenancy.upstream or "")
+        told = self._bar(tenancy) if headers.get(_FETCH_DEST) == "document" else {}
         if cookies is None:
-            told["x-envoy-auth-headers-to-remove"] = "cookie"
+            lines += _NO_COOKIE
         else:
             told["cookie"] = cookies
         if passed.renew:
             keys, policy = self._judge.keys.session_keys(), tenancy.app.spec.session
             told["set-cookie"] = use_cookie(passed.session, policy, keys=keys, now=now)
-        return Answer(200, told, lines=self._identity.lines(passed, now=now))
+        return Answer(200, told, lines=lines)
 
     def _bar(self, tenancy: Tenancy) -> dict[str, str]:
         """For pages alone: Envoy looks for it nowhere else, and most requests are no pages."""
@@ -83,6 +86,11 @@ class Decision:
             return {"x-td-bar": "0"}
         sources = bar.csp_sources(tenancy.app.spec.bar, self._judge.origin(tenancy.host))
         return {"x-td-bar": "1", "x-td-bar-csp": sources}
+
+
+@lru_cache(maxsize=4096)
+def _upstream(address: str) -> bytes:
+    return header_lines({"x-td-upstream": address})
 
 
 def _refuse(refused: Refused, facts: Facts, headers: Headers) -> Answer:

@@ -18,6 +18,7 @@ from talkdesk_operator import annotation, failures
 from talkdesk_operator.apology import apology
 from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import (
+    UNINSTALLED_STATE,
     Given,
     Nothing,
     Readiness,
@@ -261,6 +262,7 @@ class Answerer:
             result_state=result.state if result is not None else None,
             result_updated_at=result.updated_at if result is not None else None,
             event=self._asking(notes, reading),
+            uninstalling=True if notes.leaving or reading.state == UNINSTALLED_STATE else None,
         )
         notes.given = remember(notes.given, given)
         metadata, mails = notes.installation.metadata, self._desk.mails

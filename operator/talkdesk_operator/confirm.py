@@ -70,6 +70,13 @@ class Given:
     event: str | None = None
     #: How often the same was given before, each time contradicted.
     contradicted: int | None = None
+    #: It was about the uninstallation, which may wait in a state of another name; None where it was not.
+    uninstalling: bool | None = None
+
+    @property
+    def is_uninstallation(self) -> bool:
+        """It was about the uninstallation."""
+        return self.uninstalling is True or self.state == UNINSTALLED_STATE
 
     def covers(self, moment: Moment) -> bool:
         """True where ``moment`` is what was answered, or what the answer itself led to."""
@@ -92,7 +99,7 @@ def uninstall_approved(given: Sequence[Given]) -> bool:
     if not given:
         return False
     last = given[-1]
-    return last.answer == "approve" and last.state == UNINSTALLED_STATE and last.result_state is not None
+    return last.answer == "approve" and last.is_uninstallation and last.result_state is not None
 
 
 def was_served(given: Sequence[Given]) -> bool:

@@ -55,6 +55,17 @@ def test_an_approved_uninstallation_is_known_until_something_else_is_answered() 
     assert not uninstall_approved([])
 
 
+def test_an_approved_uninstallation_is_known_whatever_word_its_state_has() -> None:
+    done = Given(
+        "pending", "t1", "approve", "x", result_state="odd", result_updated_at="t2", uninstalling=True
+    )
+    assert uninstall_approved([APPROVED, done])
+    assert uninstall_approved(answers.parse(annotation.render([done])))
+    assert not uninstall_approved([done, replace(done, updated_at="t3", uninstalling=None)])
+    assert not uninstall_approved([replace(done, result_state=None)])
+    assert not uninstall_approved([replace(done, answer="reject")])
+
+
 APPROVED = Given(
     state="installing", updated_at="t1", answer="approve", at="2026-01-05T10:00:00Z",
     result_state="completed", result_updated_at="t2",

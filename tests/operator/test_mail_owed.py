@@ -61,6 +61,18 @@ def test_an_approved_uninstallation_owes_one_under_its_event() -> None:
     assert by_answer(given, GONE) == Mail(Outcome.UNINSTALLED, "e-uninstalled", at=given.at)
 
 
+def test_an_uninstallation_is_known_by_its_event_whatever_word_its_state_has() -> None:
+    given = replace(APPROVED, state="pending", event=None)
+    assert by_answer(given, GONE) == Mail(Outcome.UNINSTALLED, "e-uninstalled", at=given.at)
+    assert by_answer(replace(given, answer="reject"), GONE) is None
+    mail = by_answer(replace(given, uninstalling=True), FRESH)
+    assert mail == Mail(Outcome.UNINSTALLED, "pending 2026-01-05T10:00:01Z", at=given.at)
+    for state, outcome in (("installing", Outcome.INSTALLED), ("updating", Outcome.UPDATED)):
+        mail = by_answer(replace(given, state=state), GONE)
+        assert mail is not None
+        assert mail.outcome is outcome
+
+
 def test_an_answer_whose_outcome_is_unknown_owes_nothing_until_the_state_shows_it() -> None:
     unknown = replace(APPROVED, result_state=None, result_updated_at=None)
     assert by_answer(unknown, FRESH) is None
@@ -133,6 +145,74 @@ def test_what_talkdesk_ended_itself_is_told_as_a_failure() -> None:
         mail = by_state(replace(SETTLED, state=state, said=GONE, leaving=True), (), now=NOW, within=DAY)
         assert mail is not None
         assert mail.outcome is Outcome.UNINSTALL_FAILED
+
+
+#: Talkdesk has ended the update after its week, and shows what was before.
+LATER = datetime(2026, 1, 12, 12, tzinfo=UTC)
+TIMED_OUT = replace(SETTLED, said=CHANGED, given=(APPROVED,), updated_at="2026-01-12T11:00:00Z")
+TAKEN = replace(
+    APPROVED, state="updating", event="e-updated", updated_at="2026-01-05T11:00:01Z",
+    at="2026-01-05T11:00:09Z", result_updated_at="2026-01-05T11:00:09Z",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["completed", "suspended"])
+@pytest.mark.parametrize(
+    "standing",
+    [
+        TIMED_OUT,
+        replace(TIMED_OUT, given=()),
+        replace(TIMED_OUT, updated_at="2026-01-12T10:59:58Z"),
+        replace(TIMED_OUT, given=(APPROVED, replace(TAKEN, result_state=None, result_updated_at=None))),
+    ],
+    ids=["not answered", "nothing on record", "a little early by its clocks", "Talkdesk did not take it"],
+)
+def test_an_update_that_talkdesk_ended_after_a_week_is_told_as_a_failure(
+    standing: Standing, state: str
+) -> None:
+    standing = replace(standing, state=state)
+    mail = by_state(standing, (), now=LATER, within=DAY)
+    assert mail is not None
+    assert (mail.outcome, mail.request) == (Outcome.UPDATE_FAILED, "e-updated")
+    assert mail.reason == "It took too long, and Talkdesk ended it."
+    assert by_state(standing, (replace(mail, state="sent"),), now=LATER, within=DAY) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [(APPROVED, TAKEN), (APPROVED, replace(TAKEN, event=None)), (APPROVED, replace(TAKEN, event="e-odd"))],
+    ids=["under its event", "before its event came", "under another event"],
+)
+def test_an_update_that_talkdesk_took_is_no_failure_whatever_changes_a_week_later(
+    given: tuple[Given, ...],
+) -> None:
+    for state in ("completed", "suspended"):
+        mail = by_state(replace(TIMED_OUT, state=state, given=given), (), now=LATER, within=DAY)
+        assert mail is None or mail.outcome is Outcome.UPDATED
+
+
+def test_an_update_that_was_rejected_keeps_its_reason_however_late() -> None:
+    rejected = replace(TAKEN, answer="reject", reason="no room", result_state=None, result_updated_at=None)
+    mail = by_state(replace(TIMED_OUT, given=(APPROVED, rejected)), (), now=LATER, within=DAY)
+    assert mail is not None
+    assert (mail.outcome, mail.reason) == (Outcome.UPDATE_FAILED, "no room")
+
+
+def test_an_update_that_was_told_of_is_not_told_of_again_as_timed_out() -> None:
+    lost = replace(TIMED_OUT, updated_at="2026-01-05T11:00:09Z")
+    told = by_state(lost, (), now=NOW, within=DAY)
+    assert told is not None
+    assert told.outcome is Outcome.UPDATED
+    for state in ("completed", "suspended"):
+        later = replace(TIMED_OUT, state=state)
+        assert by_state(later, (replace(told, state="sent"),), now=LATER, within=DAY) is None
+
+
+def test_an_installation_that_took_more_than_a_week_is_no_failed_update() -> None:
+    for state, expected in (("completed", Outcome.INSTALLED), ("suspended", None)):
+        late = replace(SETTLED, state=state, updated_at="2026-01-12T11:00:00Z")
+        mail = by_state(late, (), now=LATER, within=DAY)
+        assert (mail.outcome if mail is not None else None) == expected
 
 
 def test_an_uninstallation_is_told_once_whatever_the_state_reads_afterwards() -> None:

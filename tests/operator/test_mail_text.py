@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from functools import cache
@@ -25,6 +27,7 @@ from talkdesk_operator.mail.message import Sender, message
 from talkdesk_operator.mail.outcome import Outcome
 from talkdesk_operator.mail.recipient import Recipient, recipient, usable
 from talkdesk_operator.mail.record import Mail
+from talkdesk_operator.mail.situations import UNCERTAIN, situations
 from talkdesk_operator.mail.values import Story, values
 from talkdesk_operator.tenant.facts import AccountFacts
 
@@ -172,6 +175,74 @@ def test_what_is_no_reference_condition_or_known_filter_is_refused_when_written(
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{% if 'Pro' in plan.name %}Pro{% endif %}", "line 1: TypeError where plan.name is not known"),
+        ("a\n\n{{ 'Pro' in reason }}", "line 3: TypeError where reason is not known"),
+        ("{% if not plan.name %}{{ contact > 'a' }}{% endif %}", "line 1: TypeError where nothing is known"),
+        ("{% if not succeeded %}{{ none > 'a' }}{% endif %}", "line 1: TypeError"),
+        ("{% if outcome == 'updated' %}{{ 1 > 'a' }}{% endif %}", "line 1: TypeError"),
+        ("{{ none > 'a' }}", "line 1: TypeError"),
+        ("{{ succeeded > 'a' }}", "line 1: TypeError"),
+        ("{{ contact | upper('a') }}", "line 1: the filter upper takes no argument"),
+        ("{% if false %}{{ contact | upper('a') }}{% endif %}", "line 1: the filter upper takes no argument"),
+        ("{{ contact | default('a', true, 1) }}", "line 1: the filter default takes 2 arguments at most"),
+        ("{{ contact | default(*contact) }}", "line 1: arguments have to be written one by one"),
+        ("{{ contact | default(**contact) }}", "line 1: arguments have to be written one by one"),
+        ("{{ contact | default(fallback='a') }}", "keyword is not allowed"),
+        ("{{ '\\ud800' | urlencode }}", "line 1: UnicodeEncodeError"),
+        ("{{ 1e999 == contact }}", "line 1: NameError"),
+        ("{{ " + "9" * 5000 + " }}", "line 1: ValueError"),
+    ],
+)
+def test_what_would_fail_for_some_customers_is_refused_when_written_and_the_default_is_sent(
+    template: str, problem: str
+) -> None:
+    with pytest.raises(TemplateRefused, match=re.escape(problem)):
+        check(template)
+    for part in ("text", "html"):
+        app = an_app(templates={"installed": {part: template}})
+        found = mail_templates(app)
+        assert found.status == "False"
+        assert f"spec.email.templates.installed.{part}: " in found.message
+        assert problem in found.message
+        assert compose(story(app=app, plan=None)) == compose(story(plan=None))
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ plan.name | default('your plan', true) }}", "your plan"),
+        ("{{ plan.name | default('your plan', false) }}", "your plan"),
+        ("{{ plan.name | default('your plan') }}", "your plan"),
+        ("{{ plan.name | default }}", ""),
+        ("{{ plan.name | upper | default('none') }}", "none"),
+        ("{{ '' | default('empty', true) }}{{ '' | default('empty', false) }}", "empty"),
+        ("{{ false | default('no', true) }} {{ false | default('no', false) }}", "no False"),
+        ("{{ contact | default('nobody', true) }}", "help@example.com"),
+        ("{% if plan.name and 'Pro' in plan.name %}Pro{% else %}other{% endif %}", "other"),
+        ("{{ 'a' if 'Pro' in plan.name | default('') else 'b' }}", "b"),
+        ("{% if plan.name == none %}none{% endif %}", "none"),
+        ("{% if 'Calls' in app.name and outcome > 'a' %}yes{% else %}no{% endif %}", "no"),
+    ],
+)
+def test_what_is_not_known_has_its_words_in_the_ways_that_jinja_users_write_it(
+    template: str, expected: str
+) -> None:
+    app = an_app(templates={"installed": {"text": template}})
+    assert problems(app) == ()
+    assert compose(story(app=app, plan=None)).text == expected
+
+
+def test_whatever_a_template_raises_its_refusal_names_the_kind_and_no_value() -> None:
+    template = "\n{% if plan.name %}{{ plan.name > 'a' }}{% endif %}"
+    check(template)
+    with pytest.raises(TemplateRefused) as refused:
+        render(template, {"plan": {"name": 4711}}, html=False)
+    assert str(refused.value) == "line 2: TypeError"
+
+
 def test_a_template_that_grows_beyond_all_bounds_is_replaced_by_the_default() -> None:
     grown = "{{ reason }}" * 400
     check(grown)
@@ -212,6 +283,80 @@ def test_the_defaults_are_of_the_language_and_every_reference_has_a_value() -> N
         else:
             assert set(known[name]) == members
     assert set(known) == set(REFERENCES)
+
+
+def test_a_template_is_tried_without_each_value_that_may_be_missing_and_with_all_others() -> None:
+    app = an_app()
+    bare = app.model_copy(
+        update={"spec": app.spec.model_copy(update={"contact": None, "links": type(app.spec.links)()})}
+    )
+    declared = deepcopy(sample("talkdeskinstallation"))
+    del declared["spec"]["talkdesk"]["accountName"]
+    unnamed = TalkdeskInstallation.model_validate(declared)
+    missing = set()
+    for outcome in Outcome:
+        about = story(outcome, app=bare, recipient=Recipient("a@b.example"), account=AccountFacts())
+        about = replace(about, installation=unnamed, plan=None, launch=None)
+        about = replace(about, mail=replace(about.mail, reason=None))
+        known = values(about)
+        assert known.keys() == REFERENCES.keys()
+        for name, members in REFERENCES.items():
+            missing |= {name} if known[name] is None else set()
+            missing |= {f"{name}.{one}" for one in members or () if known[name][one] is None}
+    assert missing == set(UNCERTAIN)
+    for _, known in situations():
+        assert known.keys() == REFERENCES.keys()
+        for name, members in REFERENCES.items():
+            assert members is None or known[name].keys() == members
+
+
+def an_uninstallation(*, seconds: int, due: str | None = None, uninstalled: str | None = None) -> Story:
+    declared, known = deepcopy(sample("talkdeskapp")), deepcopy(sample("talkdeskinstallation"))
+    declared["spec"] |= {"retention": {"seconds": seconds}, "email": {"appName": "Call Insights"}}
+    known["status"]["deadlines"]["retention"] = due
+    known["spec"]["talkdesk"]["installed"]["at"] = "2026-01-01T10:00:00.000000Z"
+    known["spec"]["talkdesk"]["uninstalled"]["at"] = uninstalled
+    app = TalkdeskApp.model_validate(declared)
+    return replace(
+        story(Outcome.UNINSTALLED, app=app), installation=TalkdeskInstallation.model_validate(known)
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "due", "uninstalled", "until"),
+    [
+        # Before the approval is stored, the deadline is the one until which Talkdesk waits for it.
+        (86400, "2026-01-12T10:00:00Z", None, "2026-01-06 10:00 UTC"),
+        (86400, None, None, "2026-01-06 10:00 UTC"),
+        (3600, "2026-01-12T10:00:00Z", None, "2026-01-05 11:00 UTC"),
+        # What is kept is kept from the uninstallation on, however late it was approved.
+        (86400, "2026-01-12T10:00:00Z", "2026-01-05T08:30:59.900000Z", "2026-01-06 08:30 UTC"),
+        (2592000, "2026-02-04T09:59:59Z", "2026-01-05T10:00:00.000000Z", "2026-02-04 09:59 UTC"),
+        # One that was reinstalled since, or whose event never came, is counted from the approval.
+        (2592000, None, "2025-12-01T10:00:00.000000Z", "2026-02-04 10:00 UTC"),
+    ],
+)
+def test_an_uninstallations_mail_names_a_time_until_which_the_data_is_kept_for_certain(
+    seconds: int, due: str | None, uninstalled: str | None, until: str
+) -> None:
+    about = an_uninstallation(seconds=seconds, due=due, uninstalled=uninstalled)
+    assert values(about)["retention"] == {"until": until}
+    text = compose(about).text
+    assert f"Your data is kept until {until}: install Call Insights again before that" in text
+    assert "After that it is deleted." in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "uninstalled"),
+    [(0, None), (3600, "2026-01-05T09:00:00.000000Z")],
+    ids=["never", "over when its approval was taken"],
+)
+def test_an_uninstallations_mail_promises_nothing_where_nothing_is_kept(
+    seconds: int, uninstalled: str | None
+) -> None:
+    about = an_uninstallation(seconds=seconds, due="2026-01-12T10:00:00Z", uninstalled=uninstalled)
+    assert values(about)["retention"] == {"until": None}
+    assert "Your data is deleted." in compose(about).text
 
 
 EVIL = "Ada\r\nBcc: everybody@evil.example\r\n\r\n<script>\u2028\x00\u202e"

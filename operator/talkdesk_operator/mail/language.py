@@ -3,19 +3,23 @@
 On top of Jinja2's sandbox only text, references, conditions and a few filters are left. There is no loop, no
 call, no assignment and no arithmetic, so that time and size grow with the template's own length and nothing
 else; and every reference is checked when the template is written, in branches that no customer has reached
-yet as well.
+yet as well. Then it is tried in each situation that a customer may be in.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from inspect import signature
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
+
+from talkdesk_operator.mail.situations import situations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +72,7 @@ class TemplateRefused(Exception):  # noqa: N818 - what was found, in one line
 
 
 def check(source: str) -> None:
-    """Raise :class:`TemplateRefused` at the first thing in ``source`` that is not of the language."""
+    """Raise :class:`TemplateRefused` at what in ``source`` is not of the language, or fails for somebody."""
     problem = _problem(source)
     if problem is not None:
         raise TemplateRefused(problem)
@@ -77,10 +81,7 @@ def check(source: str) -> None:
 def render(source: str, values: Mapping[str, Any], *, html: bool) -> str:
     """``source`` with ``values``; in ``html`` they are escaped. Raises :class:`TemplateRefused`."""
     check(source)
-    try:
-        rendered = _compiled(source, html=html).render(values)
-    except TemplateError as problem:
-        raise TemplateRefused(f"line 1: {problem.message or type(problem).__name__}") from None
+    rendered = _filled(_compiled(source, html=html), values)
     if len(rendered.encode(errors="replace")) > LARGEST:
         raise TemplateRefused(f"line 1: what comes of it is larger than {LARGEST} bytes")
     return rendered
@@ -94,18 +95,43 @@ def _problem(source: str) -> str | None:
         if sum(1 for _ in tree.find_all((nodes.Name, nodes.Const, nodes.If))) > _MOST:
             return f"line 1: it has more than {_MOST} references, constants and conditions"
         found = next(_problems(tree, depth=0), None)
-        if found is None:
-            _compiled(source, html=False)
+        return found or _failing(_compiled(source, html=False))
     except TemplateSyntaxError as problem:
         return f"line {problem.lineno}: {problem.message}"
     except (RecursionError, MemoryError, SyntaxError, TemplateError):
         return "line 1: it is nested too deeply"
-    return found
+    except Exception as problem:  # noqa: BLE001 - Jinja2 lets through what Python says of a constant
+        return _raised(problem)
 
 
 @lru_cache(maxsize=64)
 def _compiled(source: str, *, html: bool) -> Template:
     return _environment(html=html).from_string(source)
+
+
+def _failing(template: Template) -> str | None:
+    """What it raises in the first situation in which it raises anything: types are known by trying alone."""
+    for missing, values in situations():
+        try:
+            _filled(template, values)
+        except TemplateRefused as problem:
+            return f"{problem}{missing}"
+    return None
+
+
+def _filled(template: Template, values: Mapping[str, Any]) -> str:
+    try:
+        return template.render(values)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, this template cannot be used
+        raise TemplateRefused(_raised(problem)) from None
+
+
+def _raised(problem: Exception) -> str:
+    """Its kind alone: what it says may quote a value."""
+    # Jinja2 puts the template's lines into the traceback, in frames of its own.
+    frames = walk_tb(problem.__traceback__)
+    lines = [line for frame, line in frames if "__jinja_exception__" in frame.f_globals]
+    return f"line {lines[-1] if lines else 1}: {type(problem).__name__}"
 
 
 def _problems(node: nodes.Node, *, depth: int) -> Iterator[str]:
@@ -124,8 +150,8 @@ def _problems(node: nodes.Node, *, depth: int) -> Iterator[str]:
         if members is not None:
             yield f"{where}: unknown reference {node.name}; known are {_known()}"
         return
-    if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-        yield f"{where}: unknown filter {node.name}; known are {', '.join(sorted(_FILTERS))}"
+    if isinstance(node, nodes.Filter) and (problem := _filtering(node)) is not None:
+        yield f"{where}: {problem}"
         return
     for child in node.iter_child_nodes():
         yield from _problems(child, depth=depth + 1)
@@ -136,6 +162,17 @@ def _reference(node: nodes.Getattr, where: str) -> Iterator[str]:
     members = REFERENCES.get(group) if group is not None else None
     if members is None or node.attr not in members:
         yield f"{where}: unknown reference {group or '…'}.{node.attr}; known are {_known()}"
+
+
+def _filtering(node: nodes.Filter) -> str | None:
+    if node.name not in _FILTERS:
+        return f"unknown filter {node.name}; known are {', '.join(sorted(_FILTERS))}"
+    if node.dyn_args is not None or node.dyn_kwargs is not None:
+        return "arguments have to be written one by one"
+    most = len(signature(_FILTERS[node.name]).parameters) - 1
+    if len(node.args) > most:
+        return f"the filter {node.name} takes {f'{most} arguments at most' if most else 'no argument'}"
+    return None
 
 
 def _known() -> str:
@@ -155,8 +192,9 @@ def _filter(change: Callable[[str], str]) -> Callable[[Any], str]:
     return lambda value: change(str(_text(value)))
 
 
-def _default(value: Any, fallback: Any = "") -> Any:
-    return value or fallback
+def _default(value: Any, fallback: Any = "", boolean: Any = True) -> Any:
+    """As Jinja2's; but ``boolean`` is true unless it is said, and what is not known is None."""
+    return fallback if value is None or (boolean and not value) else value
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {

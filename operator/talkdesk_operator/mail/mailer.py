@@ -98,26 +98,15 @@ class Mailer:
             off = Failing(Reason.MAILS_SWITCHED_OFF, "the app's mails were switched off before it was sent")
             await self._give_up(installation, mail, off)
             return None
-        failing = Failing(Reason.MAIL_GIVEN_UP, "no TalkdeskApp has its appId any more")
-        if app is not None:
-            try:
-                sent = await self._send(installation, app, mail)
-            except NotSent as problem:
-                self._metrics.mailed(mail.outcome, "failed")
-                if problem.fault is Fault.REFUSED:
-                    await self._give_up(installation, mail, Failing(Reason.MAIL_REFUSED, str(problem)))
-                    return None
-                failing = Failing(Reason.MAIL_RETRYING, str(problem))
-            else:
-                if sent:
-                    self._metrics.mailed(mail.outcome, "sent")
-                    _log.info("mail sent", installation=installation.metadata.name, outcome=mail.outcome)
-                    await self._end(installation, replace(mail, state="sent"))
-                    return None
-                failing = Failing(
-                    Reason.NOBODY_TO_WRITE_TO,
-                    "neither the installing admin nor the account has an e-mail address that could be used",
-                )
+        failing = await self._attempt(installation, app, mail)
+        if failing is None:
+            self._metrics.mailed(mail.outcome, "sent")
+            _log.info("mail sent", installation=installation.metadata.name, outcome=mail.outcome)
+            await self._end(installation, replace(mail, state="sent"))
+            return None
+        if failing.reason is Reason.MAIL_REFUSED:
+            await self._give_up(installation, mail, failing)
+            return None
         left = (mail.owed_since + self._desk.policy.patience - self._clock()).total_seconds()
         if left <= 0:
             given_up = failing
@@ -134,6 +123,33 @@ class Mailer:
             )
             self._show(installation)
         return Outcome(failed=True, deadline=left)
+
+    async def _attempt(
+        self, installation: TalkdeskInstallation, app: TalkdeskApp | None, mail: Mail
+    ) -> Failing | None:
+        """Why it was not sent; None where it was."""
+        if app is None:
+            return Failing(Reason.MAIL_GIVEN_UP, "no TalkdeskApp has its appId any more")
+        try:
+            sent = await self._send(installation, app, mail)
+        except NotSent as problem:
+            self._metrics.mailed(mail.outcome, "failed")
+            refused = problem.fault is Fault.REFUSED
+            return Failing(Reason.MAIL_REFUSED if refused else Reason.MAIL_RETRYING, str(problem))
+        except Exception as defect:  # noqa: BLE001 - what stays owed for ever keeps its customer's data for ever
+            self._metrics.mailed(mail.outcome, "failed")
+            _log.exception(
+                "making a mail ended in a defect",
+                installation=installation.metadata.name,
+                outcome=mail.outcome,
+            )
+            return Failing(Reason.MAIL_RETRYING, f"a defect, see the operator's log: {type(defect).__name__}")
+        if sent:
+            return None
+        return Failing(
+            Reason.NOBODY_TO_WRITE_TO,
+            "neither the installing admin nor the account has an e-mail address that could be used",
+        )
 
     async def _send(self, installation: TalkdeskInstallation, app: TalkdeskApp, mail: Mail) -> bool:
         """False where there is nobody to write to. Raises NotSent."""

@@ -7,17 +7,19 @@ or whose outcome was unknown, is told of once the state shows how it ended, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.meta import time
-from talkdesk_operator.confirm import UNINSTALLED_STATE
+from talkdesk_operator.confirm import INSTALL_STATES
+from talkdesk_operator.deadlines import ANSWER_WITHIN
 from talkdesk_operator.mail.outcome import Outcome, outcome
 from talkdesk_operator.mail.record import Mail
 from talkdesk_operator.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from talkdesk_crds.installation import FromTalkdesk, Stamp
     from talkdesk_operator.confirm import Given
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Talkdesk ended the request itself.
 _FAILED_STATES = frozenset({"timeout", "failed"})
+#: What it may show of an update that it has ended: the state before.
+_RESTORED_STATES = frozenset({"completed", "suspended"})
+#: So much less than :data:`ANSWER_WITHIN` may lie between its times of the event and of the end.
+_SKEW = timedelta(minutes=10)
 _TOOK_TOO_LONG = "It took too long, and Talkdesk ended it."
 
 
@@ -44,13 +50,13 @@ def by_answer(given: Given, said: FromTalkdesk) -> Mail | None:
     """The mail that an answer owes; None while it is not known what became of the answer."""
     if given.result_state is None:
         return None
-    if given.state == UNINSTALLED_STATE:
+    if given.is_uninstallation or (said.is_uninstalled and given.state not in INSTALL_STATES):
         if given.answer != "approve":
             return None
         left = said.uninstalled if said.is_uninstalled else None
         return Mail(Outcome.UNINSTALLED, left.event if left is not None else _moment(given), at=given.at)
     request: Request = "update" if given.state == "updating" else "install"
-    if given.state not in ("installing", "updating"):
+    if given.state not in INSTALL_STATES:
         request = _asked(said, given.event)
     succeeded = given.answer == "approve" and given.result_state not in _FAILED_STATES
     reason = given.reason or (_TOOK_TOO_LONG if given.answer == "approve" else None)
@@ -70,7 +76,8 @@ def by_state(standing: Standing, mails: Sequence[Mail], *, now: datetime, within
     """
     if not standing.confirmed or standing.state is None:
         return None
-    found = _left(standing) if standing.leaving else _settled(standing)
+    told = frozenset(one.request for one in mails)
+    found = _left(standing) if standing.leaving else _settled(standing, told)
     if found is None or any(one.same(found) for one in mails):
         return None
     if standing.leaving and any(one.request == found.request for one in mails):
@@ -90,7 +97,7 @@ def _left(standing: Standing) -> Mail | None:
     return Mail(Outcome.UNINSTALLED, left.event, at=time(at))
 
 
-def _settled(standing: Standing) -> Mail | None:
+def _settled(standing: Standing, told: frozenset[str]) -> Mail | None:
     asking, settled_at = _asking(standing.said), moment(standing.updated_at)
     asked_at = moment(asking.at) if asking is not None else None
     if asking is None or asked_at is None or settled_at is None or settled_at < asked_at:
@@ -98,8 +105,10 @@ def _settled(standing: Standing) -> Mail | None:
     shown = (standing.state or "", standing.updated_at)
     request, at = _asked(standing.said, asking.event), time(settled_at)
     failed = Mail(outcome(request, succeeded=False), asking.event, at=at)
-    if standing.state in _FAILED_STATES:
-        return replace(failed, reason=_TOOK_TOO_LONG)
+    timed_out = request == "update" and _timed_out(standing, asking.event, asked_at)
+    if timed_out or standing.state in _FAILED_STATES:
+        known = timed_out and asking.event in told  # whatever has changed since
+        return replace(failed, reason=_TOOK_TOO_LONG) if not known else None
     mine = next((one for one in reversed(standing.given) if one.event == asking.event), None)
     if mine is None and any(one.event is None and one.covers(shown) for one in standing.given):
         return None  # its event came after the answer, which was told of under its moment
@@ -109,6 +118,16 @@ def _settled(standing: Standing) -> Mail | None:
     if standing.state == "completed":
         return Mail(outcome(request, succeeded=True), asking.event, at=at)
     return None
+
+
+def _timed_out(standing: Standing, event: str, asked_at: datetime) -> bool:
+    """Talkdesk ended the update itself: it has settled after its week, and by no answer of ours."""
+    settled_at = moment(standing.updated_at)
+    if standing.state not in _RESTORED_STATES or settled_at is None:
+        return False
+    telling = (one for one in standing.given if one.result_state is not None or one.answer == "reject")
+    answered = any(one.event == event or (moment(one.at) or asked_at) >= asked_at for one in telling)
+    return settled_at - asked_at >= ANSWER_WITHIN - _SKEW and not answered
 
 
 def _asking(said: FromTalkdesk) -> Stamp | None:

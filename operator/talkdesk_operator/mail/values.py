@@ -11,6 +11,8 @@ from talkdesk_operator.mail.words import About, words
 from talkdesk_operator.moments import moment
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_crds.installation import TalkdeskInstallation
     from talkdesk_operator.mail.recipient import Recipient
@@ -82,10 +84,18 @@ def _kept_until(story: Story) -> str | None:
     seconds = story.app.spec.retention.seconds
     if story.mail.outcome.request != "uninstall" or seconds == 0:
         return None
-    due = moment(story.installation.status.deadlines.retention)
-    if due is None:
-        due = story.mail.owed_since + timedelta(seconds=seconds)
-    return f"{due:%Y-%m-%d}"
+    # The deadline is no promise by itself: it counts in how long Talkdesk may wait for our approval.
+    deadline = moment(story.installation.status.deadlines.retention)
+    kept = _left_at(story) + timedelta(seconds=seconds)
+    due = min(kept, deadline) if deadline is not None else kept
+    return f"{due:%Y-%m-%d %H:%M} UTC" if due > story.mail.owed_since else None
+
+
+def _left_at(story: Story) -> datetime:
+    """When it was uninstalled; the answer that the mail is about may have come later."""
+    said = story.installation.spec.talkdesk
+    told = said.uninstalled.at if said.uninstalled is not None and said.is_uninstalled else None
+    return min(story.mail.owed_since, moment(told) or story.mail.owed_since)
 
 
 def _line(text: str | None) -> str | None:

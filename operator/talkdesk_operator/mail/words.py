@@ -28,7 +28,7 @@ class About:
     app: str
     company: str
     reason: str | None = None
-    #: Until when the data is kept, e.g. ``2026-12-29``; None where it is not kept.
+    #: Until when the data is kept, e.g. ``2026-12-29 14:05 UTC``; None where it is not kept.
     kept_until: str | None = None
 
 
@@ -79,7 +79,7 @@ def _update_failed(about: About) -> Words:
 def _uninstalled(about: About) -> Words:
     kept = (
         f"Your data is kept until {about.kept_until}: install {about.app} again before that, and all of it "
-        "is there. After that day it is deleted."
+        "is there. After that it is deleted."
         if about.kept_until is not None
         else f"Your data is deleted. You can install {about.app} again at any time, and begin anew."
     )

@@ -6,7 +6,8 @@ Whoever is missing from the list of users loses access, so a list that may be cu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from talkdesk_client.answers import json_object, unexpected, validated_part
 from talkdesk_client.models import User, embedded, href, integer_or_none
@@ -20,8 +21,48 @@ if TYPE_CHECKING:
     from talkdesk_client.options import ClientOptions
     from talkdesk_client.wire import Answer
 
-#: Someone may be added while the pages are read; then the count is wrong once, not three times.
+#: Someone may come or go while the pages are read; then the count is wrong once, not three times.
 _READINGS = 3
+
+ListedT = TypeVar("ListedT")
+
+
+@dataclass(frozen=True)
+class Reading(Generic[ListedT]):
+    """A list read to its end once.
+
+    ``users``    by id
+    ``entries``  how many were seen: a user may come twice
+    ``totals``   each total that a page said
+    ``last``     the last page
+    """
+
+    users: Mapping[str, ListedT]
+    entries: int
+    totals: list[int]
+    last: Answer
+
+
+async def whole(
+    read: Callable[[], Awaitable[Reading[ListedT]]], *, total: str, options: ClientOptions
+) -> tuple[ListedT, ...]:
+    """The users of the first reading that left nobody out.
+
+    UnexpectedAnswer where three had another number of entries than their total, or pages that differ in it:
+    somebody of an earlier page went, and whoever stood at the next one's beginning was on neither.
+
+    :param total: what the list calls it.
+    """
+    for _ in range(_READINGS):
+        reading = await read()
+        users, totals = reading.users, reading.totals
+        if options.users_total == "ignore" or not totals:
+            return tuple(users.values())
+        moved = len(set(totals)) > 1
+        if not moved and totals[0] in (reading.entries, len(users)):
+            return tuple(users.values())
+    said = f"went from {totals[0]} to {totals[-1]}" if moved else f"says {totals[0]}"
+    raise unexpected(reading.last, f"a list of {reading.entries} users whose {total} {said}")
 
 
 async def list_users(
@@ -34,16 +75,15 @@ async def list_users(
     """All users from the page at ``first`` and those its ``next`` links lead to.
 
     ForeignHost for a ``next`` that leaves the API gateway; UnexpectedAnswer for a list without an end, beyond
-    ``options.max_pages`` or ``options.max_users``, or with another number of entries than its ``total``.
+    ``options.max_pages`` or ``options.max_users``, or that is not :func:`whole`.
     """
     if options.page_size:
         first = first.copy_set_param(options.page_size_parameter, options.page_size)
-    for _ in range(_READINGS):
-        users, entries, last = await _read_through(page, first=first, hosts=hosts, options=options)
-        total = integer_or_none(json_object(last).get("total"))
-        if options.users_total == "ignore" or total is None or total in (entries, len(users)):
-            return tuple(users.values())
-    raise unexpected(last, f"a list of {entries} users whose total says {total}")
+
+    async def read() -> Reading[User]:
+        return await _read_through(page, first=first, hosts=hosts, options=options)
+
+    return await whole(read, total="total", options=options)
 
 
 async def _read_through(
@@ -52,14 +92,17 @@ async def _read_through(
     first: httpx.URL,
     hosts: Hosts,
     options: ClientOptions,
-) -> tuple[dict[str, User], int, Answer]:
-    """Users by id, entries seen (a user may come twice), and the last page."""
+) -> Reading[User]:
     users: dict[str, User] = {}
+    totals: list[int] = []
     entries = 0
     url = first
     for _ in range(options.max_pages):
         answer = await page(url)
         body = json_object(answer)
+        total = integer_or_none(body.get("total"))
+        if total is not None:
+            totals.append(total)
         listed = [validated_part(User, item, answer) for item in _entries(body, answer)]
         known = len(users)
         users.update((user.id, user) for user in listed)
@@ -68,7 +111,7 @@ async def _read_through(
             raise unexpected(answer, f"more than {options.max_users} users")
         target = href(body, "next")
         if target is None:
-            return users, entries, answer
+            return Reading(users, entries, totals, answer)
         if len(users) == known:
             raise unexpected(answer, "a page that brings nobody new and yet names a next one")
         url = hosts.api_url(target, seen_at=url)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import model_validator
 
 from talkdesk_client.answers import json_object, unexpected, validated_part
+from talkdesk_client.listing import Reading, whole
 from talkdesk_client.models import Answered, Identifier, Text, integer_or_none
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from talkdesk_client.wire import Answer
 
 EXTENSION = "urn:ietf:params:scim:schemas:extension:talkdesk:2.0:User"
-#: Someone may come or go while the pages are read; then the count is wrong once, not three times.
-_READINGS = 3
 
 
 class ScimUser(Answered):
@@ -54,25 +53,19 @@ async def list_scim_users(
 ) -> tuple[ScimUser, ...]:
     """All users from ``first`` on, each id once.
 
-    UnexpectedAnswer for a list beyond ``options.max_pages`` or ``options.max_users``, or with another number
-    of entries than its ``totalResults``, or whose pages differ in it (read again twice): whoever is missing
-    would lose their role.
+    UnexpectedAnswer for a list beyond ``options.max_pages`` or ``options.max_users``, or that is not
+    :func:`~talkdesk_client.listing.whole`: whoever is missing would lose their role.
     """
-    for _ in range(_READINGS):
-        users, entries, totals, last = await _read_through(page, first=first, options=options)
-        if options.users_total == "ignore" or not totals:
-            return tuple(users.values())
-        moved = len(set(totals)) > 1
-        if not moved and totals[0] in (entries, len(users)):
-            return tuple(users.values())
-    said = f"went from {totals[0]} to {totals[-1]}" if moved else f"says {totals[0]}"
-    raise unexpected(last, f"a list of {entries} users whose totalResults {said}")
+
+    async def read() -> Reading[ScimUser]:
+        return await _read_through(page, first=first, options=options)
+
+    return await whole(read, total="totalResults", options=options)
 
 
 async def _read_through(
     page: Callable[[httpx.URL], Awaitable[Answer]], *, first: httpx.URL, options: ClientOptions
-) -> tuple[dict[str, ScimUser], int, list[int], Answer]:
-    """Users by id, entries seen, each ``totalResults`` that was said, and the last page."""
+) -> Reading[ScimUser]:
     users: dict[str, ScimUser] = {}
     totals: list[int] = []
     entries = 0
@@ -92,7 +85,7 @@ async def _read_through(
         if len(users) > options.max_users:
             raise unexpected(answer, f"more than {options.max_users} users")
         if len(users) == known or (total is not None and entries >= total):
-            return users, entries, totals, answer
+            return Reading(users, entries, totals, answer)
     raise unexpected(answer, f"more than {options.max_pages} pages")
 
 

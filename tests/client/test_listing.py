@@ -211,6 +211,32 @@ async def test_a_list_that_changed_while_it_was_read_is_read_again(
     assert await _listed(connect, ref) == ["u1", "u2", "u3", "u4"]
 
 
+async def test_a_list_that_moved_up_while_it_was_read_is_read_again(
+    talkdesk: Any, connect: Any, ref: Any
+) -> None:
+    """u1 goes after the first page: u3 moves to it, and was on neither page that was read."""
+    talkdesk.answers = [
+        _page(_users(1, 2), following={"href": "?page=2"}, total=5),
+        _page(_users(4, 5), total=4),
+        _page(_users(2, 3), following={"href": "?page=2"}, total=4),
+        _page(_users(4, 5), total=4),
+    ]
+    assert await _listed(connect, ref) == ["u2", "u3", "u4", "u5"]
+
+
+async def test_a_list_that_moves_in_every_reading_is_refused(talkdesk: Any, connect: Any, ref: Any) -> None:
+    moving = [
+        _page(_users(1, 2), following={"href": "?page=2"}, total=5),
+        _page(_users(4, 5), total=4),
+    ]
+    talkdesk.answers = moving * 3
+    with pytest.raises(UnexpectedAnswer, match="4 users whose total went from 5 to 4"):
+        await _listed(connect, ref)
+    assert len(talkdesk.asked) == 6
+    talkdesk.answers = list(moving)
+    assert await _listed(connect, ref, users_total="ignore") == ["u1", "u2", "u4", "u5"]
+
+
 async def test_a_page_that_fails_for_a_moment_does_not_begin_the_list_anew(
     talkdesk: Any, connect: Any, ref: Any
 ) -> None:

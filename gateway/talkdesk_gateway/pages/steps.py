@@ -121,24 +121,32 @@ def signed_out_meanwhile(*, retry: str, app: TalkdeskApp, reference: str) -> Pag
     )
 
 
-def sign_out(name: str, *, back: str, app: TalkdeskApp) -> Page:
-    """Asks before signing out, so that no link can do it."""
+def sign_out(name: str | None, *, back: str, app: TalkdeskApp) -> Page:
+    """Asks before signing out, so that no link can do it.
+
+    :param name: of the signed-in user; None where the session has ended in this browser alone.
+    """
+    here = (
+        f"You are signed in as {name}."
+        if name is not None
+        else "Your session in this browser has ended, but you may be signed in in others."
+    )
     return Page(
         status=200,
         tone="ask",
         title="Sign out?",
         sentences=(
-            f"You are signed in as {name}. Signing out ends all your sessions in this app, in every browser.",
+            f"{here} Signing out ends all your sessions in this app, in every browser.",
             "You stay signed in to Talkdesk.",
         ),
-        actions=(Action("Stay signed in", back, primary=False),),
+        actions=(Action("Stay signed in" if name is not None else "Sign in again", back, primary=False),),
         form="Sign out",
         help=Help.of(app),
     )
 
 
 def signed_out(*, again: str, app: TalkdeskApp) -> Page:
-    """There is no session (any more)."""
+    """All of the user's sessions have ended."""
     return Page(
         status=200,
         tone="done",
@@ -151,8 +159,20 @@ def signed_out(*, again: str, app: TalkdeskApp) -> Page:
     )
 
 
+def not_signed_in(*, again: str, app: TalkdeskApp) -> Page:
+    """Nothing says whose sessions could have ended."""
+    return Page(
+        status=200,
+        tone="ask",
+        title="You are not signed in here",
+        sentences=("To end sessions that you may have in other browsers, sign in here, then sign out.",),
+        actions=(Action("Sign in", again, primary=False),),
+        help=Help.of(app),
+    )
+
+
 def not_signed_out(*, app: TalkdeskApp, reference: str) -> Page:
-    """Kubernetes could not be told; the cookies stay, so that it can be tried again."""
+    """Kubernetes could not be told, or users are not known; the cookies stay: it can be tried again."""
     return Page(
         status=503,
         tone="trouble",

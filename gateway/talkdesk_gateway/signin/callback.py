@@ -1,8 +1,8 @@
 """``GET /_td/callback`` at the launch host: Talkdesk sends the browser back, with a code and our state.
 
-The code is exchanged with the installation's own key, and userinfo alone decides who it is. Whether that
-user is licensed is looked up by id, never by e-mail. What comes of it is a ticket for the tenant's host,
-where the browser that began is told from any other.
+The code is exchanged with the installation's own key, the one that it was asked for with, and userinfo alone
+decides who it is. Whether that user is licensed is looked up by id, never by e-mail. What comes of it is a
+ticket for the tenant's host, where the browser that began is told from any other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ from talkdesk_gateway.seal import Kind, seal, unseal
 from talkdesk_gateway.seams import CodeRefusedError, NotAskedError, TalkdeskUnavailableError
 from talkdesk_gateway.signin.edge import PARTS, carry_out, moment_of, one
 from talkdesk_gateway.signin.step import Go, Moment, Outcome, Show, identifier, refuse
-from talkdesk_gateway.signin.talkdesk import redirect_uri, switch_url
+from talkdesk_gateway.signin.talkdesk import CredentialsEndedError, redirect_uri, switch_url
 from talkdesk_gateway.signin.waiting import caught_up
 from talkdesk_gateway.verdict import Refusal
 
@@ -42,7 +42,11 @@ _ERROR: Final = re.compile(r"[a-z_]{1,40}")
 
 @dataclass(frozen=True)
 class State:
-    """What came back sealed: which tenant, which browser (``nonce``: a digest), and the hint."""
+    """What came back sealed: which tenant, which browser (``nonce``: a digest), and the hint.
+
+    ``credentials`` names the Secret that the code was asked for with; it and ``redirect_uri`` are None in
+    states that older replicas made. ``again``: the sign-in was begun anew by itself once already.
+    """
 
     host: str
     installation: str
@@ -50,6 +54,9 @@ class State:
     nonce: str
     verifier: SecretStr
     hint: str | None
+    credentials: str | None = None
+    redirect_uri: str | None = None
+    again: bool = False
 
     def of(self, tenancy: Tenancy | None) -> Tenancy | None:
         """``tenancy``, if it is still the one that the sign-in began for."""
@@ -57,6 +64,17 @@ class State:
             return None
         metadata = tenancy.installation.metadata
         return tenancy if (metadata.name, metadata.uid) == (self.installation, self.uid) else None
+
+    def as_begun(self, tenancy: Tenancy) -> Tenancy:
+        """``tenancy`` under the credentials that the sign-in began with."""
+        installation = tenancy.installation
+        named = {"credentials": self.credentials or installation.status.credentials}
+        status = installation.status.model_copy(update=named)
+        return replace(tenancy, installation=installation.model_copy(update={"status": status}))
+
+    def outlived(self, tenancy: Tenancy) -> bool:
+        """Whether other credentials are in use by now."""
+        return self.credentials not in (None, tenancy.installation.status.credentials)
 
 
 def opened(sealed: str | None, moment: Moment) -> State | None:
@@ -71,6 +89,9 @@ def opened(sealed: str | None, moment: Moment) -> State | None:
         nonce=claims["nonce"],
         verifier=SecretStr(claims["verifier"]),
         hint=claims["hint"],
+        credentials=claims.get("credentials"),
+        redirect_uri=claims.get("redirect_uri"),
+        again=claims.get("again", False),
     )
 
 
@@ -168,8 +189,8 @@ async def _ask(parts: Parts, state: State, tenancy: Tenancy, code: SecretStr, mo
         known: Tenancy | None = parts.directory.by_host(state.host)
         if (now_known := state.of(known)) is not None and now_known.user(user.id) is None:
             known = await _look(parts, now_known, user.id)
-    except CodeRefusedError as refused:
-        return refuse(Refusal.BAD_STEP, moment, tenancy=tenancy, detail=str(refused), retry=retry)
+    except (CodeRefusedError, CredentialsEndedError) as refused:
+        return _refused(refused, state, tenancy, moment)
     except TalkdeskUnavailableError as failed:
         return refuse(Refusal.TALKDESK_UNAVAILABLE, moment, tenancy=tenancy, detail=str(failed), retry=retry)
     except NotAskedError as failed:
@@ -178,12 +199,26 @@ async def _ask(parts: Parts, state: State, tenancy: Tenancy, code: SecretStr, mo
     return recognised(state, known, user, switch=switch, moment=moment)
 
 
+def _refused(
+    refused: CodeRefusedError | CredentialsEndedError, state: State, tenancy: Tenancy, moment: Moment
+) -> Outcome:
+    """Of credentials that are in use no more: once, the sign-in begins anew by itself. Pure."""
+    if state.outlived(tenancy) and not state.again:
+        anew = moment.start(state.host, hint=state.hint, after=state.nonce, again="1")
+        return Go(anew, outcome="again")
+    used_or_foreign = isinstance(refused, CodeRefusedError)
+    why = Refusal.BAD_STEP if used_or_foreign else Refusal.TALKDESK_UNAVAILABLE
+    retry = moment.start(state.host, hint=state.hint)
+    return refuse(why, moment, tenancy=tenancy, detail=str(refused), retry=retry)
+
+
 async def _identify(parts: Parts, state: State, tenancy: Tenancy, code: SecretStr) -> UserInfo:
     began, outcome = time.monotonic(), "failed"
     try:
         async with asyncio.timeout(parts.talkdesk_seconds):
+            back = state.redirect_uri or redirect_uri(tenancy, parts.origin)
             user = await parts.talkdesk.identify(
-                tenancy, code=code, redirect_uri=redirect_uri(tenancy, parts.origin), verifier=state.verifier
+                state.as_begun(tenancy), code=code, redirect_uri=back, verifier=state.verifier
             )
         outcome = "known"
     except CodeRefusedError:

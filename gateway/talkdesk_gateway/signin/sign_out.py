@@ -1,10 +1,12 @@
 """``/_td/sign-out`` at the tenant: a page that asks, and the form that it sends.
 
-All of the user's sessions in the installation end: a TalkdeskRevocation gives them a new epoch.
+All of the user's sessions in the installation end: a TalkdeskRevocation gives them a new epoch. A session
+beyond its idle limit is proof enough of whose they are, for others may go on in other browsers.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talkdesk_gateway import sessions
@@ -21,35 +23,74 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from talkdesk_crds.user_slice import LicensedUser
     from talkdesk_gateway.sessions import Session
+    from talkdesk_gateway.signin.edge import Parts
     from talkdesk_gateway.tenancy import Tenancy
 
+_UNKNOWN = "users are not known yet"
 
-def signed_in(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment) -> tuple[Session, str] | None:
-    """The session that counts here, and its user's name for people; None where there is none. Pure."""
+
+@dataclass(frozen=True)
+class Proof:
+    """A session of this very object, within its absolute limit. ``user`` is the entry that it was made for.
+
+    Without one all that the user had open by then is over: they signed out since, or were removed; but for
+    ``unknown``, where nothing can be said of users at this moment.
+    """
+
+    session: Session
+    user: LicensedUser | None
+    unknown: bool
+
+
+def proof(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment) -> Proof | None:
+    """What ``cookies`` prove of their user; None for nothing. Pure."""
     session = sessions.read(cookies, host=tenancy.host, keys=moment.keys, now=moment.now)
-    user = sessions.entry(session, tenancy, moment.now) if session is not None else None
-    if session is None or user is None:
+    metadata, policy = tenancy.installation.metadata, tenancy.app.spec.session
+    if session is None or (session.installation, session.uid) != (metadata.name, metadata.uid):
         return None
-    return session, user.name or user.email or "this user"
+    if sessions.seconds_left(session, policy, moment.now) == 0:
+        return None
+    user = tenancy.user(session.user)
+    unknown = user is None and not tenancy.users_known
+    return Proof(session, user if user is not None and user.epoch == session.epoch else None, unknown)
 
 
 def asked(tenancy: Tenancy | None, cookies: Mapping[str, str], moment: Moment) -> Show:
     """The page that asks; signed out already: the page that says so. Pure."""
     if tenancy is None:
         return refuse(Refusal.UNKNOWN_HOST, moment)
-    found = signed_in(tenancy, cookies, moment)
-    if found is None:
-        return gone(tenancy, cookies, moment)
-    page = steps.sign_out(found[1], back=moment.origin(tenancy.host) + "/", app=tenancy.app)
+    proved = proof(tenancy, cookies, moment)
+    if proved is not None and proved.unknown:
+        return refuse(Refusal.UNAVAILABLE, moment, tenancy=tenancy, detail=_UNKNOWN)
+    if proved is None or proved.user is None:
+        return gone(tenancy, cookies, moment, proved=proved is not None)
+    user, over = proved.user, sessions.over(proved.session, tenancy.app.spec.session, moment.now)
+    # Beyond the idle limit somebody else may sit there.
+    name = None if over else user.name or user.email or "this user"
+    page = steps.sign_out(name, back=moment.origin(tenancy.host) + "/", app=tenancy.app)
     return Show(page, "asked", tenancy=tenancy)
 
 
-def gone(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment) -> Show:
-    """Signed out: the cookies go, those of sign-ins under way with them. Pure."""
-    page = steps.signed_out(again=moment.start(tenancy.host), app=tenancy.app)
+def gone(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment, *, proved: bool) -> Show:
+    """Signed out: the cookies go, those of sign-ins under way with them. Pure.
+
+    :param proved: whose sessions have ended is known; else only that this browser has none.
+    """
     away = (*sessions.no_session_cookies(), *no_logins(cookies))
+    again = moment.start(tenancy.host)
+    if not proved:
+        page = steps.not_signed_in(again=again, app=tenancy.app)
+        return Show(page, "not-signed-in", tenancy=tenancy, cookies=away)
+    page = steps.signed_out(again=again, app=tenancy.app)
     return Show(page, "signed-out", tenancy=tenancy, cookies=away)
+
+
+def failed(tenancy: Tenancy, detail: str, moment: Moment) -> Show:
+    """Nothing has ended, and the cookies stay. Pure."""
+    page = steps.not_signed_out(app=tenancy.app, reference=moment.reference)
+    return Show(page, Refusal.UNAVAILABLE.value, tenancy=tenancy, detail=detail)
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -62,23 +103,28 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def sign_out(request: web.Request) -> web.StreamResponse:
     """``POST``, from our own page alone."""
     parts, moment, host = request.app[PARTS], moment_of(request), only_host(request)
-    tenancy, cookies = parts.directory.by_host(host), our_cookies(request)
+    tenancy = parts.directory.by_host(host)
     outcome: Outcome
     if tenancy is None:
         outcome = refuse(Refusal.UNKNOWN_HOST, moment)
     elif foreign := cross_site(_facts(request, host), origin=parts.origin(host)):
         outcome = refuse(Refusal.CROSS_SITE, moment, tenancy=tenancy, detail=foreign)
-    elif (found := signed_in(tenancy, cookies, moment)) is None:
-        outcome = gone(tenancy, cookies, moment)
     else:
-        session, _ = found
+        outcome = await _end(parts, tenancy, our_cookies(request), moment)
+    return carry_out(request, "sign-out", outcome, moment)
+
+
+async def _end(parts: Parts, tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment) -> Show:
+    proved = proof(tenancy, cookies, moment)
+    if proved is not None and proved.unknown:
+        return failed(tenancy, _UNKNOWN, moment)
+    if proved is not None and proved.user is not None:
+        session = proved.session
         try:
             await parts.sign_out.sign_out(tenancy, session.user, f"sign-out/{session.sid}")
-            outcome = gone(tenancy, cookies, moment)
-        except NotAskedError as failed:
-            page = steps.not_signed_out(app=tenancy.app, reference=moment.reference)
-            outcome = Show(page, Refusal.UNAVAILABLE.value, tenancy=tenancy, detail=str(failed))
-    return carry_out(request, "sign-out", outcome, moment)
+        except NotAskedError as problem:
+            return failed(tenancy, str(problem), moment)
+    return gone(tenancy, cookies, moment, proved=proved is not None)
 
 
 def _facts(request: web.Request, host: str) -> Facts:

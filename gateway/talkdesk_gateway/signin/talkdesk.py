@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 _REMEMBERED: Final = 5_000
 
 
+class CredentialsEndedError(TalkdeskUnavailableError):
+    """The set of credentials is gone, or Talkdesk does not take it: another may serve."""
+
+
 class TalkdeskSignOn:
     """Signs users on by each installation's own credentials, those that ``status.credentials`` names.
+
+    A sign-in under way may name an older set: a code is good with the client alone that asked for it.
 
     Their Secrets are immutable and named by their content: each is read once.
 
@@ -71,7 +77,10 @@ class TalkdeskSignOn:
     async def identify(
         self, tenancy: Tenancy, *, code: SecretStr, redirect_uri: str, verifier: SecretStr
     ) -> UserInfo:
-        """Who is signed in. Raises CodeRefusedError, TalkdeskUnavailableError and NotAskedError."""
+        """Who is signed in. Raises CodeRefusedError, TalkdeskUnavailableError and NotAskedError.
+
+        CredentialsEndedError, where another set than the one that ``tenancy`` names may serve.
+        """
         ref = await self._ref(tenancy)
         try:
             token = await self._client.exchange_code(
@@ -81,7 +90,7 @@ class TalkdeskSignOn:
         except TokenRefused as refused:
             if refused.code == "invalid_grant":
                 raise CodeRefusedError(str(refused)) from None
-            raise TalkdeskUnavailableError(str(refused)) from None
+            raise CredentialsEndedError(str(refused)) from None
         except TalkdeskError as error:
             raise TalkdeskUnavailableError(str(error)) from None
 
@@ -122,7 +131,7 @@ class TalkdeskSignOn:
         try:
             return await self._kube.get(resources.SECRETS, name, namespace=self._namespace)
         except NotFound:
-            raise TalkdeskUnavailableError(f"Secret {name} is not in namespace {self._namespace}") from None
+            raise CredentialsEndedError(f"Secret {name} is not in namespace {self._namespace}") from None
         except KubeError as error:
             raise NotAskedError(str(error)) from None
 

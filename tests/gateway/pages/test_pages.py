@@ -110,7 +110,9 @@ def every_page() -> dict[str, Page]:
         "cookies": steps.cookies_needed(retry="/r", app=app, reference="R"),
         "meanwhile": steps.signed_out_meanwhile(retry="/r", app=app, reference="R"),
         "sign-out": steps.sign_out("N", back="/", app=app),
+        "sign-out-elsewhere": steps.sign_out(None, back="/", app=app),
         "signed-out": steps.signed_out(again="/a", app=app),
+        "not-signed-in": steps.not_signed_in(again="/a", app=app),
         "not-signed-out": steps.not_signed_out(app=app, reference="R"),
     }
     return pages

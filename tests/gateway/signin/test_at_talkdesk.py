@@ -69,6 +69,9 @@ class AtTalkdesk:
         self.users: list[str] = []
         self.installation_id = ""
         self.event: dict[str, Any] = {}
+        self.events: asyncio.Queue[Any] = asyncio.Queue()
+        self.sign_on: Any = None
+        self.status: dict[str, Any] = {"credentials": "td-credentials"}
 
     async def ask(self, path: str, body: Any = None, *, method: str = "POST") -> Any:
         """The stand-in's control API."""
@@ -97,7 +100,7 @@ class AtTalkdesk:
             "status": {
                 "access": {"state": "Allowed", "reason": "InstallationReady"},
                 "host": HOST,
-                "credentials": "td-credentials",
+                **self.status,
             },
         }
         return Tenancy(
@@ -108,13 +111,18 @@ class AtTalkdesk:
             user=entries.get,
         )
 
-    def keep_secret(self) -> None:
-        """What the webhook would have stored of the event."""
-        data, spec = self.event["data"], self.tenancy({}).installation.spec
+    def now(self, **status: Any) -> None:
+        """The operator has written that into the status; who is licensed stays."""
+        self.status |= status
+        self.licensed(*self.users[:2])
+
+    def keep_secret(self, name: str = "td-credentials", data: dict[str, Any] | None = None) -> None:
+        """What the webhook would have stored of an event: the first, or one with ``data``."""
+        data, spec = data or self.event["data"], self.tenancy({}).installation.spec
         keys = ("client_id", "client_secret", "private_key", "key_id", "key_algorithm")
-        self.secrets.data["td-credentials"] = {
+        self.secrets.data[name] = {
             "metadata": {
-                "name": "td-credentials",
+                "name": name,
                 "labels": {
                     names.APP_LABEL: names.label_value(spec.app_id),
                     names.ACCOUNT_LABEL: names.label_value(spec.account_id),
@@ -123,6 +131,15 @@ class AtTalkdesk:
             },
             "data": {key: base64.b64encode(data[key].encode()).decode() for key in keys},
         }
+
+    async def rotate(self, name: str, *, compromise: bool = False) -> None:
+        """Talkdesk rotates; the new set is in the Secret ``name``, which the status names from now on."""
+        path = f"/control/installations/{self.installation_id}/rotate"
+        await self.ask(path, {"compromise": compromise})
+        while (event := await asyncio.wait_for(self.events.get(), 10))["type"] != "app.credentials_rotated":
+            pass
+        self.keep_secret(name, event["data"])
+        self.now(credentials=name)
 
     def launch_url(self, user: str) -> str:
         """Where the icon leads."""
@@ -143,6 +160,12 @@ class AtTalkdesk:
             if not urlsplit(url).path.startswith(("/_td/", "/oauth/", "/login")):
                 return answer
         raise AssertionError("redirected in a circle")
+
+    async def up_to_callback(self, browser: Any, url: str) -> str:
+        """Follow every redirect; the URL at which Talkdesk sends the browser back."""
+        while "/_td/callback" not in url:
+            url = urljoin(url, (await browser.get(url)).headers["Location"])
+        return url
 
     async def log_in(self, browser: Any, user: str) -> None:
         """Sign in on Talkdesk's own page."""
@@ -195,9 +218,11 @@ async def desk(request: Any, world: Any, tmp_path: Path) -> AsyncIterator[AtTalk
         options = ClientOptions(pkce=pkce, retry_budget=0.2, retry_attempts=2, retry_first=0.01)
         client = await stack.enter_async_context(TalkdeskClient(http, options))
         made = AtTalkdesk(world, control)
-        sign_on: Any = TalkdeskSignOn(made.secrets, client, namespace="credentials", pkce=pkce)
-        await stack.enter_async_context(world.serving(world.parts(talkdesk=sign_on), web.get("/x", _the_app)))
-        url, events = await stack.enter_async_context(receiving())
+        secrets: Any = made.secrets
+        made.sign_on = TalkdeskSignOn(secrets, client, namespace="credentials", pkce=pkce)
+        parts = world.parts(talkdesk=made.sign_on)
+        await stack.enter_async_context(world.serving(parts, web.get("/x", _the_app)))
+        url, made.events = await stack.enter_async_context(receiving())
         callback = f"{world.origin(LAUNCH)}/_td/callback"
         app = await made.ask(
             "/control/apps", {"name": "Demo", "events_url": url, "redirect_uris": [callback]}
@@ -208,7 +233,7 @@ async def desk(request: Any, world: Any, tmp_path: Path) -> AsyncIterator[AtTalk
             made.users.append((await made.ask(f"/control/accounts/{account['id']}/users", body))["id"])
         body = {"app_id": app["id"], "account_id": account["id"], "plan": "Trial", "users": made.users[:2]}
         made.installation_id = (await made.ask("/control/install", body))["installation_id"]
-        made.event = await asyncio.wait_for(events.get(), 10)
+        made.event = await asyncio.wait_for(made.events.get(), 10)
         world.app = declared(app["id"])
         world.directory.apps = {LAUNCH: world.app}
         made.keep_secret()
@@ -282,9 +307,7 @@ async def test_userinfo_decides_and_not_the_hint(desk: AtTalkdesk) -> None:
 async def test_a_code_works_once_at_talkdesk(desk: AtTalkdesk) -> None:
     browser, (ada, *_) = desk.world.browser(), desk.users
     await desk.log_in(browser, ada)
-    url = desk.launch_url(ada)
-    while "/_td/callback" not in url:
-        url = urljoin(url, (await browser.get(url)).headers["Location"])
+    url = await desk.up_to_callback(browser, desk.launch_url(ada))
     assert (await browser.get(url)).status_code == 303
     replayed = await browser.get(url)
     assert replayed.status_code == 400
@@ -295,11 +318,96 @@ async def test_another_installations_code_is_refused_by_talkdesk(desk: AtTalkdes
     """A code injected into somebody's own sign-in: it is another client's."""
     browser, (ada, *_) = desk.world.browser(), desk.users
     await desk.log_in(browser, ada)
-    url = desk.launch_url(ada)
-    while "/_td/callback" not in url:
-        url = urljoin(url, (await browser.get(url)).headers["Location"])
+    url = await desk.up_to_callback(browser, desk.launch_url(ada))
     forged = str(httpx.URL(url).copy_set_param("code", "another-clients-code"))
     assert (await browser.get(forged)).status_code == 400
+
+
+async def test_credentials_that_rotate_while_somebody_signs_in_disturb_nobody(desk: AtTalkdesk) -> None:
+    """The code is the old set's, which is good for a while yet; the next sign-in is the new one's."""
+    browser, (ada, bob, *_) = desk.world.browser(), desk.users
+    await desk.log_in(browser, ada)
+    callback = await desk.up_to_callback(browser, desk.launch_url(ada))
+    await desk.rotate("td-rotated")
+    answer = await browser.get(callback)
+    assert answer.status_code == 303
+    assert urlsplit(answer.headers["Location"]).path == "/_td/enter"
+    await desk.go(browser, answer.headers["Location"])
+    assert desk.signed_in(browser) == ada
+    await desk.log_in(browser, bob)
+    await desk.click(browser, bob)
+    assert desk.signed_in(browser) == bob
+    entries = (await desk.ask("/control/ledger?since=0", method="GET"))["entries"]
+    clients = [entry["detail"]["client_id"] for entry in entries if entry["kind"] == "token"]
+    assert len(set(clients)) == len(clients) == 2
+
+
+async def test_a_redirect_uri_that_changes_while_somebody_signs_in_disturbs_nobody(desk: AtTalkdesk) -> None:
+    browser, (ada, *_) = desk.world.browser(), desk.users
+    await desk.log_in(browser, ada)
+    callback = await desk.up_to_callback(browser, desk.launch_url(ada))
+    desk.now(signIn={"redirectUri": f"{desk.world.origin(LAUNCH)}/_td/callback?version=2"})
+    await desk.go(browser, callback)
+    assert desk.signed_in(browser) == ada
+
+
+async def another_replica_finds_it_deleted(desk: AtTalkdesk, name: str) -> None:
+    """The set that the sign-in began with is superseded, and this replica has never read its Secret."""
+    superseded = desk.status["credentials"]
+    await desk.rotate(name)
+    del desk.secrets.data[superseded]
+    desk.sign_on._known.clear()
+
+
+async def talkdesk_takes_it_no_more(desk: AtTalkdesk, name: str) -> None:
+    """The set that the sign-in began with has leaked, or the new one was acknowledged."""
+    await desk.rotate(name, compromise=True)
+
+
+@pytest.mark.parametrize("ends", [another_replica_finds_it_deleted, talkdesk_takes_it_no_more])
+async def test_a_sign_in_whose_credentials_ended_begins_anew_by_itself_and_leads_to_where_it_was_to(
+    desk: AtTalkdesk, ends: Any
+) -> None:
+    browser, (ada, *_) = desk.world.browser(), desk.users
+    await desk.log_in(browser, ada)
+    callback = await desk.up_to_callback(browser, desk.launch_url(ada))
+    await ends(desk, "td-next")
+    answer = await desk.go(browser, callback)
+    assert answer.headers["Location"] == f"{desk.world.origin(HOST)}/x"
+    assert desk.signed_in(browser) == ada
+    assert [desk.world.counted("callback", outcome) for outcome in ("again", "on")] == [1, 1]
+
+
+@pytest.mark.parametrize("ends", [another_replica_finds_it_deleted, talkdesk_takes_it_no_more])
+async def test_a_sign_in_whose_credentials_end_again_and_again_gets_a_page(
+    desk: AtTalkdesk, ends: Any
+) -> None:
+    browser, (ada, *_) = desk.world.browser(), desk.users
+    await desk.log_in(browser, ada)
+    callback = await desk.up_to_callback(browser, desk.launch_url(ada))
+    await ends(desk, "td-next")
+    begun_anew = (await browser.get(callback)).headers["Location"]
+    callback = await desk.up_to_callback(browser, begun_anew)
+    await ends(desk, "td-last")
+    answer = await browser.get(callback)
+    assert answer.status_code == 503
+    assert "Talkdesk could not confirm who you are" in answer.text
+    assert [desk.world.counted("callback", "again"), desk.signed_in(browser)] == [1, None]
+
+
+async def test_another_installations_credentials_exchange_no_code(desk: AtTalkdesk) -> None:
+    """Not even where the sign-in began with a Secret of that name."""
+    browser, (ada, *_) = desk.world.browser(), desk.users
+    await desk.log_in(browser, ada)
+    callback = await desk.up_to_callback(browser, desk.launch_url(ada))
+    await desk.rotate("td-next")
+    labels = desk.secrets.data["td-credentials"]["metadata"]["labels"]
+    labels[names.INSTALLATION_LABEL] = names.label_value("another")
+    desk.sign_on._known.clear()
+    answer = await browser.get(callback)
+    assert answer.status_code == 503
+    entries = (await desk.ask("/control/ledger?since=0", method="GET"))["entries"]
+    assert not [entry for entry in entries if entry["kind"] == "token"]
 
 
 @pytest.mark.parametrize(

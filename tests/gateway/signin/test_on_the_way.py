@@ -6,9 +6,12 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from talkdesk_gateway import sessions
+from talkdesk_gateway.seal import Kind, seal, unseal
+from talkdesk_gateway.signin.login import LOGIN_LIFE
 
 SESSION, USE = sessions.SESSION_COOKIE, sessions.USE_COOKIE
 
@@ -207,6 +210,33 @@ async def test_an_installation_made_anew_between_callback_and_enter_is_another(g
     gateway.put(users={"u1": "e1"}, uid="another")
     assert (await browser.get(browser.next_of(answer))).status_code == 400
     assert SESSION not in browser.cookies()
+
+
+async def test_a_state_from_before_an_upgrade_goes_on_with_what_is_there_now(gateway: Any) -> None:
+    """It names neither credentials nor redirect URI."""
+    gateway.put(users={"u1": "e1"}, credentials="first")
+    browser = gateway.browser()
+    answer = await browser.follow(gateway.launch_url(to="/x"), until="/_td/callback")
+    callback = httpx.URL(browser.next_of(answer))
+    keys, now = gateway.keys.keys, gateway.now
+    claims = unseal(Kind.STATE, callback.params["state"], keys=keys, now=now)
+    assert claims is not None
+    before = {"host", "installation", "uid", "nonce", "oauth", "verifier", "hint"}
+    older = {name: value for name, value in claims.items() if name in before}
+    state = seal(Kind.STATE, older, keys=keys, now=now, life=LOGIN_LIFE)
+    gateway.put(users={"u1": "e1"}, credentials="next")
+    entered = await browser.follow(str(callback.copy_set_param("state", state)))
+    assert entered.headers["Location"] == gateway.url("/x")
+    used = await browser.get(str(callback.copy_set_param("state", state)))
+    assert used.status_code == 400
+
+
+async def test_the_longest_redirect_uri_fits_into_a_state(gateway: Any) -> None:
+    longest = f"{gateway.origin(gateway.launch_host)}/_td/callback?".ljust(2048, "x")
+    gateway.put(users={"u1": "e1"}, signIn={"redirectUri": longest}, credentials="c" * 253)
+    browser = gateway.browser()
+    await browser.follow(gateway.launch_url())
+    assert gateway.signed_in(browser) == "u1"
 
 
 async def test_routine_rotation_of_the_keys_disturbs_no_sign_in(gateway: Any) -> None:

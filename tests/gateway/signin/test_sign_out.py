@@ -87,6 +87,111 @@ async def test_a_sign_out_that_cannot_be_stored_says_so_and_can_be_tried_again(g
     assert len(gateway.signed_out.made) == 1
 
 
+async def form(gateway: Any, browser: Any, **headers: str) -> Any:
+    """The answer to our own page's form."""
+    origin = gateway.origin(gateway.host)
+    return await browser.post(gateway.url("/_td/sign-out"), Origin=origin, **headers)
+
+
+EVERYWHERE = "Your sessions in this app have ended, in every browser"
+HERE = "You are not signed in here"
+
+
+@pytest.mark.parametrize("ago", [timedelta(hours=12), timedelta(days=7, seconds=-1)])
+async def test_a_browser_beyond_its_idle_limit_still_ends_the_sessions_of_the_others(
+    gateway: Any, ago: timedelta
+) -> None:
+    browser = await signed_in(gateway)
+    gateway.now += ago
+    answer = await form(gateway, browser)
+    assert [user for _, user, _ in gateway.signed_out.made] == ["u1"]
+    assert answer.status_code == 200
+    assert EVERYWHERE in answer.text
+    assert browser.cookies() == {}
+
+
+async def test_a_browser_beyond_its_idle_limit_is_asked_and_shows_nobodys_name(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    gateway.now += timedelta(hours=12)
+    answer = await browser.get(gateway.url("/_td/sign-out"))
+    assert "Sign out?" in answer.text
+    assert '<form method="post">' in answer.text
+    assert "You are signed in" not in answer.text
+    assert "User u1" not in answer.text
+    assert gateway.signed_out.made == []
+    assert sessions.SESSION_COOKIE in browser.cookies()
+
+
+async def test_a_sign_out_beyond_the_idle_limit_that_cannot_be_stored_says_so(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    gateway.now += timedelta(hours=12)
+    gateway.signed_out.failing = True
+    answer = await form(gateway, browser)
+    assert answer.status_code == 503
+    assert EVERYWHERE not in answer.text
+    assert sessions.SESSION_COOKIE in browser.cookies()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("why", ["nobody", "beyond the absolute limit", "made anew"])
+async def test_without_proof_the_page_claims_no_more_than_that_nobody_is_signed_in_here(
+    gateway: Any, why: str, method: str
+) -> None:
+    browser = await signed_in(gateway)
+    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies().items())}
+    match why:
+        case "nobody":
+            cookies = {}
+            browser.http.cookies.clear()
+        case "made anew":
+            gateway.put(users={"u1": "e1"}, uid="another")
+        case _:
+            gateway.now += timedelta(days=7)
+    if method == "GET":
+        answer = await browser.get(gateway.url("/_td/sign-out"), **cookies)
+    else:
+        answer = await form(gateway, browser, **cookies)
+    assert answer.status_code == 200
+    assert HERE in answer.text
+    assert "every browser" not in answer.text
+    assert "<form" not in answer.text
+    assert gateway.signed_out.made == []
+    assert sessions.SESSION_COOKIE not in browser.cookies()
+    assert gateway.counted("sign-out", "not-signed-in") == 1
+
+
+async def test_while_users_are_not_known_nobody_is_told_that_they_are_signed_out(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    gateway.put(users_known=False)
+    before = browser.cookies()
+    asked = await browser.get(gateway.url("/_td/sign-out"))
+    assert asked.status_code == 503
+    assert "We cannot check your access right now" in asked.text
+    answer = await form(gateway, browser)
+    assert answer.status_code == 503
+    assert "You are still signed in" in answer.text
+    assert browser.cookies() == before
+    assert gateway.signed_out.made == []
+    # Somebody without a session is not, whoever is licensed.
+    assert HERE in (await form(gateway, gateway.browser())).text
+    gateway.put(users={"u1": "e1"})
+    assert EVERYWHERE in (await form(gateway, browser)).text
+    assert len(gateway.signed_out.made) == 1
+
+
+@pytest.mark.parametrize("users", [{"u1": "e2"}, {}])
+async def test_pressing_after_all_sessions_ended_makes_no_revocation_of_later_ones(
+    gateway: Any, users: dict[str, str]
+) -> None:
+    """The epoch is another, or the user is removed: what was signed in by then is over, in every browser."""
+    browser = await signed_in(gateway)
+    gateway.put(users=users)
+    answer = await form(gateway, browser)
+    assert EVERYWHERE in answer.text
+    assert browser.cookies() == {}
+    assert gateway.signed_out.made == []
+
+
 async def test_a_session_that_ended_is_signed_out_already(gateway: Any) -> None:
     browser = await signed_in(gateway)
     gateway.put(users={"u1": "e2"})

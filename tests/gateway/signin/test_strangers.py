@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import structlog.testing
@@ -88,6 +88,39 @@ async def test_a_replayed_code_gives_no_session(gateway: Any) -> None:
     assert again.status_code == 400
     assert "This sign-in cannot be completed" in again.text
     assert f"{gateway.url('/_td/start')}?hint=u1" in again.text
+
+
+async def test_a_code_that_is_refused_after_a_rotation_begins_anew_once(gateway: Any) -> None:
+    """Whoever was too slow, or came back to an old address, is asked for no click; nobody goes in circles."""
+    browser = gateway.browser()
+    gateway.put(users={"u1": "e1"}, credentials="first")
+    answer = await browser.follow(gateway.launch_url(to="/x"), until="/_td/callback")
+    callback = browser.next_of(answer)
+    gateway.talkdesk.codes.clear()
+    gateway.put(users={"u1": "e1"}, credentials="next")
+    anew = (await browser.get(callback)).headers["Location"]
+    assert urlsplit(anew).path == "/_td/start"
+    answer = await browser.follow(anew, until="/_td/callback")
+    callback = browser.next_of(answer)
+    gateway.talkdesk.codes.clear()
+    gateway.put(users={"u1": "e1"}, credentials="last")
+    refused = await browser.get(callback)
+    assert refused.status_code == 400
+    assert "This sign-in cannot be completed" in refused.text
+    # And a click on it does.
+    entered = await browser.follow(gateway.url("/_td/start?hint=u1"))
+    assert entered.headers["Location"] == gateway.url("/")
+
+
+@pytest.mark.parametrize("after", ["", "x", "\u00e9" * 64, "0" * 64, "x" * 200])
+async def test_a_start_that_follows_no_sign_in_of_this_browser_leads_to_where_it_says(
+    gateway: Any, after: str
+) -> None:
+    browser = gateway.browser()
+    await browser.get(gateway.url("/_td/start?to=/first"))
+    query = {"to": "/second", "after": after}
+    answer = await browser.follow(f"{gateway.url('/_td/start')}?{urlencode(query)}")
+    assert answer.headers["Location"] == gateway.url("/second")
 
 
 @pytest.mark.parametrize("state", ["", "nonsense", "a.b.c.d.e", "x" * 8193])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from talkdesk_crds import names
 from talkdesk_operator.gate import WORKLOADS, workload_state
 from talkdesk_operator.inventory import PREFIX
-from talkdesk_operator.owned import is_ours, owned_digest
+from talkdesk_operator.owned import is_ours, owned_digest, written_at
 from talkdesk_operator.replicas import SCALABLE, scale_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def identity_of(obj: Obj) -> Obj:
 def compact(obj: Obj) -> Obj:
     """Identity, a digest of the fields we own (``owned``), and what readiness and probe ask for.
 
-    ``annotations``: ours, of namespaces and inventories. ``scale``: see :mod:`talkdesk_operator.replicas`.
+    ``annotations``: ours, of namespaces and inventories; ``unclaimedWritten``: when the clean-up record was
+    written. ``scale``: see :mod:`talkdesk_operator.replicas`.
     ``workload``: see :func:`~talkdesk_operator.gate.workload_state`; ``clusterIP`` of a Service; ``data`` of
     an inventory, and ``app``, the label of its app; ``revision`` that a Namespace's annotation orders.
     ``ours`` tells whether our field manager is on the object at all.
@@ -63,6 +64,8 @@ def compact(obj: Obj) -> Obj:
             for name, value in (metadata.get("annotations") or {}).items()
             if name.startswith(f"{names.GROUP}/")
         }
+        if names.UNCLAIMED_ANNOTATION in kept["annotations"]:
+            kept["unclaimedWritten"] = written_at(obj, "metadata", "annotations", names.UNCLAIMED_ANNOTATION)
     if kind == "Namespace":
         kept["region"] = (metadata.get("labels") or {}).get(names.REGION_LABEL)
     if kind in SCALABLE:

@@ -76,24 +76,25 @@ class Keeper:
     async def keep(self, tenant: Tenant, app: TalkdeskApp, everyone: Sequence[Notes], agenda: Agenda) -> Kept:
         """Record, wait or delete. Raises KubeError."""
         namespace, inventory = self._namespace(tenant), self._caches.inventory(tenant)
-        marked = _marked(namespace) or _marked(inventory)
+        record = namespace if _marked(namespace) is not None else inventory
         found = retention.keeping(
             retention.Situation(
                 parties=tuple(
                     retention.Party(one.installation, one.role, leaving=one.leaving) for one in everyone
                 ),
                 policy=app.spec.retention,
-                marked=marked,
+                marked=_marked(record),
                 exists=namespace is not None or inventory is not None,
+                written=_written(record),
             ),
             now=retention.latest(self._clock(), self._kube.server_time),
         )
-        # A person may keep us from writing anything.
+        # Whoever of them is paused, nothing is deleted; a void record stays for the holder's pause alone.
         paused = any(is_paused(one.installation) for one in everyone)
-        if found.claimed and not paused:
+        if found.claimed and not found.record_stays:
             await self._unmark(tenant, namespace, inventory)
         elif found.mark and not paused:
-            await self._mark(tenant, namespace or inventory)
+            await self._mark(tenant, namespace or inventory, since=found.since)
             self._tell(tenant, everyone)
         for notes in everyone:
             notes.retained_until, notes.kept = found.due.get(notes.name), True
@@ -246,6 +247,12 @@ def _marked(obj: Obj | None) -> datetime | None:
     except ValueError:
         return None
     return since if since.tzinfo is not None else None
+
+
+def _written(obj: Obj | None) -> datetime | None:
+    """When the record was written, by the API server; None where nothing tells."""
+    text = obj.get("unclaimedWritten") if obj is not None else None
+    return parse_time(text) if text else None
 
 
 def _terminating(namespace: Obj) -> bool:

@@ -36,6 +36,8 @@ class Notes:
     memory: InstallationMemory
     given: tuple[Given, ...]
     role: Role = Role.AWAITED
+    #: Who holds the tenant; None where nobody does.
+    holder: TalkdeskInstallation | None = None
     #: Who may enter, and as what: by the app and the installation.
     rules: UserRules = field(default_factory=UserRules)
     #: Why it is not served at present, None where nothing is against it.

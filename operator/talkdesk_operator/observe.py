@@ -326,6 +326,7 @@ class Observer:
             wait = until_over(
                 installation,
                 superseded=notes.role is Role.SUPERSEDED,
+                holder=notes.holder,
                 told=gone or (failure.final and uninstall_approved(notes.given)),
                 refused=failure.final,
                 now=self._clock(),

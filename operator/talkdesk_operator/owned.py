@@ -29,10 +29,14 @@ def is_ours(obj: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> bool:
 
 def owns(obj: Mapping[str, Any], *path: str, manager: str = FIELD_MANAGER) -> bool:
     """True where ``manager`` applied the field at ``path`` (names of objects in objects) of ``obj``."""
-    fields: Any = _fields(obj, manager)
-    for name in path:
-        fields = fields.get(f"f:{name}") if isinstance(fields, Mapping) else None
-    return fields is not None
+    return _node(_fields(obj, manager), path) is not None
+
+
+def written_at(obj: Mapping[str, Any], *path: str) -> str | None:
+    """When somebody last wrote the field at ``path``, by the API server's clock; None where nothing tells."""
+    entries = obj.get("metadata", {}).get("managedFields") or []
+    times = [one.get("time") for one in entries if _node(one.get("fieldsV1"), path) is not None]
+    return max((one for one in times if one), default=None)
 
 
 def owned_digest(obj: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> str:
@@ -48,6 +52,13 @@ def _fields(obj: Mapping[str, Any], manager: str) -> Mapping[str, Any] | None:
             fields = entry.get("fieldsV1")
             return fields if isinstance(fields, Mapping) else {}
     return None
+
+
+def _node(fields: Any, path: tuple[str, ...]) -> Any:
+    """What of ``fields`` (FieldsV1) is about the field at ``path``; None where nothing is."""
+    for name in path:
+        fields = fields.get(f"f:{name}") if isinstance(fields, Mapping) else None
+    return fields
 
 
 def _extract(value: Any, fields: Mapping[str, Any]) -> Any:

@@ -107,11 +107,15 @@ class TenantReconciler:
         except (KubeError, Unreadable) as error:
             self._broken(error, agenda)
         for notes in everyone:
-            notes.verdicts[types.NOTIFIED] = steps.mails.verdict(notes.installation, app)
             try:
+                notes.verdicts[types.NOTIFIED] = steps.mails.verdict(notes.installation, app)
                 changed = await steps.publisher.publish(notes, homes.get(notes.name))
             except (KubeError, Unreadable) as error:
                 self._broken(error, agenda)
+                continue
+            except Exception:  # noqa: BLE001 - a defect in one status must not keep the others'; it is logged
+                _log.exception("a status could not be published", installation=notes.name)
+                agenda.fail()
                 continue
             if changed and app is not None and (notes.impending or notes.installation.status.impending):
                 steps.wake(AppKey(app.metadata.name))  # whose condition says whether the brake holds
@@ -230,7 +234,7 @@ class TenantReconciler:
         live = {one.name: one.live_since for one in everyone if one.live_since is not None}
         held = holding([one.installation for one in everyone], gone=frozenset(gone), live=live)
         for notes in everyone:
-            notes.role = held.roles[notes.name]
+            notes.role, notes.holder = held.roles[notes.name], held.holder
             case = Case(
                 installation=notes.installation,
                 role=notes.role,

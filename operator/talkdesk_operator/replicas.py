@@ -27,9 +27,15 @@ def scale_of(obj: Mapping[str, Any]) -> dict[str, Any]:
     return {"replicas": 1 if replicas is None else int(replicas), "ours": owns(obj, "spec", "replicas")}
 
 
+def _spec(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Empty where it is no object: that is for the API server to refuse."""
+    spec = wanted.get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
 def is_stopped(wanted: Mapping[str, Any]) -> bool:
     """It will be applied with no replicas."""
-    return wanted["kind"] in SCALABLE and wanted["spec"].get("replicas") == 0
+    return wanted["kind"] in SCALABLE and _spec(wanted).get("replicas") == 0
 
 
 def remembered(
@@ -70,7 +76,7 @@ def owed(
 
     Nobody gets it who has set the field meanwhile.
     """
-    if record is None or record.replicas is None or "replicas" in wanted.get("spec", {}):
+    if record is None or record.replicas is None or "replicas" in _spec(wanted):
         return None
     if live is not None and not live["scale"]["ours"]:
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from talkdesk_crds import conditions as types
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.over import is_over
+from talkdesk_operator.paused import is_paused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +29,9 @@ ANSWERED_BY_TALKDESK = timedelta(days=7)
 _CLOCK_AHEAD = timedelta(days=7)
 
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
+
+#: What the tenant's holder is to it; everybody else of those who were installed is superseded.
+_HOLDING = frozenset({Role.INCUMBENT, Role.UNINSTALLED})
 
 
 @dataclass(frozen=True)
@@ -45,27 +49,33 @@ class Situation:
 
     :ivar marked: since when nobody claims it, as recorded; None where nothing is.
     :ivar exists: its namespace or its inventory is there, so that the record has a place.
+    :ivar written: when the record was written, whatever it says; None where nothing tells.
     """
 
     parties: tuple[Party, ...]
     policy: Retention
     marked: datetime | None
     exists: bool
+    written: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Keeping:
     """What follows.
 
-    :ivar claimed: somebody holds it; a record of the contrary has to go.
-    :ivar mark: the record has to be made.
+    :ivar claimed: somebody holds it; a record of the contrary has to go, unless ``record_stays``.
+    :ivar record_stays: who holds it is paused: nothing is written.
+    :ivar mark: the record has to be made, and says ``since``.
+    :ivar since: since when nobody claims it.
     :ivar tenant_due: when the tenant is deleted; None: not at all.
     :ivar rest_due: when what else is kept of it is deleted: credentials, inventory.
     :ivar due: when each installation that holds nothing any more is deleted, by name.
     """
 
     claimed: bool
+    record_stays: bool = False
     mark: bool = False
+    since: datetime | None = None
     tenant_due: datetime | None = None
     rest_due: datetime | None = None
     due: Mapping[str, datetime] = field(default_factory=dict)
@@ -77,32 +87,60 @@ def keeping(situation: Situation, *, now: datetime) -> Keeping:
     ``now`` is for a record that has to be made: the time it will say.
     """
     parties, kept = situation.parties, timedelta(seconds=situation.policy.seconds)
+    holder = next((one.installation for one in parties if one.role in _HOLDING), None)
+    superseded = [one for one in parties if one.role is Role.SUPERSEDED]
+    starts = [own_start(one.installation, now, holder=holder) for one in superseded]
     due = {
-        party.installation.metadata.name: _not_before(party, own_start(party.installation, now) + kept, now)
-        for party in parties
-        if party.role is Role.SUPERSEDED
+        one.installation.metadata.name: _due(one, own, kept, own=own)
+        for one, own in zip(superseded, starts, strict=True)
     }
-    if any(party.role is Role.INCUMBENT for party in parties):
-        return Keeping(claimed=True, due=due)
-    mark = situation.exists and situation.marked is None
+    incumbents = [party.installation for party in parties if party.role is Role.INCUMBENT]
+    if incumbents:
+        return Keeping(claimed=True, record_stays=any(map(is_paused, incumbents)), due=due)
+    newest = _newest(parties, now)
+    record = _record(situation, newest)
+    mark = situation.exists and record is None
+    begin = now if newest is None else max(now, newest)
     if any(party.role is Role.AWAITED for party in parties):
         # It may turn out to be a customer any moment: the clock runs, and nothing happens.
-        return Keeping(claimed=False, mark=mark, due=due)
+        return Keeping(claimed=False, mark=mark, since=record or begin, due=due)
     last = [party for party in parties if party.role is Role.UNINSTALLED]
-    since = situation.marked or (
-        now if situation.exists else max((own_start(one.installation, now) for one in last), default=now)
+    since = record or (
+        begin if situation.exists else max((own_start(one.installation, now) for one in last), default=now)
     )
-    tenant_due = max((_not_before(one, since + kept, now) for one in last), default=since + kept)
+    tenant_due = max(
+        (_due(one, since, kept, own=own_start(one.installation, now)) for one in last), default=since + kept
+    )
     due |= {party.installation.metadata.name: tenant_due for party in last}
     # The credentials are kept in any case: somebody deleted the installation, its customer may live on.
     at_once = not parties and situation.policy.on_delete == "Delete"
     return Keeping(
         claimed=False,
         mark=mark,
+        since=since,
         tenant_due=_AT_ONCE if at_once else tenant_due,
         rest_due=tenant_due,
         due=due,
     )
+
+
+def _newest(parties: Iterable[Party], now: datetime) -> datetime | None:
+    """When a customer last came or left, in whole seconds, as records are; None where nothing tells."""
+    said = [one.installation.spec.talkdesk for one in parties]
+    told = _moments(one.at for each in said for one in (each.installed, each.uninstalled) if one is not None)
+    return max((one.replace(microsecond=0) for one in told if one <= now + _CLOCK_AHEAD), default=None)
+
+
+def _record(situation: Situation, newest: datetime | None) -> datetime | None:
+    """What the record says, unless it is from before a customer last came or left.
+
+    Nobody took it away then: it was paused, or the operator did not run. An earlier time that was written
+    since is a person's wish.
+    """
+    marked = situation.marked
+    if marked is None or newest is None:
+        return marked
+    return marked if max(marked, situation.written or marked) >= newest else None
 
 
 def anything_due(found: Keeping, *, now: datetime) -> bool:
@@ -121,11 +159,17 @@ def _moments_of(found: Keeping) -> list[datetime]:
     return [*found.due.values(), *tenant]
 
 
-def own_start(installation: TalkdeskInstallation, now: datetime) -> datetime:
-    """Since when ``installation`` holds nothing, by what it says itself: the latest of what tells."""
+def own_start(
+    installation: TalkdeskInstallation, now: datetime, *, holder: TalkdeskInstallation | None = None
+) -> datetime:
+    """Since when ``installation`` holds nothing: the latest of what tells.
+
+    :param holder: the newer installation that has superseded it. Where no event says when it was uninstalled,
+        that was hardly before; ``Ready`` does not tell, for it may have been False for long.
+    """
     uninstalled = installation.spec.talkdesk.uninstalled
     told = [
-        uninstalled.at if uninstalled is not None else None,
+        uninstalled.at if uninstalled is not None else _begun(holder),
         installation.metadata.creation_timestamp,
         *(
             condition.last_transition_time
@@ -143,19 +187,30 @@ def own_start(installation: TalkdeskInstallation, now: datetime) -> datetime:
     return max((one if one <= now + _CLOCK_AHEAD else now for one in _moments(told)), default=now)
 
 
-def _not_before(party: Party, due: datetime, now: datetime) -> datetime:
-    """``due``, but not while Talkdesk waits for our approval of the uninstallation.
+def _begun(holder: TalkdeskInstallation | None) -> str | None:
+    """Since when ``holder`` is installed; at the latest since its object was made."""
+    if holder is None:
+        return None
+    installed = holder.spec.talkdesk.installed
+    return (installed.at if installed is not None else None) or holder.metadata.creation_timestamp
+
+
+def _due(party: Party, start: datetime, kept: timedelta, *, own: datetime) -> datetime:
+    """``start`` and the retention, but not while Talkdesk waits for our approval of the uninstallation.
 
     Nobody installs twice without uninstalling: it may wait about a superseded one of which no event says so.
+
+    :param own: see :func:`own_start`.
     """
-    uninstalled = party.installation.spec.talkdesk.uninstalled
+    due, installation = start + kept, party.installation
+    uninstalled = installation.spec.talkdesk.uninstalled
     left = party.leaving or party.role is Role.SUPERSEDED
-    if not left or is_over(party.installation):
+    if not left or is_over(installation):
         return due
     if uninstalled is None:
-        return max(due, own_start(party.installation, now) + ANSWERED_BY_TALKDESK)
+        return max(due, max(start, own) + ANSWERED_BY_TALKDESK)
     began = next(iter(_moments([uninstalled.at])), None)
-    created = next(iter(_moments([party.installation.metadata.creation_timestamp])), None)
+    created = next(iter(_moments([installation.metadata.creation_timestamp])), None)
     return max(due, *(one + ANSWERED_BY_TALKDESK for one in (began, created) if one is not None))
 
 

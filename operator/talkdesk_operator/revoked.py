@@ -23,6 +23,7 @@ def until_over(
     installation: TalkdeskInstallation,
     *,
     superseded: bool,
+    holder: TalkdeskInstallation | None = None,
     told: bool,
     refused: bool,
     now: datetime,
@@ -36,7 +37,7 @@ def until_over(
     that down. But a refusal may also be a mistake of Talkdesk's, or about a token that ended in between, and
     then the answer is still waited for: a refusal counts where it lasts.
 
-    :param superseded: a newer installation has the tenant.
+    :param superseded: a newer installation has the tenant: ``holder``.
     :param told: Talkdesk has no such installation, or refuses the credentials and had taken our approval.
     :param refused: Talkdesk refuses the credentials, whatever is asked.
     :param lasting: how long a refusal has to last.
@@ -46,7 +47,7 @@ def until_over(
     if said.uninstalled is not None:
         began = parse_time(said.uninstalled.at) if said.uninstalled.at is not None else None
     elif superseded:
-        began = own_start(installation, now)
+        began = own_start(installation, now, holder=holder)
     if began is not None and now - began > _REVOKED_AFTER:
         return timedelta(0)
     waited = status.talkdesk is not None and status.talkdesk.state == UNINSTALLED_STATE

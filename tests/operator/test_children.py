@@ -151,9 +151,9 @@ def _kinds(found: Desired) -> list[list[set[str]]]:
 def test_what_protects_and_feeds_pods_is_there_before_them_and_what_scales_them_after() -> None:
     template = [
         {**of("HorizontalPodAutoscaler", "a"), "apiVersion": "autoscaling/v2"},
-        {**of("Deployment", "a"), "apiVersion": "apps/v1"},
+        {**of("Deployment", "a"), "apiVersion": "apps/v1", "spec": {}},
         of("ConfigMap", "a"),
-        {**of("Job", "later", annotations={WAVE_ANNOTATION: "7"}), "apiVersion": "batch/v1"},
+        {**of("Job", "later", annotations={WAVE_ANNOTATION: "7"}), "apiVersion": "batch/v1", "spec": {}},
     ]
     ((first, second, third), later) = _kinds(desired(made_of(app(template=template))))
     assert {"NetworkPolicy", "ResourceQuota", "ServiceAccount", "ConfigMap"} <= first

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from talkdesk_crds.names import UNCLAIMED_ANNOTATION
 from talkdesk_operator import inventory
 from talkdesk_operator.compact import compact
 from talkdesk_operator.confirm import Readiness
@@ -173,3 +174,25 @@ def test_a_tenant_is_usable_once_all_its_workloads_are() -> None:
     assert judge([("Deployment", "a", good), ("Deployment", "b", late)]).message.startswith("Deployment b")
     assert judge([("Deployment", "a", None)]).readiness is Readiness.NOT_YET
     assert judge([]).readiness is Readiness.USABLE
+
+
+def test_of_a_clean_up_record_the_cache_knows_when_it_was_written_whoever_did_it() -> None:
+    field = {"f:metadata": {"f:annotations": {".": {}, f"f:{UNCLAIMED_ANNOTATION}": {}}}}
+    other = {"f:metadata": {"f:annotations": {"f:note": {}}}}
+
+    def namespace(*entries: tuple[str, str, Any], **annotations: str) -> Any:
+        managed = [
+            {"manager": manager, "operation": "Update", "time": at, "fieldsV1": fields}
+            for manager, at, fields in entries
+        ]
+        metadata = {"name": "t", "annotations": annotations, "managedFields": managed}
+        return compact({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+    record = {UNCLAIMED_ANNOTATION: "2020-01-01T00:00:00Z"}
+    ours = ("talkdesk-operator-retention", "2026-03-01T12:00:00Z", field)
+    later = ("kubectl-annotate", "2026-03-02T12:00:00Z", field)
+    beside = ("somebody", "2026-03-03T12:00:00Z", other)
+    assert namespace(ours, beside, **record)["unclaimedWritten"] == "2026-03-01T12:00:00Z"
+    assert namespace(ours, later, beside, **record)["unclaimedWritten"] == "2026-03-02T12:00:00Z"
+    assert namespace(beside, **record)["unclaimedWritten"] is None
+    assert "unclaimedWritten" not in namespace(beside)

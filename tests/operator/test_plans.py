@@ -484,3 +484,20 @@ def test_a_plan_that_its_own_template_does_not_fit_is_told_before_anybody_buys_i
     (misfit,) = found.misfits
     assert misfit.path == "spec.plans['Gold'].quota"
     assert misfit.message.startswith("spec.template does not fit: pods: 5 needed, 4 allowed;")
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "CronJob"])
+@pytest.mark.parametrize("spec", [{}, {"spec": None}, {"spec": "${plan.values.size}"}])
+def test_a_workload_without_a_spec_is_refused_before_there_are_tenants(
+    kind: str, spec: dict[str, Any]
+) -> None:
+    declared = {"apiVersion": "batch/v1" if "Job" in kind else "apps/v1", "kind": kind}
+    item = {**declared, "metadata": {"name": "web"}, **spec}
+    found = review(app(template=[item], defaultPlan={"values": {"size": "small"}}))
+    (problem,) = found.problems
+    assert str(problem) == f"spec.template[0].spec: a {kind} needs an object here"
+
+
+def test_what_runs_nothing_needs_no_spec() -> None:
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "plain"}}
+    assert review(app(template=[item])).problems == ()

@@ -103,3 +103,19 @@ def test_the_number_is_in_the_inventory_before_anything_is_applied_and_survives_
     data = inventory.config_map(kept, Tenant())["data"]  # type: ignore[arg-type] # as much of it as is asked for
     assert inventory.parse(data).records[name].replicas == 5
     assert FIELD_MANAGER != "talkdesk-operator"
+
+
+@pytest.mark.parametrize("spec", [{}, {"spec": None}, {"spec": "text"}], ids=["none", "null", "no object"])
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_what_has_no_spec_has_no_replicas_to_remember_or_to_give_back(
+    kind: str, spec: dict[str, Any]
+) -> None:
+    item = {key: value for key, value in wanted(None, kind).items() if key != "spec"} | spec
+    name = object_id(item)
+    there = live(3, ours=False)
+    assert to_remember([item], {}, lambda _: there, suspended=True) == {name: None}
+    known = Record(replicas=4)
+    assert to_remember([item], {name: known}, lambda _: there, suspended=True) == {name: 4}
+    gives = owed(item, known, live(0, ours=True))
+    assert gives is not None
+    assert gives["spec"] == {"replicas": 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from talkdesk_crds.app import Retention
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.meta import stamp_time, time
+from talkdesk_crds.names import PAUSED_ANNOTATION
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.retention import (
     ANSWERED_BY_TALKDESK,
@@ -153,6 +155,101 @@ def test_a_superseded_one_that_no_event_uninstalled_is_kept_while_talkdesk_may_w
     assert due(revoked) == NOW - DAY + second
     ended = shown("timeout", "EndedByTalkdesk", ready="False", reason="Superseded")
     assert due(ended) == NOW - DAY + second
+
+
+def test_a_pause_of_an_older_installation_keeps_no_record_and_one_of_the_holder_does() -> None:
+    def stays(*paused: str) -> bool:
+        parties = []
+        for role, name in ((Role.SUPERSEDED, "old"), (Role.INCUMBENT, "new")):
+            one = installation(name).to_json()
+            one["metadata"]["annotations"] = {PAUSED_ANNOTATION: "keep"} if name in paused else {}
+            parties.append(Party(TalkdeskInstallation.model_validate(one), role, leaving=False))
+        found = keeping(situation(*parties, marked=NOW - DAY), now=NOW)
+        assert found.claimed
+        return found.record_stays
+
+    assert not stays()
+    assert not stays("old")
+    assert stays("new")
+
+
+def test_a_record_from_before_the_customer_came_back_or_left_counts_for_nothing_and_is_made_anew() -> None:
+    back = NOW - 20 * DAY
+    left = party(Role.UNINSTALLED, uninstalled=NOW - DAY, created=back)
+
+    def judged(marked: datetime, written: datetime | None) -> Keeping:
+        return keeping(replace(situation(left, marked=marked), written=written), now=NOW)
+
+    for written in (None, back - 10 * DAY):
+        found = judged(back - 10 * DAY, written)
+        assert (found.mark, found.since, found.tenant_due) == (True, NOW, NOW + KEPT)
+    normal = judged(NOW - DAY, NOW - DAY)
+    assert (normal.mark, normal.tenant_due) == (False, NOW - DAY + KEPT)
+    sooner = judged(back - 400 * DAY, NOW - timedelta(hours=1))
+    assert (sooner.mark, sooner.tenant_due) == (False, back - 400 * DAY + KEPT), "a person's wish"
+    held = judged(back + DAY, back + DAY)
+    assert (held.mark, held.tenant_due) == (True, NOW + KEPT), "it came back, and nobody took the record away"
+
+
+def test_a_record_is_made_once_although_talkdesks_clock_is_ahead() -> None:
+    ahead = NOW + timedelta(hours=5)
+    left = party(Role.UNINSTALLED, uninstalled=ahead, created=ahead)
+    first = keeping(situation(left), now=NOW)
+    assert (first.mark, first.since) == (True, ahead)
+    again = keeping(replace(situation(left, marked=ahead), written=NOW), now=NOW + timedelta(minutes=1))
+    assert (again.mark, again.tenant_due) == (False, ahead + KEPT)
+    far = party(Role.UNINSTALLED, uninstalled=NOW, created=NOW + 400 * DAY)
+    assert keeping(situation(far, marked=NOW), now=NOW).tenant_due == NOW + KEPT, "some clock's mistake"
+
+
+@given(
+    st.integers(0, 800).map(lambda days: NOW - days * DAY),
+    st.integers(0, 800).map(lambda days: NOW - days * DAY),
+    st.integers(0, 400),
+)
+def test_whatever_the_record_says_of_earlier_times_the_data_outlives_the_newest_uninstallation(
+    back: datetime, marked: datetime, days: int
+) -> None:
+    gone = back + (NOW - back) / 2
+    left = party(Role.UNINSTALLED, uninstalled=gone, created=back)
+    found = keeping(situation(left, marked=marked, seconds=days * 86400), now=NOW)
+    assert found.tenant_due == (marked if marked >= gone else NOW) + timedelta(days=days)
+
+
+def locked_out(name: str, *, since: datetime, reason: str = "TrialEnded") -> TalkdeskInstallation:
+    """One that no event uninstalled, and that nobody has entered for a while."""
+    one = installation(name, answered=False).to_json()
+    changed = {"lastTransitionTime": time(since), "observedGeneration": 3}
+    one["status"]["conditions"].append({"type": "Ready", "status": "False", "reason": reason, **changed})
+    return TalkdeskInstallation.model_validate(one)
+
+
+@pytest.mark.parametrize("reason", ["TrialEnded", "Superseded"], ids=["the first pass", "later passes"])
+def test_a_superseded_one_whose_uninstallation_comes_late_is_kept_from_the_newer_ones_installation_on(
+    reason: str,
+) -> None:
+    old = locked_out("old", since=NOW - 40 * DAY, reason=reason)
+
+    def due(new: TalkdeskInstallation, role: Role = Role.INCUMBENT, **policy: Any) -> datetime:
+        parties = (Party(old, Role.SUPERSEDED, leaving=True), Party(new, role, leaving=False))
+        return keeping(situation(*parties, **policy), now=NOW).due["old"]
+
+    new = installation("new", created=NOW)
+    assert due(new, seconds=1) == NOW + ANSWERED_BY_TALKDESK
+    assert due(new) == NOW + KEPT
+    assert due(new, Role.UNINSTALLED) == NOW + KEPT
+    remade = new.to_json()
+    del remade["spec"]["talkdesk"]["installed"]
+    assert due(TalkdeskInstallation.model_validate(remade)) == NOW + KEPT, "its object was made again"
+    assert due(installation("new", created=NOW - 8 * DAY), seconds=1) == NOW - DAY
+    assert due(installation("new", created=NOW + 400 * DAY)) == NOW + KEPT, "some clock's mistake"
+
+
+def test_one_that_left_without_an_event_is_kept_while_talkdesk_may_wait_for_its_answer() -> None:
+    left = Party(locked_out("i", since=NOW - 40 * DAY), Role.UNINSTALLED, leaving=True)
+    assert keeping(situation(left, seconds=1), now=NOW).tenant_due == NOW + ANSWERED_BY_TALKDESK
+    later = keeping(situation(left, marked=NOW, seconds=1), now=NOW + DAY)
+    assert later.tenant_due == NOW + ANSWERED_BY_TALKDESK
 
 
 def test_the_start_of_an_installations_own_retention_is_the_latest_of_what_tells() -> None:

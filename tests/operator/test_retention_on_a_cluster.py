@@ -168,6 +168,31 @@ async def test_a_reinstall_stops_the_clock_and_outlives_the_old_installations_re
     assert "retention" not in status.get("deadlines", {})
 
 
+async def test_a_reinstall_takes_the_record_away_although_the_old_installation_is_paused(
+    world: World, eventually: Any
+) -> None:
+    first = await customer(world, seconds=3600)
+    tenant = await world.tenant(first)
+    await world.post(f"/control/installations/{first.id}/uninstall", {})
+    await world.approved(first, 2)
+
+    async def marked() -> bool:
+        return await since(world, tenant) is not None
+
+    await eventually(marked)
+    pause = {"metadata": {"annotations": {names.PAUSED_ANNOTATION: "its data is still needed"}}}
+    where = {"namespace": world.release.namespace}
+    await world.kube.merge_patch(resources.INSTALLATIONS, first.name, pause, **where)
+    second = await world.install(account=first.account, people=first.users)
+    await world.approved(second)
+    await world.condition(second, "Ready", "True")
+
+    async def taken_away() -> bool:
+        return not await marked()
+
+    await eventually(taken_away)
+
+
 async def test_news_of_an_older_installation_touches_nothing_that_the_newer_one_holds(
     world: World, eventually: Any
 ) -> None:

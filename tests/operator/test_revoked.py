@@ -77,3 +77,26 @@ def test_after_a_week_talkdesk_waits_no_longer() -> None:
     late = left(ago=7 * DAY + timedelta(seconds=1), state="completed")
     assert judged(late) == OVER
     assert judged(left(ago=7 * DAY - timedelta(seconds=1), state="completed")) is None
+
+
+def test_of_one_that_a_newer_one_superseded_the_week_runs_from_the_newer_ones_installation() -> None:
+    def superseded(for_: timedelta, *, refused: timedelta = 40 * DAY) -> timedelta | None:
+        one, new = left(state="completed").to_json(), left().to_json()
+        del one["spec"]["talkdesk"]["uninstalled"]
+        ready = {"type": "Ready", "status": "False", "reason": "TrialEnded", "observedGeneration": 1}
+        one["status"]["conditions"] = [ready | {"lastTransitionTime": time(NOW - refused)}]
+        new["spec"]["talkdesk"] = {"installed": {"event": "e", "rank": 10, "at": stamp_time(NOW - for_)}}
+        return until_over(
+            TalkdeskInstallation.model_validate(one),
+            superseded=True,
+            holder=TalkdeskInstallation.model_validate(new),
+            told=False,
+            refused=True,
+            now=NOW,
+            lasting=HOUR,
+        )
+
+    assert superseded(timedelta(0)) is None
+    assert superseded(6 * DAY) is None
+    assert superseded(8 * DAY) == OVER
+    assert superseded(8 * DAY, refused=6 * DAY) is None, "access ended later"

@@ -66,6 +66,9 @@ def unsuitable(item: dict[str, Any], path: str) -> list[Problem]:
     steps = POD_SPECS.get(item["kind"])
     if steps is None:
         return problems
+    if not isinstance(item.get("spec"), dict):
+        # The API server would refuse it in each tenant anew.
+        return [*problems, Problem(f"{path}.spec", f"a {item['kind']} needs an object here")]
     pod: Any = item
     for step in steps:
         pod = pod.get(step) if isinstance(pod, dict) else None

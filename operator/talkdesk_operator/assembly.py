@@ -16,6 +16,7 @@ from talkdesk_operator.census import Census
 from talkdesk_operator.credentials import CredentialStore
 from talkdesk_operator.endings import Endings
 from talkdesk_operator.gateway_keys import GatewayKeys
+from talkdesk_operator.hanging import Hanging
 from talkdesk_operator.keeper import Keeper
 from talkdesk_operator.keyring import Keyring
 from talkdesk_operator.mail.mailer import Mailer
@@ -197,6 +198,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         memory=parts.memory,
         cadence=Cadence(resync=settings.resync_seconds, pending=settings.pending_resync_seconds),
         pace=Pace(settings.resync_rate),
+        hanging=Hanging(max(1, settings.workers // 4), time.monotonic),
         clock=now,
         monotonic=time.monotonic,
     )

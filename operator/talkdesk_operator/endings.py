@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from talkdesk_crds.app import TalkdeskApp
-    from talkdesk_crds.installation import TalkdeskInstallation
+    from talkdesk_crds.installation import TalkdeskInstallation, TalkdeskInstallationStatus
     from talkdesk_operator.brake import Brake, BrakePolicy
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.notes import Notes
@@ -50,7 +50,8 @@ class Endings:
         served = status.access is not None and status.access.state == "Allowed"
         if not served and status.impending is None:
             return None  # nothing is lost
-        since = parse_time(status.impending.since) if status.impending is not None else now
+        begun = status.impending if not emptied(status) else None
+        since = parse_time(begun.since) if begun is not None else now
         notes.impending = Impending(reason=suspension.reason.value, since=time(since))
         if not served or app is None:
             return None
@@ -74,14 +75,32 @@ class Endings:
         notes.held = false(Reason.ACCESS_ENDING, f"{suspension.message}; access ends at {time(end)}")
         return (end - now).total_seconds()
 
+    def recall(self, notes: Notes) -> None:
+        """Users that went with an end that has come: it counts among the many for the policy's window.
+
+        Nothing else tells of it, for access by then is what it was: nobody's. Whoever finds somebody on
+        Talkdesk's list again takes the note away.
+        """
+        told = notes.installation.status.impending
+        if notes.impending is not None or told is None or not emptied(notes.installation.status):
+            return
+        if self._clock() - parse_time(told.since) <= self._policy.window:
+            notes.impending = told
+
     def _brake(self, members: list[Member], app: TalkdeskApp) -> Brake:
         return brake(members, now=self._clock(), policy=self._policy, released=released_until(app))
+
+
+def emptied(status: TalkdeskInstallationStatus) -> bool:
+    """Its users are gone because Talkdesk listed none, and none is back."""
+    vanished = status.impending is not None and status.impending.reason == Reason.USERS_VANISHED
+    return vanished and (status.users is None or status.users.count == 0)
 
 
 def _member(installation: TalkdeskInstallation) -> Member:
     status = installation.status
     return Member(
         installation.metadata.name,
-        served=status.access is not None and status.access.state == "Allowed",
+        served=status.access is not None and status.access.state == "Allowed" and not emptied(status),
         impending_since=parse_time(status.impending.since) if status.impending is not None else None,
     )

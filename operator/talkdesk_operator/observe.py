@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from talkdesk_operator.cache import Caches
     from talkdesk_operator.conditions import Verdict
     from talkdesk_operator.credentials import Unusable
+    from talkdesk_operator.hanging import Hanging
     from talkdesk_operator.keyring import Keyring
     from talkdesk_operator.memory import Cadence, Memory
     from talkdesk_operator.pace import Pace
@@ -72,6 +73,7 @@ class Observer:
         memory: Memory,
         cadence: Cadence,
         pace: Pace,
+        hanging: Hanging,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
@@ -86,6 +88,7 @@ class Observer:
         self._memory = memory
         self._cadence = cadence
         self._pace = pace
+        self._hanging = hanging
         self._clock = clock
         self._monotonic = monotonic
 
@@ -176,12 +179,13 @@ class Observer:
             notes.ask or known is None or not complete or _news(notes, known) or self._resync(notes)
         )
         try:
-            opened = await self._keyring.open(
-                notes,
-                app,
-                lambda: self._ask(notes, unsettled, whole=whole or outdated, serving=serving),
-                news=known is None or _news(notes, known),
-            )
+            with self._hanging.asking(_host(notes, app)):
+                opened = await self._keyring.open(
+                    notes,
+                    app,
+                    lambda: self._ask(notes, unsettled, whole=whole or outdated, serving=serving),
+                    news=known is None or _news(notes, known),
+                )
         except TalkdeskError as error:
             missing = isinstance(error, NotFound) and not notes.leaving
             if not missing or not not_found.believed(notes.memory, self._monotonic(), self._cadence):
@@ -273,9 +277,8 @@ class Observer:
     def _turn(self, notes: Notes, app: TalkdeskApp) -> float:
         """Seconds until a routine reading has its turn; 0 or less: now."""
         now, memory = self._monotonic(), notes.memory
-        region = app.spec.regions.get(notes.installation.spec.region or "")
-        if memory.turn is None and region is not None:
-            memory.turn = self._pace.reserve(region.api, now)
+        if memory.turn is None and (host := _host(notes, app)):
+            memory.turn = self._pace.reserve(host, now)
         if memory.turn is None or memory.turn <= now:
             memory.turn = None
             return 0.0
@@ -376,6 +379,12 @@ class Observer:
         came = came or moment(installation.metadata.creation_timestamp)
         age = self._clock() - came if came is not None else self._spreading
         return -_SKEW < age < self._spreading
+
+
+def _host(notes: Notes, app: TalkdeskApp) -> str:
+    """Where its region's API is; "" for a region that the app does not have."""
+    region = app.spec.regions.get(notes.installation.spec.region or "")
+    return region.api if region is not None else ""
 
 
 def _forgotten(installation: TalkdeskInstallation) -> bool:

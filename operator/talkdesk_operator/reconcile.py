@@ -316,7 +316,10 @@ class TenantReconciler:
 
         And once in a reading where rules have changed, or roles could not be read.
         """
-        if holder is None or holder.role is not Role.INCUMBENT or holder.reading is None:
+        if holder is None or holder.role is not Role.INCUMBENT:
+            return
+        self._steps.endings.recall(holder)
+        if holder.reading is None:
             return
         if holder.reading.state == NOT_FOUND_STATE:
             return

@@ -125,6 +125,8 @@ class UserSync:
         async with self._slices.alone(notes.installation):
             count, lines = await self._merge(notes, reading, listing)
         await audit.say_each("user access changed", lines)
+        if count and notes.impending is not None and notes.impending.reason == Reason.USERS_VANISHED:
+            notes.impending = None
         notes.listed, notes.user_rules = True, notes.rules.digest
         notes.memory.listed_for = listing.moment
         if listing.moment != reading.moment:

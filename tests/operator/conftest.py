@@ -157,12 +157,13 @@ class World:
         account: str | None = None,
         people: list[str] | None = None,
         plan: str = PLAN,
+        region: str = "eu",
     ) -> Installed:
-        """A customer installs the app (a new one, unless ``account`` is given)."""
+        """A customer installs the app (a new one, in ``region``, unless ``account`` is given)."""
         if account is None:
             self.customers += 1
             name = f"c{self.customers}-{self.app_id[:8]}"
-            account = (await self.post("/control/accounts", {"name": name, "region": "eu"}))["id"]
+            account = (await self.post("/control/accounts", {"name": name, "region": region}))["id"]
             people = await self.people(account, range(users))
         assert people
         answer = await self.post(

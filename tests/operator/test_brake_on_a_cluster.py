@@ -40,9 +40,10 @@ async def many(open_world: Any) -> AsyncIterator[World]:
         yield made
 
 
-async def read_again(world: World) -> None:
-    """Everybody at once, as in the course of a resync."""
-    annotations = {"talkdesk-operator.io/resync": secrets.token_hex(4)}
+async def read_again(world: World) -> str:
+    """Everybody at once, as in the course of a resync; the token that asked for it."""
+    token = secrets.token_hex(4)
+    annotations = {"talkdesk-operator.io/resync": token}
     await asyncio.gather(
         *(
             world.kube.merge_patch(
@@ -54,6 +55,7 @@ async def read_again(world: World) -> None:
             for one in world.all
         )
     )
+    return token
 
 
 async def faulty(world: World, installation: str, **fault: Any) -> None:
@@ -261,3 +263,33 @@ async def test_one_customer_without_any_user_loses_them_a_moment_later(many: Wor
         return await licensed(many) == CUSTOMERS
 
     await eventually(back)
+
+
+async def test_lists_that_become_empty_one_after_another_are_too_many_all_the_same(
+    many: World, eventually: Any
+) -> None:
+    await eventually(lambda: calm(many))
+    first, last = many.all[:6], many.all[6]  # a fifth of all customers are business as usual
+    for one in first:
+        await faulty(many, f"{one.id}/users", **EMPTY)
+    await read_again(many)
+    try:
+
+        async def gone() -> bool:
+            return await licensed(many) == CUSTOMERS - len(first)
+
+        await eventually(gone)
+        token = await read_again(many)
+
+        async def looked_at() -> bool:
+            return all(one["observedResync"] == token for one in await statuses(many))
+
+        await eventually(looked_at)
+        await faulty(many, f"{last.id}/users", **EMPTY)
+        await read_again(many)
+        await many.condition(last, "Ready", "False", "BrakeHolds")
+        assert await licensed(many) == CUSTOMERS - len(first)
+    finally:
+        await well(many)
+    await eventually(lambda: calm(many))
+    assert await licensed(many) == CUSTOMERS

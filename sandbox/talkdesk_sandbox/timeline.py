@@ -44,15 +44,19 @@ class Timeline:
         self._line(mark, result.name, result.detail, took=result.seconds)
 
     def ledger(self, entry: dict[str, Any]) -> None:
-        """What Talkdesk sent or decided; its reads and tokens would only be noise here."""
-        if entry["kind"] == "delivery":
-            status = entry.get("status") or entry["detail"].get("error") or "no answer"
+        """What Talkdesk sent or decided; its reads and tokens would only be noise here.
+
+        Anybody may have Talkdesk send an event of any form: an entry is told as far as it goes.
+        """
+        kind, detail = entry.get("kind"), entry.get("detail") or {}
+        if kind == "delivery":
+            sent = entry.get("event_type") or "an event"
+            status = entry.get("status") or detail.get("error") or "no answer"
             self._line(
-                "[cyan]->[/cyan]", f"Talkdesk sent {entry['event_type']}", f"answered {status}",
+                "[cyan]->[/cyan]", f"Talkdesk sent {sent}", f"answered {status}",
                 took=entry.get("seconds"),
             )  # fmt: skip
-        elif entry["kind"] == "transition" and entry["detail"].get("answer"):
-            detail = entry["detail"]
+        elif kind == "transition" and detail.get("answer"):
             effect = "" if detail.get("effective") else " (no effect)"
             self._line(
                 "[magenta]<-[/magenta]", f"Talkdesk was answered {detail['answer']}",

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from talkdesk_crds.app import TalkdeskApp
-from talkdesk_sandbox.partner.fitted import Place, fitted, listing
+from talkdesk_sandbox.partner.fitted import Place, fitted, listing, without_scopes
+from talkdesk_sandbox.talkdesk.control_bodies import DEFAULT_SCOPES
 
 SAMPLE = yaml.safe_load((Path(__file__).parents[1] / "crds" / "samples" / "talkdeskapp.yaml").read_text())
 PLACE = Place(
@@ -82,3 +83,39 @@ def test_an_app_that_names_no_plans_has_a_trial_and_a_paid_one(declared: dict[st
     del declared["spec"]["plans"]
     shown = listing(TalkdeskApp.model_validate(declared), website=PLACE.website)
     assert [one["type"] for one in shown["plans"]] == ["trial", "paid"]
+
+
+def test_the_listing_has_each_scope_once_that_signing_in_any_version_and_roles_need(
+    declared: dict[str, Any],
+) -> None:
+    spec = declared["spec"]
+    spec["signIn"] = {"scopes": ["openid", "reports:read"]}
+    spec["variants"] = [
+        {"appVersion": "v1", "signIn": {"scopes": ["reports:read", "calls:read"]}},
+        {"appVersion": "v0"},
+    ]
+    spec["users"] = {"roles": [{"talkdesk": "Supervisor", "app": "lead"}]}
+    shown = listing(TalkdeskApp.model_validate(declared), website=PLACE.website)
+    assert shown["scopes"] == [*DEFAULT_SCOPES, "reports:read", "calls:read", "scim"]
+
+
+def test_an_app_that_asks_for_no_scopes_has_those_that_every_app_needs(declared: dict[str, Any]) -> None:
+    for part in ("signIn", "variants", "users"):
+        declared["spec"].pop(part, None)
+    shown = listing(TalkdeskApp.model_validate(declared), website=PLACE.website)
+    assert shown["scopes"] == DEFAULT_SCOPES
+
+
+def test_customers_that_installed_before_a_scope_was_listed_are_named() -> None:
+    accounts = [{"id": "1", "name": "northwind"}, {"id": "2", "name": "acme"}, {"id": "3", "name": "tern"}]
+    state = {
+        "apps": [{"id": "a1", "scopes": ["openid", "scim"]}, {"id": "a2", "scopes": ["openid", "x"]}],
+        "accounts": accounts,
+        "installations": [
+            {"app_id": "a1", "account_id": "1", "state": "completed", "scopes": ["openid"]},
+            {"app_id": "a1", "account_id": "2", "state": "completed", "scopes": ["scim", "openid", "old"]},
+            {"app_id": "a1", "account_id": "3", "state": "uninstalled", "scopes": ["openid"]},
+            {"app_id": "a2", "account_id": "2", "state": "completed", "scopes": ["openid"]},
+        ],
+    }
+    assert without_scopes(state, "a1") == {"northwind": ["scim"]}

@@ -82,12 +82,14 @@ def apply(manifest: Path, *, say: Callable[[str], None]) -> int:
     configure_logging(level="warning", format="text")
     try:
         declared, app = app_in(manifest)
-        number = asyncio.run(apply_again(up_now(), declared, app))
+        number, lacking = asyncio.run(apply_again(up_now(), declared, app))
     except (*_PROBLEMS, httpx.HTTPError) as problem:
         say(f"talkdesk-operator sandbox: {manifest.name}: {_in_words(problem)}")
         return 1
     tenants = f"{number} tenant{'' if number == 1 else 's'}"
     say(f"{app.metadata.name} is accepted, and rolled out to {tenants}")
+    for account, scopes in lacking.items():
+        say(f"{account} installed it without {', '.join(scopes)}: uninstall it there, and install it again")
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from talkdesk_sandbox.edge import launch_host
+from talkdesk_sandbox.talkdesk.control_bodies import DEFAULT_SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,10 @@ _BAR = {"data-account": "${account.name}", "data-region": "${region}", "data-use
 #: Of an app that names no plans.
 PLANS = ("Free trial", "Standard")
 _PRICE = 20
+#: What Talkdesk asks of who reads the roles of users.
+_ROLES_SCOPE = "scim"
+#: States of an installation that stands in the way of another one.
+_LIVE = frozenset({"installing", "updating", "completed", "suspended"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,31 @@ def listing(app: TalkdeskApp, *, website: str) -> dict[str, Any]:
             {"name": plan, "type": "paid" if number else "trial", "price": number * _PRICE}
             for number, plan in enumerate(app.spec.plans or PLANS)
         ],
+        "scopes": _scopes(app),
     }
+
+
+def without_scopes(state: Mapping[str, Any], app_id: str) -> dict[str, list[str]]:
+    """Accounts whose installation of the app lacks scopes that it is listed with, by name: these scopes.
+
+    ``state`` is the control API's. An installation keeps the scopes that it was made with.
+    """
+    listed = next(one["scopes"] for one in state["apps"] if one["id"] == app_id)
+    names = {one["id"]: one["name"] for one in state["accounts"]}
+    lacking = {
+        names[one["account_id"]]: [scope for scope in listed if scope not in one["scopes"]]
+        for one in state["installations"]
+        if one["app_id"] == app_id and one["state"] in _LIVE
+    }
+    return {name: scopes for name, scopes in lacking.items() if scopes}
+
+
+def _scopes(app: TalkdeskApp) -> list[str]:
+    """What the operator needs, what users of any version sign in with, and what tells their roles."""
+    spec = app.spec
+    ways = [spec.sign_in, *(one.sign_in for one in spec.variants if one.sign_in is not None)]
+    asked = [scope for way in ways for scope in way.scopes]
+    return list(dict.fromkeys([*DEFAULT_SCOPES, *asked, *([_ROLES_SCOPE] if spec.users.roles else [])]))
 
 
 def _is_here(url: str) -> bool:

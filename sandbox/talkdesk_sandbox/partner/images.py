@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,27 @@ from talkdesk_sandbox.node.images import image_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+#: What no program is: the shell does it itself.
+_SHELLS_OWN = frozenset(
+    (
+        *("!", "[[", "case", "for", "function", "if", "select", "time", "until", "while", "{"),
+        *(".", ":", "break", "continue", "eval", "exec", "exit", "export", "local", "readonly", "return"),
+        *("set", "shift", "source", "times", "trap", "unset"),
+        *("alias", "bg", "cd", "command", "fg", "getopts", "hash", "jobs", "read", "type", "ulimit", "umask"),
+        *("unalias", "wait"),
+    )
+)
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_OPERATOR, _REDIRECTION = re.compile(r"[();<>|&\n]+"), re.compile(r"<|<<|<&|>|>>|>&|>\|")
+#: A container's SIGTERM goes to its process 1 alone. Where that is the shell, it passes the signal on to all
+#: of the container, goes no further in the line, and ends as what it waits for does.
+_ATTENDED = """trap 'trap : TERM; kill -TERM 0' TERM
+(trap exit TERM
+{line}
+) &
+while wait $!; code=$?; kill -0 $! 2>&-; do :; done
+exit $code"""
 
 
 def named(pair: str) -> tuple[str, list[str]]:
@@ -66,7 +89,40 @@ def missing(app: Any, images: Collection[str]) -> list[str]:
 def words(command: str | Sequence[object], *, folder: Path) -> list[str]:
     """The entry point that runs ``command`` (for the shell, or a list of words) in ``folder``.
 
-    A container's ``args`` come after it, as they do after an image's entry point.
+    A container's ``args`` come after it, as they do after an image's entry point. A line that is more than
+    one simple command has them where it names them, as ``"$@"``.
     """
-    line = command if isinstance(command, str) else shlex.join(map(str, command))
-    return ["/bin/sh", "-c", f'cd {shlex.quote(str(folder))} && exec {line} "$@"', "sh"]
+    if isinstance(command, str):
+        script = _script(command.strip())
+    else:
+        script = f'exec {shlex.join(map(str, command))} "$@"'
+    return ["/bin/sh", "-c", f"cd {shlex.quote(str(folder))} || exit\n{script}", "sh"]
+
+
+def _script(line: str) -> str:
+    start = _start(line)
+    return f'{start} {line} "$@"' if start else _ATTENDED.format(line=line)
+
+
+def _start(line: str) -> str | None:
+    """What has a simple command take the shell's place, so that signals reach it; None for any other line."""
+    parts = _parts(line)
+    assigned = list(takewhile(_ASSIGNMENT.match, parts))
+    program = parts[len(assigned) : len(assigned) + 1]
+    operators = [one for one in parts if _OPERATOR.fullmatch(one) and not _REDIRECTION.fullmatch(one)]
+    if not program or program[0] in _SHELLS_OWN or operators:
+        return None
+    if not assigned:
+        return "exec"
+    # The shell does not split what it expands in an assignment; in an argument of env it would.
+    return None if set("$~") & set("".join(assigned)) else "exec env"
+
+
+def _parts(line: str) -> list[str]:
+    """The words and operators of ``line``; none where only a shell can tell."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="();<>|&\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
+    try:
+        return list(lexer)
+    except ValueError:  # a comment's apostrophe, or a mistake that the shell tells better
+        return []

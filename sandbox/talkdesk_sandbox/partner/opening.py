@@ -9,7 +9,7 @@ from talkdesk_kube.client import Kube
 from talkdesk_kube.connection import KubeSettings
 from talkdesk_sandbox.environment import NAMESPACE
 from talkdesk_sandbox.partner.applied import apply
-from talkdesk_sandbox.partner.fitted import Place, fitted, listing
+from talkdesk_sandbox.partner.fitted import Place, fitted, listing, without_scopes
 from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.story.neighbours import neighbours, resellers
@@ -58,9 +58,12 @@ async def open_app(
     return place
 
 
-async def apply_again(up: Whereabouts, declared: dict[str, Any], app: TalkdeskApp) -> int:
-    """Apply a changed TalkdeskApp in the sandbox that is ``up``, its listing too: tenants that have it.
+async def apply_again(
+    up: Whereabouts, declared: dict[str, Any], app: TalkdeskApp
+) -> tuple[int, dict[str, list[str]]]:
+    """Apply a changed TalkdeskApp in the sandbox that is ``up``, its listing too.
 
+    Gives the number of tenants that have it, and the accounts that installed it without scopes it has now.
     Raises ValueError where that sandbox runs another app, and what :func:`apply` does.
     """
     place = up.place
@@ -73,7 +76,7 @@ async def apply_again(up: Whereabouts, declared: dict[str, Any], app: TalkdeskAp
         plain(base_url=up.control, timeout=_SECONDS) as control,
         await Kube.connect(settings, user_agent="talkdesk-sandbox") as kube,
     ):
-        said = await apply(kube, fitted(declared, place))
+        number = await apply(kube, fitted(declared, place))
         changed = listing(app, website=place.website)
         (await control.patch(f"/control/apps/{place.app_id}", json=changed)).raise_for_status()
-    return said
+        return number, without_scopes(await Marketplace(http=control).state(), place.app_id)

@@ -37,8 +37,8 @@ def without_ours(headers: Iterable[str]) -> str | None:
 
     What an app may take for ours, for it reads more generously, goes as well.
     """
-    pairs = [pair for header in headers for one in header.split(";") if (pair := one.strip())]
-    kept = [pair for pair in pairs if not pair.lower().startswith(PREFIX.lower())]
+    pairs = [pair for header in headers for one in header.split(";") if (pair := one.strip(_BLANKS))]
+    kept = [pair for pair in pairs if not pair.strip().lower().startswith(PREFIX.lower())]
     return "; ".join(kept) or None
 
 

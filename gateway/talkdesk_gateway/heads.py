@@ -5,6 +5,8 @@ Envoy is on one side, which has read everything already and writes clean heads; 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 #: Longer heads are refused; Envoy's own limit is 60 KiB.
 LONGEST: Final = 131072
 
+#: What a server's answer proves the handshake with, beside its key (RFC 6455, section 1.3).
+_GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _REQUEST: Final = re.compile(r"([A-Z]{1,32}) ([!-~]{1,65536}) HTTP/1\.1\Z")
 _STATUS: Final = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: .*)?\Z")
@@ -52,15 +56,16 @@ class RequestHead:
 
     @property
     def opens_websocket(self) -> bool:
-        """A handshake as RFC 6455 has it, and no body."""
+        """A handshake as RFC 6455 has it, but for a key, which may be missing; and no body."""
         upgrade = self.headers.get("Upgrade", "").strip().lower()
         body = self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
-        return self.method == "GET" and upgrade == "websocket" and not body and self.has_key
+        keys = self.headers.getall("Sec-WebSocket-Key", [])
+        return self.method == "GET" and upgrade == "websocket" and not body and len(keys) <= 1
 
     @property
     def has_key(self) -> bool:
-        """``Sec-WebSocket-Key`` is there, once."""
-        return len(self.headers.getall("Sec-WebSocket-Key", [])) == 1
+        """``Sec-WebSocket-Key`` is there; over HTTP/2 browsers send none (RFC 8441), and Envoy adds none."""
+        return "Sec-WebSocket-Key" in self.headers
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ class ResponseHead:
 
     status: int
     headers: CIMultiDict[str]
+
+    def accepts(self, key: str) -> bool:
+        """``Sec-WebSocket-Accept`` proves that this key was read."""
+        digest = hashlib.sha1(f"{key}{_GUID}".encode(), usedforsecurity=False).digest()
+        return self.headers.getall("Sec-WebSocket-Accept", []) == [base64.b64encode(digest).decode()]
 
 
 def request_head(raw: bytes) -> RequestHead:
@@ -89,8 +99,13 @@ def response_head(raw: bytes) -> ResponseHead:
     return ResponseHead(int(found[1]), headers)
 
 
-def for_tenant(request: RequestHead, *, host: str, ours: dict[str, str], cookie: str | None) -> bytes:
-    """The handshake for the tenant: the client's headers, but none that is ours to say, and then ours."""
+def for_tenant(
+    request: RequestHead, *, host: str, ours: dict[str, str], cookie: str | None, key: str | None = None
+) -> bytes:
+    """The handshake for the tenant: the client's headers, but none that is ours to say, and then ours.
+
+    ``key``: for a client that sent none.
+    """
     lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {host}"]
     lines += ["Connection: Upgrade", "Upgrade: websocket"]
     for name, value in _end_to_end(request.headers.items()):
@@ -101,14 +116,21 @@ def for_tenant(request: RequestHead, *, host: str, ours: dict[str, str], cookie:
             and not name.lower().startswith(("x-td-", "x-envoy-"))
         ):
             lines.append(f"{name}: {value}")
+    if key is not None:
+        lines.append(f"Sec-WebSocket-Key: {key}")
+    if "Sec-WebSocket-Version" not in request.headers:
+        lines.append("Sec-WebSocket-Version: 13")
     lines += [f"{name}: {value}" for name, value in ours.items()]
     if cookie is not None:
         lines.append(f"Cookie: {cookie}")
     return _written(lines)
 
 
-def for_client(response: ResponseHead, *, set_cookie: str | None = None) -> bytes:
-    """The tenant's answer to the handshake, for the client, with a cookie of ours."""
+def for_client(response: ResponseHead, *, set_cookie: str | None = None, keyed: bool = True) -> bytes:
+    """The tenant's answer to the handshake, for the client, with a cookie of ours.
+
+    ``keyed``: the client sent a key, and checks what the tenant says to it.
+    """
     lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}"]
     if response.status == 101:
         lines += ["Connection: Upgrade", "Upgrade: websocket"]
@@ -118,7 +140,7 @@ def for_client(response: ResponseHead, *, set_cookie: str | None = None) -> byte
             lines.append("Transfer-Encoding: chunked")
     for name, value in _end_to_end(response.headers.items()):
         # Only the gateway may tell the bar's script to sign in.
-        if name.lower() != "x-td-sign-in":
+        if name.lower() != "x-td-sign-in" and (keyed or name.lower() != "sec-websocket-accept"):
             lines.append(f"{name}: {value}")
     if set_cookie is not None:
         lines.append(f"Set-Cookie: {set_cookie}")

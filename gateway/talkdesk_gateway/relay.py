@@ -7,8 +7,10 @@ once: both ends get a Close with 1008. One with 1012 asks the client to connect 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
+import secrets
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
@@ -215,14 +217,17 @@ class Relay:
         host = self._judge.origin(passed.tenancy.host).partition("://")[2]
         ours = self._identity.headers(passed, now=now)
         left = cookies_of(request.headers)[1]
-        tenant[1].write(for_tenant(request, host=host, ours=ours, cookie=left))
+        key = None if request.has_key else base64.b64encode(secrets.token_bytes(16)).decode()
+        tenant[1].write(for_tenant(request, host=host, ours=ours, cookie=left, key=key))
         async with asyncio.timeout(HANDSHAKE_SECONDS):
             answered = await _final_head(tenant[0])
+        if key is not None:
+            _check(answered, key)
         renewed = None
         if passed.renew:
             keys, policy = self._judge.keys.session_keys(), passed.tenancy.app.spec.session
             renewed = use_cookie(passed.session, policy, keys=keys, now=now)
-        return answered.status, for_client(answered, set_cookie=renewed)
+        return answered.status, for_client(answered, set_cookie=renewed, keyed=request.has_key)
 
     async def _until_over(self, opening: Opening, splice: Splice, changed: asyncio.Event) -> None:
         running = asyncio.create_task(splice.run())
@@ -316,6 +321,17 @@ async def _final_head(tenant: asyncio.StreamReader) -> ResponseHead:
         if head.status == 101 or head.status >= 200:
             return head
     raise BadHeadError("too many informational answers")
+
+
+def _check(answered: ResponseHead, key: str) -> None:
+    """Look at an answer as a client would that had sent ``key``. Raises BadHeadError.
+
+    To a client over HTTP/2 any 2xx says that its WebSocket is open.
+    """
+    if answered.status == 101 and not answered.accepts(key):
+        raise BadHeadError("the WebSocket's key was not answered")
+    if 200 <= answered.status < 300:
+        raise BadHeadError("success, but no WebSocket")
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

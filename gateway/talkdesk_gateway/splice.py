@@ -31,7 +31,6 @@ class Direction:
     writer: asyncio.StreamWriter
     masked: bool
     frames: Frames = field(default_factory=Frames)
-    _said: bool = field(default=False, init=False)
 
     async def pump(self) -> None:
         """Until this end says no more."""
@@ -50,6 +49,7 @@ class Direction:
     async def close(self, code: int, reason: str) -> None:
         """End the frame that is under way, then say Close; a frame that does not end is cut off."""
         with contextlib.suppress(ConnectionError, TimeoutError):
+            begun = b""
             async with asyncio.timeout(FRAME_SECONDS):
                 while not self.frames.between:
                     data = await self.reader.read(_CHUNK)
@@ -57,14 +57,10 @@ class Direction:
                         return
                     ending = self.frames.rest(data)
                     self.writer.write(data[:ending])
-                    self._say(code, reason)
-                    self.frames.feed(data[ending:])
-            self._say(code, reason)
-
-    def _say(self, code: int, reason: str) -> None:
-        if self.frames.between and not self.frames.closed and not self._said:
-            self.writer.write(close_frame(code, reason, masked=self.masked))
-            self._said = True
+                    begun = data[ending:]
+            if not self.frames.closed:
+                self.writer.write(close_frame(code, reason, masked=self.masked))
+            self.frames.feed(begun)  # after access had ended: it goes nowhere
 
     async def until_closed(self) -> None:
         """Read on, passing nothing on, until this end has said Close or is gone."""

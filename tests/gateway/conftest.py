@@ -345,29 +345,35 @@ class Edge:
         return "; ".join(pairs)
 
 
+@asynccontextmanager
+async def _watching(*, serve: bool = False, **arranged: Any) -> AsyncIterator[Edge]:
+    it = Edge(ApiServer(), Objects())
+    await it.arrange(**arranged)
+    task = asyncio.create_task(it.watches.run())
+    try:
+        async with asyncio.timeout(10):
+            for reflector in it.watches.reflectors:
+                await reflector.synced.wait()
+        await it.caught_up()
+        if serve:
+            await it.decision.start()
+            await it.relay.start()
+        yield it
+    finally:
+        await it.relay.close()
+        await it.decision.close()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 @pytest.fixture(scope="session")
 def edge() -> Any:
     """``async with edge(…) as it``: an :class:`Edge` that is watching; ``serve`` starts its two ports."""
+    return _watching
 
-    @asynccontextmanager
-    async def make(*, serve: bool = False, **arranged: Any) -> AsyncIterator[Edge]:
-        it = Edge(ApiServer(), Objects())
-        await it.arrange(**arranged)
-        task = asyncio.create_task(it.watches.run())
-        try:
-            async with asyncio.timeout(10):
-                for reflector in it.watches.reflectors:
-                    await reflector.synced.wait()
-            await it.caught_up()
-            if serve:
-                await it.decision.start()
-                await it.relay.start()
-            yield it
-        finally:
-            await it.relay.close()
-            await it.decision.close()
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
-    return make
+@pytest.fixture(scope="session")
+def deciding() -> Any:
+    """The same, where ``edge`` is an Envoy."""
+    return _watching

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from talkdesk_crds import key_ring, names
 from talkdesk_gateway import relay as relay_module
 from talkdesk_gateway.frames import Frames, close_frame
+from talkdesk_gateway.splice import Direction
 from talkdesk_kube.resources import INSTALLATIONS, SECRETS, SERVICES, USER_SLICES
 
 if TYPE_CHECKING:
@@ -392,6 +393,7 @@ async def test_an_upgrade_without_origin_is_refused(through: Any) -> None:
         b"POST / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nContent-Length: 5\r\n\r\nhello",
         b"GET / HTTP/1.1\r\nUpgrade: h2c\r\nSec-WebSocket-Key: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Key: y\r\n\r\n",
         b"GET / HTTP/1.1\r\nbroken\r\n\r\n",
         b"nonsense\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n",
@@ -416,19 +418,27 @@ async def test_an_app_that_takes_no_websocket_answers_for_itself(through: Any) -
 
 
 @asynccontextmanager
-async def spoken(it: Through, *answers: str) -> AsyncIterator[asyncio.Queue[bytes]]:
-    """The tenant's app says these heads to a handshake; the queue gets what it hears until it is left."""
+async def spoken(
+    it: Through, *answers: str, heads: list[str] | None = None, accept: str = ""
+) -> AsyncIterator[asyncio.Queue[bytes]]:
+    """The tenant's app says these heads to a handshake; the queue gets what it hears until it is left.
+
+    ``heads`` gets the handshake; ``accept`` is what to prove it with instead of the truth.
+    """
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         key = re.search(r"(?i)^sec-websocket-key: (\S+)", request, re.MULTILINE)
         assert key is not None
-        accept = base64.b64encode(hashlib.sha1(f"{key[1]}{GUID}".encode()).digest()).decode()  # noqa: S324 -- RFC 6455
+        if heads is not None:
+            heads.append(request)
+        proof = base64.b64encode(hashlib.sha1(f"{key[1]}{GUID}".encode()).digest()).decode()  # noqa: S324 -- RFC 6455
         for answer in answers:
             lines = [f"HTTP/1.1 {answer}"]
             if answer.startswith("101"):
-                lines += ["Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Accept: {accept}"]
+                lines += ["Connection: Upgrade", "Upgrade: websocket"]
+                lines.append(f"Sec-WebSocket-Accept: {accept or proof}")
             writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         heard.put_nowait(await reader.read())
         writer.close()
@@ -442,12 +452,71 @@ async def spoken(it: Through, *answers: str) -> AsyncIterator[asyncio.Queue[byte
         yield heard
 
 
-async def handshake(it: Through, *, then: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A handshake by hand, and ``then`` in the same breath."""
+async def handshake(
+    it: Through, *more: str, then: bytes = b"", of: tuple[str, ...] = HANDSHAKE
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A handshake by hand, ``more`` lines in it, and ``then`` in the same breath."""
     reader, writer = await asyncio.open_connection("127.0.0.1", it.it.relay.port)
-    lines = [*HANDSHAKE, f"Host: {it.it.host}", f"Origin: {ORIGIN}", f"Cookie: {it.it.cookie()}"]
+    lines = [*of, f"Host: {it.it.host}", f"Origin: {ORIGIN}", f"Cookie: {it.it.cookie()}", *more]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + then)
     return reader, writer
+
+
+#: As Envoy makes one of a browser's over HTTP/2 (RFC 8441), which has no key.
+KEYLESS = ("GET /echo HTTP/1.1", "Content-Length: 0", "Connection: Upgrade", "Upgrade: websocket")
+
+
+@pytest.mark.parametrize("version", ["", "Sec-WebSocket-Version: 13"])
+async def test_a_handshake_without_a_key_gets_one_towards_the_app(through: Any, version: str) -> None:
+    heads: list[str] = []
+    more = ("Sec-WebSocket-Protocol: chat.v1", "Sec-WebSocket-Extensions: permessage-deflate")
+    told = "101 Switching Protocols\r\nSec-WebSocket-Protocol: chat.v1"
+    async with through() as it, spoken(it, told, heads=heads) as heard:
+        for _ in range(2):
+            lines = more if not version else (*more, version)
+            reader, writer = await handshake(it, *lines, of=KEYLESS, then=framed(b"hi", mask=b"abcd"))
+            async with asyncio.timeout(5):
+                answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                assert answer.startswith("http/1.1 101 ")
+                assert "sec-websocket-accept" not in answer, "it answers what the client did not ask"
+                assert "\r\nsec-websocket-protocol: chat.v1\r\n" in answer
+                writer.write_eof()
+                assert await heard.get() == framed(b"hi", mask=b"abcd")
+            writer.close()
+    keys = [re.findall(r"(?im)^sec-websocket-key: (\S+)\r$", head) for head in heads]
+    assert [len(base64.b64decode(key)) for (key,) in keys] == [16, 16]
+    assert keys[0] != keys[1]
+    for head in heads:
+        assert re.findall(r"(?im)^sec-websocket-version: (.*)\r$", head) == ["13"]
+        assert "permessage-deflate" in head
+
+
+@pytest.mark.parametrize(
+    ("answer", "accept"),
+    [
+        ("101 Switching Protocols", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("101 Switching Protocols\r\nSec-WebSocket-Accept: x", ""),
+        # To a client over HTTP/2 any 2xx says that the WebSocket is open.
+        ("200 OK\r\nContent-Length: 0", ""),
+        ("204 No Content", ""),
+    ],
+)
+async def test_an_app_that_does_not_prove_that_it_took_our_key_is_a_503(
+    through: Any, answer: str, accept: str
+) -> None:
+    async with through() as it, spoken(it, answer, accept=accept):
+        reader, writer = await handshake(it, of=KEYLESS)
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_refusal_of_the_apps_reaches_a_client_without_a_key(through: Any) -> None:
+    async with through() as it, spoken(it, "418 I'm a Teapot\r\nContent-Length: 0"):
+        reader, writer = await handshake(it, of=KEYLESS)
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 418 ")
+        writer.close()
+        await writer.wait_closed()
 
 
 EARLY = ("103 Early Hints\r\nLink: </style.css>", "102 Processing", "100 Continue")
@@ -548,6 +617,37 @@ def test_the_rest_of_a_frame_is_told_from_what_follows() -> None:
     frames.feed(first[:10])
     assert frames.rest(first[10:] + framed(b"next")) == len(first) - 10
     assert frames.between
+
+
+class Written:
+    """Stands where a Direction has its StreamWriter."""
+
+    def __init__(self) -> None:
+        self.bytes = b""
+        self.began = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        self.bytes += data
+        self.began.set()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("opcode", [2, 8])
+async def test_nothing_that_was_begun_after_a_refusal_follows_the_close(masked: bool, opcode: int) -> None:
+    under_way, begun = framed(b"a" * 100, opcode=opcode), framed(b"b" * 1000)
+    reader, written = asyncio.StreamReader(), Written()
+    writer: Any = written
+    way = Direction(reader, writer, masked=masked)
+    way.frames.feed(under_way[:50])
+    reader.feed_data(under_way[50:] + begun[:500])
+    closing = asyncio.create_task(way.close(1008, "over"))
+    await asyncio.wait_for(written.began.wait(), 5)
+    reader.feed_data(begun[500:] + framed(b"c"))
+    reader.feed_eof()
+    await asyncio.wait_for(closing, 5)
+    said = written.bytes.removeprefix(under_way[50:])
+    ours = close_frame(1008, "over", masked=masked) if opcode != 8 else b""
+    assert (len(said), said[:2]) == (len(ours), ours[:2])
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -167,7 +167,10 @@
     return new Promise((resolve) => {
       const notice = banner();
       let timer = 0;
+      let settled = false; // several looks may be under way
       const done = (result) => {
+        if (settled) return;
+        settled = true;
         clearInterval(timer);
         channel?.removeEventListener("message", look);
         removeEventListener("focus", look);
@@ -176,7 +179,7 @@
       };
       const look = async () => {
         const user = await whoIsIn();
-        if (user === undefined) return;
+        if (settled || user === undefined) return;
         if (settings.user && user.id !== settings.user) {
           notice.say(`You are now signed in as ${user.name || user.email || "another user"}.`, "Reload", () =>
             location.reload(),
@@ -242,7 +245,8 @@
         close.onclick = action;
       },
       remove() {
-        kept.splice(kept.indexOf(host), 1);
+        const index = kept.indexOf(host);
+        if (index >= 0) kept.splice(index, 1);
         host.remove();
       },
     };
@@ -258,8 +262,9 @@
   function wrapFetch() {
     if (typeof plainFetch !== "function") return;
     window.fetch = async function fetch(input, init) {
-      // A body that is read once is kept twice, in case.
-      const spare = input instanceof Request && input.body && !input.bodyUsed ? input.clone() : input;
+      // A body that is read once is kept twice, in case. Not every browser says whether there is one.
+      const mayHaveBody = input instanceof Request && !["GET", "HEAD"].includes(input.method);
+      const spare = mayHaveBody && !input.bodyUsed ? input.clone() : input;
       const oneWay = init?.body instanceof ReadableStream;
       const answer = await plainFetch.call(this, input, init);
       const start = startOf(answer.status, answer.url, answer.headers.get("x-td-sign-in"));

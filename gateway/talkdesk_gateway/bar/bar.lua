@@ -196,7 +196,35 @@ local function tag_end(data, at)
   end
 end
 
--- `[name] = value` of a whole tag, entities of quotes resolved.
+local NAMED = {amp = "&", quot = '"', apos = "'", lt = "<", gt = ">"}
+
+-- `text`, the inside of "&#...;", as a character of ASCII and what follows its number; nil: another character.
+local function numbered(text)
+  local base, digits, rest = 16, text:match("^[xX]0*(%x+)(.*)$")
+  if not digits then
+    base, digits, rest = 10, text:match("^0*(%d+)(.*)$")
+  end
+  local code = digits and #digits <= 3 and tonumber(digits, base) or 0
+  if code > 0 and code < 128 then return string.char(code), rest end
+end
+
+-- `text` with its character references resolved; nil: one is of a name that is not known here, or not of ASCII.
+local function resolved(text)
+  local known = true
+  local plain = text:gsub("&(#?)(%w*)(;?)", function(mark, name, stop)
+    if mark == "" and stop == "" and not NAMED[name] then return nil end  -- no reference
+    local found, rest = stop ~= "" and NAMED[name], ""
+    if mark ~= "" then found, rest = numbered(name) end
+    if not found then
+      known = false
+      return nil
+    end
+    return rest == "" and found or found .. rest .. stop
+  end)
+  return known and plain or nil
+end
+
+-- `[name] = {value, first, last}` of a whole tag: as it is written, and where, with its quotes.
 local function attributes(tag)
   local found, at = {}, tag:find("[ \t\r\n\f/]") or #tag
   while true do
@@ -205,6 +233,7 @@ local function attributes(tag)
     local name = tag:sub(first, last):lower()
     local value = ""
     at = last + 1
+    first, last = at, at - 1
     local equals = tag:match("^[ \t\r\n\f]*=[ \t\r\n\f]*()", at)
     if equals then
       local quote = tag:sub(equals, equals)
@@ -214,11 +243,9 @@ local function attributes(tag)
       else
         value, at = tag:match("^([^ \t\r\n\f>]*)()", equals)
       end
+      first, last = equals, at - 1
     end
-    if not found[name] then
-      found[name] = value:gsub("&#0*39;", "'"):gsub("&#[xX]0*27;", "'"):gsub("&apos;", "'")
-        :gsub("&quot;", '"'):gsub("&#0*34;", '"'):gsub("&#0*59;", ";"):gsub("&amp;", "&")
-    end
+    if not found[name] then found[name] = {value, first, last} end
   end
 end
 
@@ -245,15 +272,18 @@ end
 
 function Scan:meta(tag)
   local found = attributes(tag)
-  local kind = (found["http-equiv"] or ""):lower()
-  if kind ~= "content-security-policy" or not found.content then return tag end
+  local kind = resolved((found["http-equiv"] or {""})[1]) or ""
+  if kind:lower() ~= "content-security-policy" or not found.content then return tag end
+  local written, first, last = unpack(found.content)
+  local content = resolved(written)
   local texts = {}
-  for text in found.content:gmatch("[^,]+") do
+  for text in (content or ""):gmatch("[^,]+") do
     -- No nonce: the loader was let in before, and 'strict-dynamic' lets it load the bar.
     if text:find("%S") then texts[#texts + 1] = extend(parse_policy(text), self.needs, nil) end
   end
-  local content = table.concat(texts, ", "):gsub("&", "&amp;"):gsub('"', "&quot;")
-  return '<meta http-equiv="Content-Security-Policy" content="' .. content .. '">'
+  if #texts == 0 then return tag end
+  content = table.concat(texts, ", "):gsub("&", "&amp;"):gsub('"', "&quot;")
+  return tag:sub(1, first - 1) .. '"' .. content .. '"' .. tag:sub(last + 1)
 end
 
 -- One step over `data` from `at`. Returns where to go on; nil: more is needed; and where to hold from.

@@ -1,4 +1,4 @@
-"""The filters behind the Talkdesk bar: off, but on the routes of navigations.
+"""The filters behind the Talkdesk bar: off, but on the routes of navigations, where the decision wants it.
 
 What they do is for the eye: no one is let in or kept out by them, and Envoy lets a page through unchanged
 where the script fails.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from talkdesk_gateway.envoy.names import Json, typed
+from talkdesk_gateway.envoy.names import VERDICT, Json, typed
 
 #: The one filter, and the chain that it stands for.
 _BAR = "bar"
@@ -17,20 +17,10 @@ _DECOMPRESSORS = ("gzip", "brotli", "zstd")
 
 def bar_filter() -> Json:
     """One filter that stands for all of them: of each that is off, every request would pay a microsecond."""
-    always: Json = {
-        "on_no_match": {
-            "action": {
-                "name": _BAR,
-                "typed_config": typed(
-                    "extensions.filters.http.composite.v3.ExecuteFilterAction", filter_chain_name=_BAR
-                ),
-            }
-        }
-    }
     composite = typed(
         "extensions.filters.http.composite.v3.Composite",
         named_filter_chains={_BAR: {"typed_config": _filters()}},
-        matcher=always,
+        matcher=_where_it_is_wanted(),
     )
     return {"name": _BAR, "typed_config": composite, "disabled": True}
 
@@ -38,6 +28,36 @@ def bar_filter() -> Json:
 def bar_on_route() -> Json:
     """``typed_per_filter_config`` of a route on which they work."""
     return {_BAR: typed("config.route.v3.FilterConfig", config={}, disabled=False)}
+
+
+def _where_it_is_wanted() -> Json:
+    """By the decision's word, so that nothing unpacks a page that is to have no bar."""
+    word = {"filter": VERDICT, "path": [{"key": "x-td-bar"}]}
+    wanted = typed(
+        "extensions.matching.input_matchers.metadata.v3.Metadata", value={"string_match": {"exact": "1"}}
+    )
+    chain = typed("extensions.filters.http.composite.v3.ExecuteFilterAction", filter_chain_name=_BAR)
+    return {
+        "matcher_list": {
+            "matchers": [
+                {
+                    "predicate": {
+                        "single_predicate": {
+                            "input": {
+                                "name": "word",
+                                "typed_config": typed(
+                                    "extensions.matching.common_inputs.network.v3.DynamicMetadataInput",
+                                    **word,
+                                ),
+                            },
+                            "custom_match": {"name": "wanted", "typed_config": wanted},
+                        }
+                    },
+                    "on_match": {"action": {"name": _BAR, "typed_config": chain}},
+                }
+            ]
+        }
+    }
 
 
 def _filters() -> list[Json]:

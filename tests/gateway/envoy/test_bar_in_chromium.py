@@ -339,6 +339,51 @@ async def test_work_that_meets_the_sessions_end_is_saved_after_signing_in_again(
     await page.context.close()
 
 
+async def test_a_request_is_sent_again_in_browsers_that_do_not_show_its_body(site: Site) -> None:
+    page = await site.open()
+    await page.evaluate("() => { Object.defineProperty(Request.prototype, 'body', {get: () => undefined}) }")
+    site.user = None
+    saving = asyncio.create_task(page.evaluate(SEND["fetch of a Request"]))
+    async with page.context.expect_page():
+        await page.get_by_role("button", name="Sign in again").click()
+    assert await asyncio.wait_for(saving, 20) == [200, "saved"]
+    assert site.saved == [b"work"]
+    await page.context.close()
+
+
+async def test_a_request_whose_body_was_read_fails_as_it_would_without_us(site: Site) -> None:
+    page = await site.open()
+    told = await page.evaluate(
+        """async () => {
+            const request = new Request('/save', {method: 'POST', body: 'work'});
+            await request.text();
+            return fetch(request).then(() => 'sent', problem => problem.name);
+        }"""
+    )
+    assert told == "TypeError"
+    await page.context.close()
+
+
+async def test_the_bar_stays_where_several_signs_say_at_once_that_somebody_is_back(
+    site: Site, tmp_path: Path
+) -> None:
+    site.prepare("under the body")
+    page = await site.open()
+    site.user = None
+    saving = asyncio.create_task(page.evaluate(SEND["fetch"]))
+    await page.get_by_role("button", name="Sign in again").wait_for()
+    site.user = "u1"
+    asked = len([heard for heard in site.edge.web.heard if heard.path == "/_td/session"])
+    await page.evaluate("() => { for (let i = 0; i < 3; i++) dispatchEvent(new Event('focus')) }")
+    assert await asyncio.wait_for(saving, 20) == [200, "saved"]
+    await page.wait_for_load_state("networkidle")
+    assert len([heard for heard in site.edge.web.heard if heard.path == "/_td/session"]) == asked + 3
+    await page.evaluate("() => { " + CHANGES["the body's content replaced"] + " }")
+    await page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    await assert_seen(page, tmp_path / "changed.png")
+    await page.context.close()
+
+
 OWN = '<script src="/_td/bar.js" defer></script>'
 
 

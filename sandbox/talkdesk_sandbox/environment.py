@@ -146,6 +146,8 @@ def chart_values(stand_in: StandIn, *, port: int) -> dict[str, Any]:
         "envoy": {
             "service": {"type": "LoadBalancer", "port": port},
             "concurrency": 1,
+            # There is no DNS here.
+            "gatewayHosts": f"$({RELEASE.upper()}_GATEWAY_SERVICE_HOST)",
             "drainSeconds": 1,
         },
     }

@@ -51,15 +51,16 @@ class Right:
 def _role(release: Release, where: Where) -> tuple[str, ...]:
     """What kubectl calls the role."""
     name, own, credentials = release.name, release.namespace, release.credentials_namespace
+    outside = f"{own}-{name}"
     return {
         "webhook": ("role", f"{name}-webhook", "--namespace", own),
-        "webhook-credentials": ("role", f"{name}-webhook", "--namespace", credentials),
+        "webhook-credentials": ("role", f"{outside}-webhook", "--namespace", credentials),
         "gateway": ("role", f"{name}-gateway", "--namespace", own),
-        "gateway-credentials": ("role", f"{name}-gateway", "--namespace", credentials),
-        "gateway-cluster": ("clusterrole", f"{own}-{name}-gateway"),
+        "gateway-credentials": ("role", f"{outside}-gateway", "--namespace", credentials),
+        "gateway-cluster": ("clusterrole", f"{outside}-gateway"),
         "operator": ("role", f"{name}-operator", "--namespace", own),
-        "operator-credentials": ("role", f"{name}-operator", "--namespace", credentials),
-        "cluster": ("clusterrole", f"{own}-{name}-operator"),
+        "operator-credentials": ("role", f"{outside}-operator", "--namespace", credentials),
+        "cluster": ("clusterrole", f"{outside}-operator"),
         "tenant": ("clusterrole", release.tenant_cluster_role),
     }[where]
 

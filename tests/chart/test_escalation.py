@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from talkdesk_crds.names import ACCOUNT_LABEL, TENANT_LABEL, release_id, tenant_prefix
+from talkdesk_crds.names import (
+    ACCOUNT_LABEL,
+    TENANT_LABEL,
+    UNCLAIMED_ANNOTATION,
+    release_id,
+    tenant_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
 RBAC = "rbac.authorization.k8s.io"
 BINDINGS = f"/apis/{RBAC}/v1/namespaces/{{}}/rolebindings"
 NAMESPACES = "/api/v1/namespaces"
+ENFORCE = "pod-security.kubernetes.io/enforce"
+EVERYBODY = {"kind": "Group", "name": "system:authenticated", "apiGroup": RBAC}
+ANYBODY = {"kind": "Group", "name": "system:unauthenticated", "apiGroup": RBAC}
 
 
 def binding(role: str, *subjects: dict[str, str], kind: str = "ClusterRole") -> dict[str, Any]:
@@ -50,7 +59,7 @@ def tenant(release: Any) -> Iterator[str]:
     """A tenant with the operator's binding, made by the operator."""
     name = f"{tenant_prefix(release.namespace, release.name)}{secrets.token_hex(4)}"
     labels = {TENANT_LABEL: release_id(release.namespace, release.name), ACCOUNT_LABEL: "a"}
-    made = {"metadata": {"name": name, "labels": labels}}
+    made = {"metadata": {"name": name, "labels": labels | {ENFORCE: "restricted"}}}
     assert release.operator.create(NAMESPACES, made)[0] == 201
     own = binding(f"{release.cluster_name}-tenant", account("td-operator", release.namespace))
     assert release.operator.create(BINDINGS.format(name), own)[0] == 201
@@ -88,10 +97,9 @@ def test_it_binds_no_other_role_not_even_in_its_own_tenant(release: Any, tenant:
 
 def test_it_gives_its_role_to_nobody_else(release: Any, tenant: str) -> None:
     role = f"{release.cluster_name}-tenant"
-    everybody = {"kind": "Group", "name": "system:authenticated", "apiGroup": RBAC}
     for subjects in (
-        [everybody],
-        [account("td-operator", release.namespace), everybody],
+        [EVERYBODY],
+        [account("td-operator", release.namespace), EVERYBODY],
         [account("default", tenant)],
         [account("td-webhook", release.namespace)],
     ):
@@ -102,6 +110,61 @@ def test_it_gives_its_role_to_nobody_else(release: Any, tenant: str) -> None:
             "operator-bindings",
         )
         assert code == 422, told
+
+
+def test_in_its_own_namespaces_it_binds_no_role_to_anybody(release: Any) -> None:
+    oneself = account("td-operator", release.namespace)
+    tenants = binding(f"{release.cluster_name}-tenant", oneself)
+    wider = {"subjects": [oneself, ANYBODY]}
+    for namespace, own in (
+        (release.namespace, "td-operator"),
+        (release.credentials_namespace, f"{release.cluster_name}-operator"),
+    ):
+        path = BINDINGS.format(namespace)
+        for attempt in (
+            lambda path=path: release.operator.create(path, tenants, dryRun="All"),
+            lambda path=path, own=own: release.operator.create(
+                path, binding(own, ANYBODY, kind="Role"), dryRun="All"
+            ),
+            lambda path=path, own=own: release.operator.patch(f"{path}/{own}", wider, dryRun="All"),
+        ):
+            code, told = settled(attempt, "operator-objects")
+            assert code == 422, told
+
+
+@pytest.mark.parametrize("level", [None, "privileged", "baseline"])
+def test_it_makes_no_tenant_without_pod_security_and_takes_it_from_none(
+    release: Any, tenant: str, level: str | None
+) -> None:
+    def made(enforced: str | None) -> tuple[int, str]:
+        labels = {TENANT_LABEL: release_id(release.namespace, release.name)}
+        labels |= {ENFORCE: enforced} if enforced else {}
+        name = f"{tenant_prefix(release.namespace, release.name)}new"
+        return cast(
+            "tuple[int, str]",
+            release.operator.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}}, dryRun="All"),
+        )
+
+    code, told = settled(lambda: made(level), "operator-namespaces")
+    assert code == 422, told
+    code, told = made("restricted")
+    assert code == 201, told
+    weaker = {"metadata": {"labels": {ENFORCE: level}}}
+    code, told = release.operator.patch(f"{NAMESPACES}/{tenant}", weaker, dryRun="All")
+    assert code == 422, told
+    assert "operator-namespaces" in told
+
+
+@pytest.mark.parametrize("level", [None, "privileged"])
+def test_it_still_annotates_and_mends_a_tenant_whose_pod_security_an_administrator_changed(
+    release: Any, tenant: str, level: str | None
+) -> None:
+    path = f"{NAMESPACES}/{tenant}"
+    assert release.person.patch(path, {"metadata": {"labels": {ENFORCE: level}}})[0] == 200
+    code, told = release.operator.patch(path, {"metadata": {"annotations": {UNCLAIMED_ANNOTATION: "t"}}})
+    assert code == 200, told
+    code, told = release.operator.patch(path, {"metadata": {"labels": {ENFORCE: "restricted"}}})
+    assert code == 200, told
 
 
 def test_it_becomes_nobody_else(release: Any, tenant: str) -> None:

@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("all_rights")
 
 SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
+SECURE = {"pod-security.kubernetes.io/enforce": "restricted"}
 ANSWERS = "talkdesk-operator.io/answers"
 MAILS = "talkdesk-operator.io/mails"
 #: Every policy over a group of fields that is tried below.
 GROUPS = {
     *("reported", "region", "switches", "answers", "status", "app-status", "slices"),
-    *("paused", "resync", "gateway", "revocations", "revocation-status", "mails"),
+    *("paused", "resync", "resync-length", "gateway", "revocations", "revocation-status", "mails"),
 }
 CALLERS = ("webhook", "operator", "gateway", "person", "restorer")
 
@@ -266,6 +267,29 @@ def test_a_look_at_talkdesk_is_asked_for_by_people_the_operator_and_the_gateway(
         )
 
 
+def test_nobody_asks_for_a_look_by_more_than_a_status_can_show(release: Any, installation: str) -> None:
+    def asking(length: int) -> dict[str, Any]:
+        return {"metadata": {"annotations": {RESYNC_ANNOTATION: "é" * length}}}
+
+    judged(
+        release,
+        lambda caller: caller.patch(installation, asking(128), dryRun="All"),
+        {"person", "operator", "gateway", "restorer"},
+        "resync",
+    )
+    for name in ("person", "operator", "gateway"):
+        code, message = getattr(release, name).patch(installation, asking(129), dryRun="All")
+        assert (code, policy_of(message)) == (403, f"{release.cluster_name}-write-resync-length"), message
+        assert "128" in message
+    # One that is there already keeps nobody from writing anything else, and can be taken away.
+    assert release.restorer.patch(installation, asking(200))[0] == 200
+    noted = {"metadata": {"annotations": {ANSWERS: "[1]"}}}
+    assert release.operator.patch(installation, noted, dryRun="All")[0] == 200
+    assert release.person.patch(installation, asking(200), dryRun="All")[0] == 200
+    none = {"metadata": {"annotations": {RESYNC_ANNOTATION: None}}}
+    assert release.person.patch(installation, none)[0] == 200
+
+
 #: What else of an installation there is to write, each a patch that is valid for somebody.
 OTHERWISE = {
     "a switch": {"spec": {"suspend": True}},
@@ -468,7 +492,7 @@ def test_no_policy_over_fields_is_missing_from_this_file(control_plane: ControlP
 def tenant(release: Any, all_rights: None) -> Iterator[str]:  # noqa: ARG001 -- for its effect
     """A tenant namespace that the operator made."""
     name = f"{tenant_prefix(release.namespace, release.name)}tenant"
-    labels = {TENANT_LABEL: release_id(release.namespace, release.name)}
+    labels = {TENANT_LABEL: release_id(release.namespace, release.name), **SECURE}
     code, message = release.operator.create(
         "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}}
     )
@@ -569,7 +593,7 @@ def test_the_operator_creates_no_namespace_that_is_not_marked_as_its_own(
 ) -> None:
     name = f"{tenant_prefix(release.namespace, release.name) if prefixed else 'free-'}new"
     value = release_id(release.namespace, release.name) if label == "ours" else label
-    labels = {TENANT_LABEL: value} if value else {}
+    labels = SECURE | ({TENANT_LABEL: value} if value else {})
     obj = {"metadata": {"name": name, "labels": labels}}
     refused(release, release.operator.create("/api/v1/namespaces", obj, dryRun="All"), "namespaces")
 

@@ -197,9 +197,16 @@ def test_envoy_finds_the_gateways_service_and_its_ports(render: Any) -> None:
     # Settings of gateway and Envoy have these defaults; nothing else says which port is which.
     assert declared == {"web": 8080, "decision": 8081, "relay": 8082, "jwks": 8083, "metrics": 9090}
     assert all(declared[one["name"]] == one["port"] for one in service["spec"]["ports"])
+    # By its name: running Envoys would keep an address that is another's by now, a tenant's perhaps.
     envoy = pods(objects)["my-td-envoy"]
-    assert envoy["enableServiceLinks"] is True
-    assert variables(envoy)["TALKDESK_ENVOY_GATEWAY_HOSTS"] == "$(MY_TD_GATEWAY_SERVICE_HOST)"
+    assert variables(envoy)["TALKDESK_ENVOY_GATEWAY_HOSTS"] == "my-td-gateway.talkdesk-system.svc"
+
+
+def test_without_dns_envoy_is_told_an_address_or_the_variable_that_has_it(render: Any) -> None:
+    for hosts in ("10.0.0.1", "$(TD_GATEWAY_SERVICE_HOST)"):
+        envoy = pods(render("--set", f"envoy.gatewayHosts={hosts}"))["td-envoy"]
+        assert variables(envoy)["TALKDESK_ENVOY_GATEWAY_HOSTS"] == hosts
+        assert envoy.get("enableServiceLinks", True)
 
 
 def test_envoys_pod_reads_what_its_init_container_wrote_and_has_no_token(render: Any) -> None:
@@ -246,8 +253,6 @@ def test_envoy_accepts_the_configuration_that_its_init_container_writes(
     told = variables(pods(render(*arguments))["td-envoy"])
     told["TALKDESK_ENVOY_POD_NAME"] = "td-envoy-1"
     told["TALKDESK_ENVOY_BIND_ADDRESS"] = "127.0.0.1"
-    assert told["TALKDESK_ENVOY_GATEWAY_HOSTS"] == "$(TD_GATEWAY_SERVICE_HOST)"
-    told["TALKDESK_ENVOY_GATEWAY_HOSTS"] = "127.0.0.2"
     if tls:
         authority = Authority(tmp_path, name="test", now=dt.datetime.now(dt.UTC))
         pair = authority.issue("tls", common_name="demo", hosts=["*.demo.localhost"])
@@ -322,6 +327,17 @@ def test_two_releases_share_no_cluster_wide_name(render: Any) -> None:
     assert first
     assert not first & second
     assert not first & third
+
+
+def test_two_releases_of_one_name_share_a_namespace_for_credentials(render: Any) -> None:
+    def vault(namespace: str) -> set[tuple[str, str]]:
+        arguments = ("--set", "credentialsNamespace.create=false,credentialsNamespace.name=vault")
+        found = [one for one in render(*arguments, namespace=namespace) if "namespace" in one["metadata"]]
+        assert {one["metadata"]["namespace"] for one in found} == {"vault"}
+        return {(one["kind"], one["metadata"]["name"]) for one in found}
+
+    assert len(vault("a")) == 6
+    assert not vault("a") & vault("b")
 
 
 @pytest.mark.parametrize(

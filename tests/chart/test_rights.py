@@ -162,6 +162,7 @@ def binding(release: Any, role: str) -> dict[str, Any]:
 def test_the_operator_gives_itself_a_tenant_and_no_more(release: Any) -> None:
     name = f"{tenant_prefix(release.namespace, release.name)}rights"
     labels = {TENANT_LABEL: release_id(release.namespace, release.name)}
+    labels |= {"pod-security.kubernetes.io/enforce": "restricted"}
     operator = release.operator
     assert operator.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})[0] == 201
     try:

@@ -210,6 +210,7 @@ async def test_an_installation_that_is_deleted_leaves_a_suspended_tenant(
     world: World, ready: Any, eventually: Any
 ) -> None:
     tenant = await world.tenant(ready)
+    await world.quiet()  # the event of the trial's beginning would make the object anew
     await world.kube.delete(resources.INSTALLATIONS, ready.name, namespace=world.release.namespace)
 
     async def suspended() -> bool:

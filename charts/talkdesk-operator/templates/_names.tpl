@@ -1,4 +1,4 @@
-{{- /* Cluster-wide names carry namespace and release, so that several releases live together. */ -}}
+{{- /* Names outside the release's namespace carry namespace and release: several releases live together. */ -}}
 {{- define "td.clusterName" -}}
 {{ .Release.Namespace }}-{{ .Release.Name }}
 {{- end -}}
@@ -52,9 +52,9 @@ system:serviceaccount:{{ .root.Release.Namespace }}:{{ .root.Release.Name }}-{{ 
 {{ .Values.envoy.service.port | default (ternary 443 80 (ne .Values.envoy.tls.secretName "")) | int }}
 {{- end -}}
 
-{{- /* The variable by which Kubernetes tells pods the ClusterIP of the gateway's Service. */ -}}
-{{- define "td.gatewayVariable" -}}
-{{ .Release.Name | upper | replace "-" "_" }}_GATEWAY_SERVICE_HOST
+{{- /* The gateway's Service. Its ClusterIP may become another's; its name does not. */ -}}
+{{- define "td.gatewayHost" -}}
+{{ .Release.Name }}-gateway.{{ .Release.Namespace }}.svc
 {{- end -}}
 
 {{- /* What browsers put before a path, of the launch host. */ -}}

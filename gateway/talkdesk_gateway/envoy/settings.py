@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -16,9 +17,15 @@ MaybePort = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=604800, allow_inf_nan=False)]
 
 
-def _some(hosts: tuple[str, ...]) -> tuple[str, ...]:
+def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     if not hosts:
         raise ValueError("name at least one host of the gateway")
+    if not all(re.fullmatch(r"[A-Za-z0-9.:-]+", host) for host in hosts):
+        # Kubernetes leaves a variable that it does not know as it stands; Envoy would take it for a name.
+        raise ValueError(
+            "a host has only letters, digits, dots, colons and hyphens; "
+            "where it is a $(VARIABLE), its Service is not there yet"
+        )
     return hosts
 
 
@@ -55,7 +62,7 @@ class EnvoySettings(BaseSettings):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 
-    gateway_hosts: Annotated[CommaSeparated, AfterValidator(_some)]
+    gateway_hosts: Annotated[CommaSeparated, AfterValidator(_hosts)]
     web_port: Port = 8080
     decision_port: Port = 8081
     relay_port: Port = 8082

@@ -80,6 +80,31 @@ def test_a_gateway_must_be_named(hosts: str) -> None:
         settings(gateway_hosts=hosts)
 
 
+@pytest.mark.parametrize("host", ["td-gateway.talkdesk-system.svc", "10.0.0.1", "fd00::1"])
+def test_a_gateway_is_a_name_or_an_address(host: str) -> None:
+    assert settings(gateway_hosts=host).gateway_hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    ["$(TD_GATEWAY_SERVICE_HOST)", "10.0.0.1,$(OTHER)", "http://gateway", "gateway/", "one two", "a\nb"],
+)
+def test_what_can_be_neither_is_refused(hosts: str) -> None:
+    with pytest.raises(ValidationError, match="letters, digits, dots, colons and hyphens"):
+        settings(gateway_hosts=hosts)
+
+
+def test_a_variable_that_kubernetes_left_as_it_stands_ends_the_command_without_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TALKDESK_ENVOY_GATEWAY_HOSTS", "$(TD_GATEWAY_SERVICE_HOST)")
+    result = CliRunner().invoke(app, ["envoy-config", "--output", str(tmp_path / "envoy.json")])
+    assert result.exit_code == 2
+    assert "TALKDESK_ENVOY_GATEWAY_HOSTS" in result.output
+    assert "its Service is not there yet" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("given", "suffix"),
     [

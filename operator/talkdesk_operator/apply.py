@@ -209,7 +209,10 @@ class Applier:
         return replace(current, records={**current.records, **records}, seeded=seeded)
 
     async def _in_waves(self, round_: Round, desired: Desired) -> None:
-        """All children. A wave whose predecessors are not ready is only kept as it was."""
+        """All children. A wave whose predecessors are not ready is only kept as it was.
+
+        So is a tier after one that failed: no pod starts without its NetworkPolicy. A suspension starts none.
+        """
         first = desired.children[0]
         if round_.applied.written:
             await self._let_in(round_.tenant, first)
@@ -225,7 +228,10 @@ class Applier:
         done: list[Obj] = []
         for number, wave in enumerate(waves):
             for tier in wave if number else wave[1:]:
-                await self._side_by_side(round_, *(self.plain(round_, item) for item in tier))
+                if round_.applied.failures and not desired.suspended:
+                    await self._keep(round_, tier)
+                else:
+                    await self._tier(round_, tier)
             done += [item for tier in wave for item in tier]
             later = [item for after in waves[number + 1 :] for tier in after for item in tier]
             seed = desired.sample is not None and not round_.known.seeded and not desired.suspended
@@ -236,9 +242,15 @@ class Applier:
                 what = f"wave {wave_of(later[0])}" if later else "the sample data"
                 message = f"{what} waits: {verdict.message}"
                 round_.applied.waiting = Verdict(verdict.readiness, verdict.reason, message)
-                kept = [item for item in later if round_.as_recorded(item)]
-                await self._side_by_side(round_, *(self.plain(round_, item) for item in kept))
+                await self._keep(round_, later)
                 return
+
+    async def _tier(self, round_: Round, items: Iterable[Obj]) -> None:
+        await self._side_by_side(round_, *(self.plain(round_, item) for item in items))
+
+    async def _keep(self, round_: Round, items: Iterable[Obj]) -> None:
+        """Repair what was applied before, just as it is wanted now; nothing new, nothing changed."""
+        await self._tier(round_, [item for item in items if round_.as_recorded(item)])
 
     async def _side_by_side(self, round_: Round, *steps: Awaitable[None]) -> None:
         """All of them; what fails is noted."""

@@ -74,14 +74,25 @@ class Reading:
             details_read_at=other.details_read_at,
         )
 
-    def facts(self, key: TenantKey, installation: TalkdeskInstallation, given: Sequence[Given] = ()) -> Facts:
-        """What the tenant is made from; ``given`` are the answers so far."""
+    def facts(
+        self,
+        key: TenantKey,
+        installation: TalkdeskInstallation,
+        given: Sequence[Given] = (),
+        *,
+        known: Facts | None = None,
+    ) -> Facts:
+        """What the tenant is made from; ``given`` are the answers so far.
+
+        :param known: what it was last made from, if for this installation: it stays where Talkdesk tells no
+            account.
+        """
         answered = answered_events(given, self.moment)
         name, version = installation.spec.talkdesk.account_name, installation.spec.talkdesk.app_version
         account = self.account or AccountFacts()
         if account.name is None and name is not None:
             account = account.model_copy(update={"name": name.name})
-        return Facts(
+        found = Facts(
             app_id=key.app_id,
             region=key.region,
             account_id=key.account_id,
@@ -91,6 +102,14 @@ class Reading:
             subscription_type=self.subscription_type,
             app_version=version.id if version is not None else None,
             trial=self.trial,
+        )
+        if self.account is not None or known is None:
+            return found
+        if self.plan is not None or self.subscription_type is not None:
+            return found.model_copy(update={"account": known.account})
+        # Nothing is told: that is somebody who keeps us out rather than a customer without a subscription.
+        return known.model_copy(
+            update={"plan": found.plan or known.plan, "app_version": found.app_version or known.app_version}
         )
 
 

@@ -346,13 +346,12 @@ def _facts(key: TenantKey, holder: Notes | None, stored: Facts | None) -> Facts 
     """The newest facts; an installation that has just taken over is not served from its predecessor's."""
     if holder is None or holder.role is not Role.INCUMBENT:
         return stored
-    if holder.reading is not None and holder.reading.account is not None and not holder.reading.outdated:
-        return holder.reading.facts(key, holder.installation, holder.given)
-    if stored is not None and stored.installation_id == holder.installation.spec.installation_id:
-        return stored
-    return (
-        holder.reading.facts(key, holder.installation, holder.given) if holder.reading is not None else None
-    )
+    reading, installation = holder.reading, holder.installation
+    same = stored is not None and stored.installation_id == installation.spec.installation_id
+    known = stored if same else None
+    if reading is None or (known is not None and reading.outdated):
+        return known
+    return reading.facts(key, installation, holder.given, known=known)
 
 
 def _outdated(holder: Notes) -> bool:

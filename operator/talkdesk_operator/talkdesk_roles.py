@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from talkdesk_client import Forbidden, NotFound, TalkdeskError, TokenRefused, Unauthorized
+from talkdesk_client import Forbidden, NotFound, TalkdeskError, TokenRefused
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.users import TalkdeskRoles
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from talkdesk_operator.user_rules import UserRules
 
 _log = structlog.get_logger(__name__)
+
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,17 @@ async def ask(
     """The account's users with their roles, if ``rules`` need them. Raises nothing of Talkdesk's.
 
     A refusal (the app may lack the scope, Talkdesk may not offer SCIM) leaves everybody the role they have
-    without it; anything else that fails leaves everybody the role they had.
+    without it; anything else that fails leaves everybody the role they had. So does a 401: a scope takes some
+    minutes to spread, to each new client.
     """
     if not rules.roles:
         return (), Told()
     try:
         return await client.scim_roles(ref), Told()
-    except (Forbidden, NotFound, TokenRefused, Unauthorized) as error:
-        _log.warning("Talkdesk tells no roles", installation=ref.installation_id, error=str(error))
-        return (), Told(problem=Reason.ROLES_REFUSED, message=f"roles are not told: {error}")
     except TalkdeskError as error:
+        if _refused(error):
+            _log.warning("Talkdesk tells no roles", installation=ref.installation_id, error=str(error))
+            return (), Told(problem=Reason.ROLES_REFUSED, message=f"roles are not told: {error}")
         _log.warning("roles could not be read", installation=ref.installation_id, error=str(error))
         return (), Told(
             roles=TalkdeskRoles(known=False),
@@ -53,6 +56,13 @@ async def ask(
             message=f"roles could not be read: {error}",
             retry_after=error.retry_after,
         )
+
+
+def _refused(error: TalkdeskError) -> bool:
+    """Talkdesk will not tell this app roles; waiting does not help."""
+    if isinstance(error, TokenRefused):
+        return error.status != _UNAUTHORIZED
+    return isinstance(error, Forbidden | NotFound)
 
 
 def by_user(users: Iterable[User], told: Sequence[ScimUser], rules: UserRules) -> TalkdeskRoles:

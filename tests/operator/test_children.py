@@ -85,6 +85,23 @@ def test_a_new_kind_of_child_is_in_every_tenant_by_its_registration_alone(
     assert "hello-acme" in names
 
 
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_job_of_the_template_is_not_cleaned_up_or_it_would_run_again(*, suspended: bool) -> None:
+    nightly = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "nightly"},
+        "spec": {"jobTemplate": {"spec": {"ttlSecondsAfterFinished": 60}}},
+    }
+    declared = app(template=[JOB, nightly], variants=[{"appVersion": "1", "template": [JOB]}])
+    made = desired(made_of(declared, suspended=suspended))
+    specs = {item["kind"]: item["spec"] for item in made.children if item["kind"] in ("Job", "CronJob")}
+    assert "ttlSecondsAfterFinished" not in specs["Job"]
+    assert specs["Job"]["template"]["spec"]["x"] == "acme"
+    # What a CronJob starts is made anew by its schedule alone.
+    assert specs["CronJob"]["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] == 60
+
+
 def test_the_plan_holds_no_secret_value() -> None:
     declared = app(
         generatedSecrets=[{"name": "database", "keys": {"password": {}}}],

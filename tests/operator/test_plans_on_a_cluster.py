@@ -193,6 +193,30 @@ async def test_an_approved_update_gives_the_new_plan_whatever_talkdesk_shows_mea
         assert written.count("patch resourcequotas") == 1
 
 
+async def test_an_approved_update_gives_the_new_plan_although_talkdesk_does_not_tell_the_account(
+    world: World, eventually: Any
+) -> None:
+    free, paid = ({"numbers": {"replicas": number}} for number in (1, 3))
+    template = [worker("${plan.numbers.replicas}")]
+    await declared(world, plans=plans(free, paid), defaultPlan=free, template=template)
+    await world.post("/control/faults", {"path": "/account", "status": 403, "times": 100})
+    try:
+        installed = await world.install(plan=FREE)
+        await world.approved(installed)
+        await world.condition(installed, "Ready", "True")
+        tenant = await world.tenant(installed)
+        await subscribed(world, installed, PAID)
+        await world.approved(installed, 2)
+        assert await quota(world, installed) == "9"
+        deployed = await world.kube.get(resources.DEPLOYMENTS, "worker", namespace=tenant)
+        assert deployed["spec"]["replicas"] == 3
+        await read_again(world, installed, eventually)
+        assert (await world.installation(installed))["status"]["plan"] == PAID
+        assert await quota(world, installed) == "9"
+    finally:
+        (await world.control.delete("/control/faults")).raise_for_status()
+
+
 @pytest.mark.parametrize("shows", ["new", "old"])
 async def test_after_a_rejected_update_the_old_plan_comes_back(
     world: World, eventually: Any, shows: str
@@ -300,6 +324,34 @@ async def test_a_change_that_the_api_server_would_refuse_is_shown_and_nothing_of
     assert "cannot be changed over" in stored["status"]["answers"][-1]["reason"]
     after = await uids(world, installed, resources.PERSISTENT_VOLUME_CLAIMS, resources.DEPLOYMENTS)
     assert after == before
+
+
+async def test_an_egress_range_that_is_none_is_told_and_keeps_no_tenant_from_changing(
+    world: World, eventually: Any
+) -> None:
+    await declared(world, plans=plans({}, {}))
+    installed = await world.install(plan=FREE)
+    await world.approved(installed)
+    tenant = await world.tenant(installed)
+    await change(world, egress=[{"cidr": "10.0.0.0/33"}, {"cidr": "192.168.1/24"}, {"cidr": "192.0.2.7/24"}])
+
+    async def told() -> bool:
+        app = await world.kube.get(resources.APPS, world.app, namespace=world.release.namespace)
+        (accepted,) = [one for one in app["status"]["conditions"] if one["type"] == "Accepted"]
+        assert (accepted["status"], accepted["reason"]) == ("False", "TemplateInvalid")
+        assert "spec.egress[0].cidr" in accepted["message"]
+        return "spec.egress[1].cidr" in accepted["message"] and "[2]" not in accepted["message"]
+
+    await eventually(told)
+
+    async def applied() -> bool:
+        policy = await world.kube.get(resources.NETWORK_POLICIES, "tenant", namespace=tenant)
+        return bool(policy["spec"]["egress"][2:] == [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}])
+
+    await eventually(applied)
+    await subscribed(world, installed, PAID)
+    await world.approved(installed, 2)
+    assert await quota(world, installed) == "9"
 
 
 async def test_nothing_is_rehearsed_for_a_new_tenant_or_where_nothing_changes(

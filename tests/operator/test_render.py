@@ -183,6 +183,36 @@ def test_a_template_is_judged_without_any_tenant() -> None:
     assert [one.path for one in problems_of(app(approval={"probe": {}}))] == ["spec.service.name"]
 
 
+@pytest.mark.parametrize(
+    "cidr",
+    ["10.0.0.0/33", "192.168.1/24", "10.0.0.256/32", "fd00::/129", "fd00:::1/64", "::ffff:10.0.0.0/104"],
+)
+def test_an_egress_range_that_kubernetes_refuses_is_told_once_and_in_no_network_policy(cidr: str) -> None:
+    declared = app(egress=[{"cidr": "192.0.2.0/24"}, {"cidr": cidr}], plans={"Gold": {}})
+    (problem,) = problems_of(declared)
+    assert problem.path == "spec.egress[1].cidr"
+    assert cidr in problem.message
+    egress = find(tenant_of(declared), "NetworkPolicy", "tenant")["spec"]["egress"]
+    assert egress[2:] == [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "applied"),
+    [
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("10.1.2.3/8", "10.0.0.0/8"),
+        ("192.0.2.1/032", "192.0.2.1/32"),
+        ("::/0", "::/0"),
+        ("FD00:0::1/64", "fd00::/64"),
+    ],
+)
+def test_an_egress_range_may_be_named_by_any_address_in_it(cidr: str, applied: str) -> None:
+    declared = app(egress=[{"cidr": cidr}])
+    assert problems_of(declared) == ()
+    egress = find(tenant_of(declared), "NetworkPolicy", "tenant")["spec"]["egress"]
+    assert egress[2:] == [{"to": [{"ipBlock": {"cidr": applied}}]}]
+
+
 def test_tenants_of_different_accounts_never_share_a_name_or_a_host() -> None:
     keys = [TenantKey("app", region, account) for region in ("eu", "us") for account in ("a", "b", "ab")]
     tenants = [RELEASE.tenant(key) for key in keys]

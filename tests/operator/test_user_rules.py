@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from talkdesk_client import ScimUser, User
+from talkdesk_client import Forbidden, NotFound, ScimUser, TokenRefused, Unauthorized, User
+from talkdesk_crds.conditions import Reason
 from talkdesk_operator import talkdesk_roles, users
 from talkdesk_operator.user_rules import UserRules
 from talkdesk_operator.users import ListedUser, TalkdeskRoles
 
 if TYPE_CHECKING:
+    from talkdesk_client import InstallationRef, TalkdeskClient, TalkdeskError
     from talkdesk_operator.entries import Entry
 
 RANKED = UserRules(roles=(("Administrator", "owner"), ("Supervisor", "lead")))
@@ -141,6 +144,37 @@ def test_scims_user_is_found_by_id_and_else_by_an_address_that_is_one_persons() 
     ]
     found = talkdesk_roles.by_user(listed, everyone, RANKED)
     assert found.by_user == {"ada": {"Supervisor"}, "bob": {"Administrator"}}
+
+
+async def told_by(error: TalkdeskError) -> talkdesk_roles.Told:
+    """What is made of ``error`` as SCIM's answer."""
+
+    async def scim_roles(_ref: Any) -> Any:
+        raise error
+
+    client = cast("TalkdeskClient", SimpleNamespace(scim_roles=scim_roles))
+    ref = cast("InstallationRef", SimpleNamespace(installation_id="one"))
+    users, found = await talkdesk_roles.ask(client, ref, RANKED)
+    assert not users
+    return found
+
+
+@pytest.mark.parametrize("error", [TokenRefused, Unauthorized])
+async def test_a_401_of_scim_may_pass_so_everybody_keeps_their_role(error: type[TalkdeskError]) -> None:
+    found = await told_by(error("no", status=401, retry_after=7.0))
+    assert (found.problem, found.retry_after) == (Reason.ROLES_UNKNOWN, 7.0)
+    before = merged({}, [ListedUser("ada")], RANKED, roles=told(ada=("Supervisor",)))
+    assert merged(before, [ListedUser("ada")], RANKED, roles=found.roles)["ada"].role == "lead"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(TokenRefused, 400), (TokenRefused, 403), (Forbidden, 403), (NotFound, 404)]
+)
+async def test_a_lasting_refusal_of_scim_leaves_everybody_the_role_without_it(
+    error: type[TalkdeskError], status: int
+) -> None:
+    found = await told_by(error("no", status=status))
+    assert (found.problem, found.roles) == (Reason.ROLES_REFUSED, TalkdeskRoles())
 
 
 def test_the_digest_tells_rules_apart_and_is_none_of_the_default() -> None:

@@ -94,12 +94,13 @@ async def test_where_scim_is_refused_a_condition_says_so_and_nobody_loses_access
     await world.condition(installed, "Ready", "True")
 
 
+@pytest.mark.parametrize("status", [503, 401])
 async def test_while_scim_fails_everybody_keeps_their_role_until_it_answers(
-    world: World, eventually: Any
+    world: World, eventually: Any, status: int
 ) -> None:
     installed = await customer(world, ["Agent"], ["Supervisor"], roles=RULES)
     await become(world, installed, eventually, ["admin", "lead"])
-    fault = {"path": "/scim/v2/Users", "status": 503, "times": 12}
+    fault = {"path": "/scim/v2/Users", "status": status, "times": 12}
     await world.post("/control/faults", fault)
     patch = {"spec": {"users": {"roles": [{"talkdesk": "Supervisor", "app": "chief"}]}}}
     await change(world, resources.APPS, world.app, patch)

@@ -176,18 +176,18 @@ class Mailer:
     def _facts(self, installation: TalkdeskInstallation) -> Facts:
         """As read from Talkdesk last, by this process or by whoever made the tenant."""
         key = self._directory.key_of(installation)
-        known = self._memory.known(installation)
-        if known is not None and known.reading is not None and known.reading.account is not None:
-            return known.reading.facts(key, installation)
+        known, identity = self._memory.known(installation), installation.spec.installation_id
+        stored = None
         if key.region != UNPLACED:
-            facts = inventory.stored_in(self._caches.inventory(self._release.tenant(key))).facts
-            if facts is not None:
-                return facts
-        return Facts(
+            stored = inventory.stored_in(self._caches.inventory(self._release.tenant(key))).facts
+        if known is not None and known.reading is not None:
+            same = stored if stored is not None and stored.installation_id == identity else None
+            return known.reading.facts(key, installation, known=same)
+        return stored or Facts(
             app_id=key.app_id,
             region=key.region,
             account_id=key.account_id,
-            installation_id=installation.spec.installation_id,
+            installation_id=identity,
         )
 
     def _launch(self, installation: TalkdeskInstallation, app: TalkdeskApp) -> str | None:

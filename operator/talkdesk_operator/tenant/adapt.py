@@ -18,12 +18,15 @@ POD_SPECS = {
 }
 _SCALABLE = {"Deployment", "StatefulSet"}
 _SUSPENDABLE = {"Job", "CronJob"}
+#: Of a Job: when Kubernetes deletes it after its end. It would be applied, and so run, again and again.
+TTL = "ttlSecondsAfterFinished"
 
 
 def adapt(item: dict[str, Any], made: Making) -> dict[str, Any]:
     """``item`` in the tenant; a stopped tenant's has no replicas and starts no jobs.
 
     A Job would meet none of what it works with, use up its attempts, and stay failed for whoever comes back.
+    It is there until the template drops it.
     """
     tenant, kind = made.tenant, item["kind"]
     metadata = {name: value for name, value in item["metadata"].items() if value not in ({}, None)}
@@ -33,6 +36,8 @@ def adapt(item: dict[str, Any], made: Making) -> dict[str, Any]:
         adapted = {**service_account.defaults(made), **adapted}
     if path := POD_SPECS.get(kind):
         adapted = _update(adapted, path, _with_service_account)
+    if kind == "Job":
+        adapted = _update(adapted, ("spec",), _without_ttl)
     if made.stopped and kind in _SCALABLE:
         adapted = _update(adapted, ("spec",), lambda spec: {**spec, "replicas": 0})
     if made.stopped and kind in _SUSPENDABLE:
@@ -43,6 +48,10 @@ def adapt(item: dict[str, Any], made: Making) -> dict[str, Any]:
 def _with_service_account(pod: dict[str, Any]) -> dict[str, Any]:
     defaults = {"serviceAccountName": service_account.NAME, "automountServiceAccountToken": False}
     return {**defaults, **pod}
+
+
+def _without_ttl(spec: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name != TTL}
 
 
 def _update(node: dict[str, Any], path: tuple[str, ...], change: Any) -> dict[str, Any]:

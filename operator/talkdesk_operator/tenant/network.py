@@ -6,6 +6,7 @@ template, which adds to this one.
 
 from __future__ import annotations
 
+from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ KEYS_PORT = "jwks"
 
 
 def network_policy(made: Making) -> list[Object]:
-    """Default-deny for every pod; in from the release's visitors, out to DNS, its keys and ``egress``."""
+    """Default-deny for every pod; in from the release's visitors, out to DNS, its keys and ``egress``.
+
+    What is no range is left out (the app's review tells of it): it would have the whole policy refused.
+    """
     tenant = made.tenant
+    ranges = [(address_range(one.cidr), one.ports) for one in made.app.spec.egress]
     return [
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -36,11 +41,24 @@ def network_policy(made: Making) -> list[Object]:
                 "egress": [
                     _dns(),
                     _keys(tenant),
-                    *(_destination(one.cidr, one.ports) for one in made.app.spec.egress),
+                    *(_destination(cidr, ports) for cidr, ports in ranges if cidr is not None),
                 ],
             },
         }
     ]
+
+
+def address_range(cidr: str) -> str | None:
+    """``cidr`` as any Kubernetes takes it; None where it is no range of addresses.
+
+    Since 1.36 an address inside the range does not stand for it, nor is one of IPv4 written as IPv6 taken.
+    """
+    try:
+        found = ip_network(cidr, strict=False)
+    except ValueError:
+        return None
+    mapped = isinstance(found, IPv6Network) and found.network_address.ipv4_mapped is not None
+    return None if mapped else str(found)
 
 
 def _pods(tenant: Tenant, components: Sequence[str]) -> dict[str, Any]:

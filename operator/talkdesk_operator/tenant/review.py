@@ -16,6 +16,7 @@ from talkdesk_operator.tenant.facts import AccountFacts, Facts
 from talkdesk_operator.tenant.fit import misfits
 from talkdesk_operator.tenant.identity import Release
 from talkdesk_operator.tenant.making import making
+from talkdesk_operator.tenant.network import address_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ class Review:
 
 def review(app: TalkdeskApp) -> Review:
     """Look at every app version with every plan."""
-    problems: dict[Problem, None] = {}
+    problems: dict[Problem, None] = dict.fromkeys(_unreachable(app))
     unfit: dict[Problem, None] = {}
     for made in _makings(app):
         try:
@@ -77,6 +78,13 @@ def _makings(app: TalkdeskApp) -> Iterator[Making]:
                 app_version=version,
             )
             yield making(tenant, app, app.spec, facts)
+
+
+def _unreachable(app: TalkdeskApp) -> Iterator[Problem]:
+    for number, one in enumerate(app.spec.egress):
+        if address_range(one.cidr) is None:
+            message = f"{one.cidr} is no range of IPv4 or IPv6 addresses; no tenant's pods can reach it"
+            yield Problem(f"spec.egress[{number}].cidr", message)
 
 
 def _unfit(made: Making, objects: Desired) -> Iterator[Problem]:

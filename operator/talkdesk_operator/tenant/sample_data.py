@@ -7,11 +7,11 @@ again, gets a new one. Once one has succeeded there is never another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from talkdesk_operator.owned import digest_of
 from talkdesk_operator.render import RenderError
-from talkdesk_operator.tenant.adapt import adapt
+from talkdesk_operator.tenant.adapt import TTL, adapt
 from talkdesk_operator.tenant.making import Once
 from talkdesk_operator.tenant.placement import unsuitable
 from talkdesk_operator.tenant.template import rendered_for
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 PATH = "spec.sampleData"
 _NAME_LENGTH = 50
-_TTL = "ttlSecondsAfterFinished"
 
 
 def sample_data(made: Making) -> list[Once]:
     """The Job, if the app has one. RenderError with the path of what is wrong.
 
-    It has no ``ttlSecondsAfterFinished`` until its success was seen: it might be gone unseen.
+    As every Job it has no ``ttlSecondsAfterFinished``, until its success was seen: it might be gone unseen.
     """
     declared = made.blueprint.sample_data
     if declared is None:
@@ -38,7 +37,6 @@ def sample_data(made: Making) -> list[Once]:
         raise RenderError(tuple(problems))
     digest = digest_of([source, made.facts.installation_id])[:10]
     job["metadata"]["name"] = f"{job['metadata']['name'][:_NAME_LENGTH].rstrip('-')}-{digest}"
-    spec: dict[str, Any] = job.get("spec") or {}
-    seconds = spec.get(_TTL)
-    job["spec"] = {name: value for name, value in spec.items() if name != _TTL}
+    job["spec"] = job.get("spec") or {}
+    seconds = job["spec"].get(TTL)
     return [Once(obj=adapt(job, made), keep_seconds=seconds if isinstance(seconds, int) else None)]

@@ -45,7 +45,7 @@ class View:
         """The object, or None. Do not change it."""
         key = (namespace, name)
         stored = self.reflector.store.get(key)
-        if stored is not None and stored["metadata"].get("uid") == self._deleted.get(key):
+        if stored is not None and _uid(stored) == self._deleted.get(key):
             return None
         ours = self._ours.get(key)
         if ours is None:
@@ -78,9 +78,11 @@ class View:
 
     def forget(self, deleted: Obj) -> None:
         """We deleted it."""
-        key = key_of(deleted)
-        self._ours.pop(key, None)
-        self._deleted[key] = deleted["metadata"].get("uid", "")
+        key, uid = key_of(deleted), _uid(deleted)
+        held = (self.reflector.store.get(key), self._ours.pop(key, None))
+        # Noted until the watch shows the deletion: where it has already, nothing would end the note.
+        if any(one is not None and _uid(one) == uid for one in held):
+            self._deleted[key] = uid
 
     def wrote(self, obj: Obj) -> bool:
         """True where ``obj`` is in exactly the version that a write of ours made."""
@@ -89,6 +91,9 @@ class View:
     def _reindex(self, key: Name, old: Obj | None, new: Obj | None) -> None:
         if new is None:
             self._deleted.pop(key, None)
+            ours = self._ours.get(key)
+            if ours is not None and old is not None and _uid(ours) == _uid(old):
+                del self._ours[key]
         if self._index is None:
             return
         if old is not None:
@@ -112,6 +117,7 @@ class Typed(Generic[M]):
         self.view = view
         self._model = model
         self._parsed: dict[Name, tuple[str, M | None]] = {}
+        view.reflector.subscribe(self._changed)
 
     def get(self, namespace: str, name: str) -> M | None:
         """The object, or None."""
@@ -128,6 +134,11 @@ class Typed(Generic[M]):
         """Every object."""
         return [one for item in self.view.all() if (one := self._parse(item)) is not None]
 
+    def _changed(self, key: Name, _old: Obj | None, new: Obj | None) -> None:
+        """What is gone is asked for by its name no more."""
+        if new is None:
+            self._parsed.pop(key, None)
+
     def _parse(self, obj: Obj) -> M | None:
         key, version = key_of(obj), str(obj["metadata"]["resourceVersion"])
         known = self._parsed.get(key)
@@ -140,6 +151,10 @@ class Typed(Generic[M]):
             parsed = None
         self._parsed[key] = (version, parsed)
         return parsed
+
+
+def _uid(obj: Obj) -> str:
+    return str(obj["metadata"].get("uid", ""))
 
 
 def _version(obj: Obj) -> int:

@@ -185,6 +185,11 @@ def is_pending(state: str) -> bool:
     return state not in SETTLED_STATES
 
 
+def may_leave(state: str | None) -> bool:
+    """True where Talkdesk may be waiting for an answer to an uninstallation, whatever its word for that."""
+    return state is not None and is_pending(state) and state not in INSTALL_STATES
+
+
 def decide(situation: Situation, now: datetime) -> Decision:
     """What to tell Talkdesk about the state it is in."""
     moment = (situation.state, situation.updated_at)
@@ -225,12 +230,14 @@ def _by_usability(situation: Situation, now: datetime) -> Decision:
 
 
 def _uninstall(situation: Situation, last: Given | None, now: datetime) -> Decision:
-    if last is not None and last.state == situation.state and last.state not in INSTALL_STATES:
+    if not is_pending(situation.state):
+        return _uninstall_settled(situation)
+    # An answer about something else may have led to the state that the uninstallation waits in.
+    about_it = last is not None and (last.is_uninstallation or last.state == situation.state)
+    if last is not None and about_it and last.state not in INSTALL_STATES:
         done = _uninstall_answered(last, now)
         if done is not None:
             return done
-    if not is_pending(situation.state):
-        return _uninstall_settled(situation)
     if situation.state in INSTALL_STATES:
         # The event says uninstalled, the reading is older than that: approving it would approve an install.
         return Wait(Reason.WAITING_FOR_TALKDESK, f"uninstalled, but Talkdesk still says {situation.state}")

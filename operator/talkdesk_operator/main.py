@@ -95,7 +95,6 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         urgent: WorkQueue[RevokeKey] = WorkQueue(observe=metrics.passed)
         pauses = Backoff(first=settings.mail_retry_seconds, most=_MAIL_PAUSE_SECONDS)
         mails: WorkQueue[MailKey] = WorkQueue(backoff=pauses, observe=metrics.passed)
-        metrics.watch(queue)
         prober = Prober(caches, every=settings.probe_seconds, monotonic=time.monotonic)
         stack.push_async_callback(prober.aclose)
         slices = SliceStore(kube, caches)
@@ -179,6 +178,8 @@ async def operate(settings: OperatorSettings, *, stop: asyncio.Event) -> None:
         async def led() -> None:
             await caches.synced()
             waker.everything()
+            # Until then the watches fill it, and no worker empties it: what waits tells nothing.
+            metrics.watch(queue)
             fleet = Fleet(caches, memory, endings(parts), time.monotonic)
             REGISTRY.register(fleet)
             try:

@@ -11,6 +11,8 @@
 ``talkdesk_mails_total``                attempts to mail, by ``outcome`` told of and ``result``: sent,
                                         failed (it is tried again), given up
 ======================================  ==============================================================
+
+The queue's are 0 while another replica works.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class Metrics:
         self._running = Gauge("talkdesk_queue_running", "Keys being worked on", registry=registry)
 
     def watch(self, queue: WorkQueue[Key]) -> None:
-        """Show ``queue`` in the gauges."""
+        """Show ``queue`` in the gauges, which are 0 before."""
         self._waiting.set_function(lambda: len(queue))
         self._oldest.set_function(queue.oldest)
         self._running.set_function(lambda: queue.running)

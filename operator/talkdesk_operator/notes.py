@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, uninstall_approved
+from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, may_leave, uninstall_approved
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.user_rules import UserRules
@@ -123,11 +123,11 @@ class Notes:
         """Uninstalled, by the event or by what Talkdesk says.
 
         Of an incumbent what Talkdesk says counts only once its access has ended (its role then says so).
+        Of a superseded one it may have any word for it: nobody installs twice without uninstalling.
         """
         if self.installation.spec.talkdesk.is_uninstalled or self.role is Role.UNINSTALLED:
             return True
-        gone = self.state == UNINSTALLED_STATE or uninstall_approved(self.given)
-        return gone and self.role is Role.SUPERSEDED
+        return self.role is Role.SUPERSEDED and (may_leave(self.state) or uninstall_approved(self.given))
 
 
 @dataclass

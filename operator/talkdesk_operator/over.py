@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator.conditions import find
-from talkdesk_operator.confirm import ENDED_STATES, UNINSTALLED_STATE
+from talkdesk_operator.confirm import ENDED_STATES
 
 if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
@@ -39,5 +39,4 @@ def is_over(installation: TalkdeskInstallation) -> bool:
         return True
     if confirmed is None or not answered(installation):
         return False
-    left = confirmed.reason == Reason.UNINSTALL_APPROVED and state == UNINSTALLED_STATE
-    return left or confirmed.reason == Reason.CREDENTIALS_REVOKED
+    return confirmed.reason in (Reason.UNINSTALL_APPROVED, Reason.CREDENTIALS_REVOKED)

@@ -64,6 +64,7 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._begun: float | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -80,9 +81,11 @@ class WorkQueue(Generic[K]):
         return not self._waiting and not self._running
 
     def oldest(self) -> float:
-        """Seconds that the oldest waiting key has waited; 0 where none waits."""
+        """Seconds that the oldest waiting key has waited since :meth:`run` began; 0 where none waits."""
         first = next(iter(self._waiting.values()), None)
-        return 0.0 if first is None else self._loop.time() - first
+        if first is None or self._begun is None:
+            return 0.0
+        return self._loop.time() - max(first, self._begun)
 
     def wake(self, key: K) -> None:
         """:meth:`add` from any thread."""
@@ -106,6 +109,7 @@ class WorkQueue(Generic[K]):
 
     async def run(self, worker: Worker[K], *, workers: int) -> None:
         """Work until :meth:`close`, with ``workers`` keys at once. Cancelling cancels the passes in hand."""
+        self._begun = self._loop.time()
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._work(worker))

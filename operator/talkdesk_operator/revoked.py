@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from talkdesk_crds.meta import parse_time
-from talkdesk_operator.confirm import UNINSTALLED_STATE
+from talkdesk_operator.confirm import UNINSTALLED_STATE, may_leave
 from talkdesk_operator.retention import own_start
 from talkdesk_operator.standing.credentials import refused_since
 
@@ -24,6 +24,7 @@ def until_over(
     *,
     superseded: bool,
     holder: TalkdeskInstallation | None = None,
+    approved: bool,
     told: bool,
     refused: bool,
     now: datetime,
@@ -38,7 +39,8 @@ def until_over(
     then the answer is still waited for: a refusal counts where it lasts.
 
     :param superseded: a newer installation has the tenant: ``holder``.
-    :param told: Talkdesk has no such installation, or refuses the credentials and had taken our approval.
+    :param approved: Talkdesk took our approval of the uninstallation.
+    :param told: Talkdesk has no such installation.
     :param refused: Talkdesk refuses the credentials, whatever is asked.
     :param lasting: how long a refusal has to last.
     """
@@ -50,7 +52,11 @@ def until_over(
         began = own_start(installation, now, holder=holder)
     if began is not None and now - began > _REVOKED_AFTER:
         return timedelta(0)
-    waited = status.talkdesk is not None and status.talkdesk.state == UNINSTALLED_STATE
+    if approved and (told or refused):
+        return timedelta(0)
+    state = status.talkdesk.state if status.talkdesk is not None else None
+    left = superseded or said.is_uninstalled
+    waited = state == UNINSTALLED_STATE or (left and may_leave(state))
     if not (waited and status.access is not None and status.access.state == "Refused"):
         return None
     if told:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_crds import names
 from talkdesk_crds.conditions import TENANT_READY
+from talkdesk_kube.resources import key_of
 from talkdesk_operator import inventory
 from talkdesk_operator.cache import app_index
 from talkdesk_operator.keys import AppKey, KeysKey, MailKey, RevokeKey, SweepKey, TenantKey
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from talkdesk_operator.queue import WorkQueue
 
 Name = tuple[str, str]
+
+_PEOPLES_ANNOTATIONS = (names.RESYNC_ANNOTATION, names.PAUSED_ANNOTATION, names.RELEASE_BRAKE_ANNOTATION)
 
 
 class Waker:
@@ -53,8 +56,8 @@ class Waker:
     def subscribe(self) -> None:
         """Listen to every cache. After this, and once the caches are synced, call :meth:`everything`."""
         caches = self._caches
-        self._on(caches.installations.view, self._installation)
-        self._on(caches.apps.view, self._app)
+        self._on(caches.installations.view, self._installation, asked=_asked)
+        self._on(caches.apps.view, self._app, asked=_asked)
         self._on(caches.slices.view, self._slice)
         self._on(caches.revocations.view, self._revocation)
         self._on(caches.namespaces, self._tenant_namespace)
@@ -101,11 +104,11 @@ class Waker:
         """An object of one of the kinds people write changed, as somebody else's watch saw it."""
         seen = {"metadata": {"namespace": self._namespace, "name": name, "resourceVersion": version}}
         if kind == "TalkdeskApp":
-            if not self._caches.apps.view.wrote(seen):
+            if not _is_echo(self._caches.apps.view, seen):
                 self._queue.add(AppKey(name))
             return
         installation = self._caches.installations.get(self._namespace, name)
-        if installation is not None and not self._caches.installations.view.wrote(seen):
+        if installation is not None and not _is_echo(self._caches.installations.view, seen):
             self._ended(installation)
             self._queue.add(self._directory.key_of(installation))
 
@@ -116,11 +119,16 @@ class Waker:
         facts: Callable[[Obj], object] | None = None,
         *,
         whoever: bool = False,
+        asked: Callable[[Obj], object] = lambda _: None,
     ) -> None:
-        """Wake at changes of others, or of ``whoever``; with ``facts``, at changes of these alone."""
+        """Wake at changes of others, or of ``whoever``; with ``facts``, at changes of these alone.
+
+        :param asked: where this is new too, what we wrote came on top of a change that no watch has shown.
+        """
 
         def changed(_key: Name, old: Obj | None, new: Obj | None) -> None:
-            if new is not None and not whoever and view.wrote(new):
+            ours = new is not None and not whoever and view.wrote(new)
+            if ours and (old is None or new is None or asked(old) == asked(new)):
                 return
             if facts is not None and old is not None and new is not None and facts(old) == facts(new):
                 return
@@ -229,6 +237,23 @@ class Waker:
         for installation in self._caches.installations.by(app_index(app_id_of(seen))):
             if installation.status.revision in (None, seen["metadata"]["name"]):
                 self._queue.add(self._directory.key_of(installation))
+
+
+def _asked(obj: Obj) -> object:
+    """What events and people ask of an installation or of an app: what changes where we write none of it."""
+    metadata, region = obj["metadata"], (obj.get("spec") or {}).get("region")
+    annotations = metadata.get("annotations") or {}
+    # The region is ours, written once: it counts as one generation.
+    generation = metadata.get("generation", 0) - (region is not None)
+    return (generation, *(annotations.get(name) for name in _PEOPLES_ANNOTATIONS))
+
+
+def _is_echo(view: View, seen: Obj) -> bool:
+    """``seen`` is a write of ours, and our own watch has shown what it was made on top of."""
+    if not view.wrote(seen):
+        return False
+    shown, newest = view.reflector.store.get(key_of(seen)), view.get(*key_of(seen))
+    return shown is None or newest is None or _asked(shown) == _asked(newest)
 
 
 def _progress(obj: Obj) -> object:

@@ -25,6 +25,7 @@ from talkdesk_operator.confirm import (
     Situation,
     Wait,
     decide,
+    may_leave,
     remember,
     uninstall_approved,
 )
@@ -168,6 +169,43 @@ def test_the_state_an_answer_led_to_is_not_answered() -> None:
     assert decide(led, NOW) == Nothing(
         Reason.UNINSTALL_APPROVED, "Talkdesk accepted the approval of the uninstallation"
     )
+
+
+@pytest.mark.parametrize("led_to", ["odd", "uninstalled"])
+def test_an_uninstallation_under_any_word_is_answered_once_whatever_word_that_led_to(led_to: str) -> None:
+    taken = Given(
+        "pending", "t1", "approve", "x", result_state=led_to, result_updated_at="t2", uninstalling=True
+    )
+    led = replace(UNINSTALLING, state=led_to, updated_at="t2", given=(APPROVED, taken))
+    assert decide(led, NOW) == Nothing(
+        Reason.UNINSTALL_APPROVED, "Talkdesk accepted the approval of the uninstallation"
+    )
+    assert decide(replace(led, updated_at="t3"), NOW) == Say("approve"), "a question of its own"
+    installing = replace(taken, uninstalling=None)
+    assert decide(replace(led, given=(installing,)), NOW) == Say("approve"), "about something else"
+
+
+@pytest.mark.parametrize("led_to", ["revoked", "completed"])
+def test_an_approved_uninstallation_that_led_to_a_settled_state_says_which(led_to: str) -> None:
+    taken = Given(
+        "pending", "t1", "approve", "x", result_state=led_to, result_updated_at="t2", uninstalling=True
+    )
+    led = replace(UNINSTALLING, state=led_to, updated_at="t2", given=(taken,))
+    assert decide(led, NOW) == Nothing(Reason.UNINSTALL_APPROVED, f"Talkdesk says {led_to}")
+    assert isinstance(decide(replace(led, behind=True), NOW), Wait)
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"),
+    [
+        *((state, False) for state in (*SETTLED_STATES, "installing", "updating", None)),
+        *((state, True) for state in ("uninstalled", "pending", "odd")),
+    ],
+)
+def test_an_uninstallation_may_wait_under_any_word_but_those_of_something_else(
+    state: str | None, *, waits: bool
+) -> None:
+    assert may_leave(state) is waits
 
 
 def test_an_uninstallation_is_approved_only_once_access_is_stored_as_refused() -> None:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
-from talkdesk_crds.installation import Access, TalkdeskInstallation
+from talkdesk_crds.installation import Access, TalkdeskInstallation, TalkdeskState
 from talkdesk_operator.access import ALLOWED, access
 from talkdesk_operator.confirm import Given
 from talkdesk_operator.incumbent import Role, holding
 from talkdesk_operator.memory import InstallationMemory
 from talkdesk_operator.notes import Notes
+from talkdesk_operator.over import is_over
 from talkdesk_operator.publish import status_of
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.region import Placed, Unplaced, place
@@ -241,3 +242,50 @@ def test_who_may_enter(
     found = access(suspension=judge(case).suspension, state=state, approved=approved, previous=previous)
     assert found.reason == expected
     assert found.state == ("Allowed" if expected == "InstallationReady" else "Refused")
+
+
+LEFT_BEHIND = ["uninstalled", "pending", "a-new-word"]
+
+
+def last_read(state: str | None, *, role: Role, given: tuple[Given, ...] = ()) -> Notes:
+    """Notes about one of which no event says that it was uninstalled."""
+    one = installation("a", 1)
+    shown = TalkdeskState(state=state) if state is not None else None
+    one = one.model_copy(update={"status": one.status.model_copy(update={"talkdesk": shown})})
+    return Notes(installation=one, memory=InstallationMemory(), given=given, role=role)
+
+
+@pytest.mark.parametrize("state", LEFT_BEHIND)
+def test_a_superseded_one_that_waits_at_talkdesk_is_leaving_whatever_the_word(state: str) -> None:
+    assert last_read(state, role=Role.SUPERSEDED).leaving
+    assert not last_read(state, role=Role.INCUMBENT).leaving
+    assert not last_read(state, role=Role.AWAITED).leaving
+
+
+@pytest.mark.parametrize("state", ["completed", "suspended", "installing", "updating", None])
+def test_a_superseded_one_of_which_talkdesk_tells_something_else_is_not_leaving(state: str | None) -> None:
+    assert not last_read(state, role=Role.SUPERSEDED).leaving
+    assert last_read(state, role=Role.SUPERSEDED, given=(APPROVED, REMOVED)).leaving
+
+
+@pytest.mark.parametrize("state", [*LEFT_BEHIND, "completed", "revoked"])
+def test_a_superseded_one_whose_uninstallation_was_approved_is_over_whatever_the_word(state: str) -> None:
+    def confirmed(reason: str, *, generation: int = 1) -> TalkdeskInstallation:
+        one = last_read(state, role=Role.SUPERSEDED).installation.to_json()
+        one["metadata"]["generation"] = 1
+        one["status"]["conditions"] = [
+            {
+                "type": "Confirmed",
+                "status": "True",
+                "reason": reason,
+                "message": "",
+                "observedGeneration": generation,
+                "lastTransitionTime": "2026-01-05T10:00:00Z",
+            }
+        ]
+        return TalkdeskInstallation.model_validate(one)
+
+    assert is_over(confirmed("UninstallApproved"))
+    ended = state == "revoked"
+    assert is_over(confirmed("Approved")) is ended
+    assert is_over(confirmed("UninstallApproved", generation=0)) is ended

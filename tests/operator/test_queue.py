@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,3 +190,51 @@ async def test_a_key_can_be_woken_from_another_thread(run: Any) -> None:
     run(queue, work)
     await asyncio.to_thread(queue.wake, "a")
     await until(lambda: seen == ["a"])
+
+
+async def test_nothing_grows_old_before_the_workers_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(queue, "_loop", SimpleNamespace(time=lambda: clock.now))
+    started, gate = asyncio.Event(), asyncio.Event()
+
+    async def work(_key: str) -> Outcome:
+        started.set()
+        await gate.wait()
+        return Outcome()
+
+    queue.add("stuck")
+    queue.add("a")
+    clock.now = 4000.0
+    assert queue.oldest() == 0
+    run(queue, work, workers=1)
+    await started.wait()
+    assert queue.oldest() == 0
+    clock.now = 4007.0
+    assert queue.oldest() == 7
+    gate.set()
+    await until(lambda: queue.idle)
+    assert queue.oldest() == 0
+
+
+async def test_what_comes_while_the_workers_run_is_as_old_as_it_waits(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(queue, "_loop", SimpleNamespace(time=lambda: clock.now))
+    gate = asyncio.Event()
+
+    async def work(_key: str) -> Outcome:
+        await gate.wait()
+        return Outcome()
+
+    run(queue, work, workers=1)
+    queue.add("stuck")
+    await until(lambda: queue.running)
+    clock.now = 150.0
+    queue.add("a")
+    clock.now = 152.0
+    assert queue.oldest() == 2
+    gate.set()
+    await until(lambda: queue.idle)

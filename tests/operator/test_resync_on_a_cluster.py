@@ -171,6 +171,26 @@ async def test_what_is_shown_of_a_superseded_installation_at_first_is_not_the_la
     await brisk.condition(second, "Ready", "True")
 
 
+# Where nothing is read in between, what Talkdesk shows is read first once the customer is back.
+@pytest.mark.parametrize("brisk", ["0"], indirect=True, ids=["no-resync"])
+async def test_a_lost_uninstall_that_talkdesk_has_another_word_for_is_answered_once_the_customer_is_back(
+    brisk: World,
+) -> None:
+    await brisk.declare()
+    first = await brisk.install()
+    await brisk.approved(first)
+    await brisk.condition(first, "Ready", "True")
+    await lost(brisk, f"/control/installations/{first.id}/uninstall", {})
+    waiting = {"id": first.id, "state": {"state": "pending", "updated_at": "2099-01-05T10:00:00Z"}}
+    fault = {"path": f".*/installations/{first.id}", "method": "GET", "times": None}
+    await brisk.post("/control/faults", {**fault, "status": 200, "body": waiting})
+    second = await brisk.install(account=first.account, people=first.users)
+    await brisk.approved(second)
+    await brisk.approved(first, 2)
+    await brisk.condition(first, "Confirmed", "True", reason="UninstallApproved")
+    await brisk.condition(second, "Ready", "True")
+
+
 async def test_a_trial_whose_events_were_lost_is_followed_all_the_same(brisk: World, eventually: Any) -> None:
     await brisk.declare()
     installed = await brisk.install()

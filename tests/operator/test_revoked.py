@@ -50,7 +50,15 @@ def left(
 
 def judged(one: TalkdeskInstallation, **how: bool) -> timedelta | None:
     told, refused, superseded = (how.get(name, False) for name in ("told", "refused", "superseded"))
-    return until_over(one, told=told, refused=refused, superseded=superseded, now=NOW, lasting=HOUR)
+    return until_over(
+        one,
+        told=told,
+        refused=refused,
+        superseded=superseded,
+        approved=how.get("approved", False),
+        now=NOW,
+        lasting=HOUR,
+    )
 
 
 def test_a_refusal_has_to_last_before_it_tells_that_the_uninstallation_is_over() -> None:
@@ -62,6 +70,43 @@ def test_a_refusal_has_to_last_before_it_tells_that_the_uninstallation_is_over()
 
 def test_where_talkdesk_has_our_answer_or_no_such_installation_it_is_over_at_once() -> None:
     assert judged(left(), told=True, refused=True) == OVER
+
+
+@pytest.mark.parametrize("state", ["uninstalled", "revoked", "completed", "pending", "odd", "(not found)"])
+@pytest.mark.parametrize("ending", ["told", "refused"])
+def test_where_talkdesk_took_our_approval_it_is_over_whatever_word_it_answered_with(
+    state: str, ending: str
+) -> None:
+    assert judged(left(state=state), approved=True, **{ending: True}) == OVER
+    assert judged(left(state=state), approved=True) is None, "being kept out tells nothing"
+
+
+def test_an_approval_counts_where_the_status_was_lost() -> None:
+    lost = left().to_json()
+    del lost["status"]
+    assert judged(TalkdeskInstallation.model_validate(lost), approved=True, refused=True) == OVER
+
+
+@pytest.mark.parametrize("state", ["pending", "odd"])
+def test_what_waited_under_another_word_is_over_as_what_waited_as_uninstalled(state: str) -> None:
+    assert judged(left(state=state), told=True) == OVER
+    assert judged(left(state=state), refused=True) == HOUR
+    assert judged(left(state=state, refused_for=HOUR), refused=True) == OVER
+
+
+@pytest.mark.parametrize("state", ["pending", "odd"])
+def test_that_word_counts_of_one_that_left_or_was_superseded_alone(state: str) -> None:
+    one = left(state=state, refused_for=HOUR).to_json()
+    del one["spec"]["talkdesk"]["uninstalled"]
+    unannounced = TalkdeskInstallation.model_validate(one)
+    assert judged(unannounced, refused=True) is None
+    assert judged(unannounced, refused=True, superseded=True) == OVER
+
+
+@pytest.mark.parametrize("state", ["installing", "updating"])
+def test_what_waited_about_something_else_may_still_wait(state: str) -> None:
+    for superseded in (False, True):
+        assert judged(left(state=state, refused_for=DAY), told=True, superseded=superseded) is None
 
 
 def test_being_kept_out_tells_nothing_however_long_it_lasts() -> None:
@@ -90,6 +135,7 @@ def test_of_one_that_a_newer_one_superseded_the_week_runs_from_the_newer_ones_in
             TalkdeskInstallation.model_validate(one),
             superseded=True,
             holder=TalkdeskInstallation.model_validate(new),
+            approved=False,
             told=False,
             refused=True,
             now=NOW,

@@ -31,6 +31,11 @@ class Guest:
         return {"admin": self.target.user} if self.target.user else {}
 
     @property
+    def emails(self) -> dict[Role, str]:
+        """Addresses of the account's users: none is known."""
+        return {}
+
+    @property
     def account_name(self) -> str | None:
         """By which word the app shows whose account it is."""
         return self.target.account

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from talkdesk_certify.check import Failed, NotReached
+from talkdesk_certify.reviewer.background import asked_in_background
 from talkdesk_certify.reviewer.dialogue import choose_account, choose_free_plan, ending, user
 from talkdesk_certify.reviewer.mailbox import Mailbox
 from talkdesk_certify.reviewer.person import Person, rest, window
@@ -215,17 +216,3 @@ class Journey:
             since = now() - after.at
             found.append(Try(person.name, how, since, visit=await person.opens(url)))
         return found
-
-
-#: What a page asks for in the background: past everything that may be wrapped around ``fetch``.
-_ASK = """() => Array.from({length: 3}, () => {
-    const request = new XMLHttpRequest();
-    request.open('GET', location.pathname, false); request.send();
-    return request.status;
-})"""
-
-
-async def asked_in_background(page: Page) -> list[int]:
-    """How the app answers what the open ``page`` asks for by script: three statuses."""
-    statuses: list[int] = await page.evaluate(_ASK)
-    return statuses

@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from playwright.async_api import Error as BrowserError
+
+from talkdesk_certify.check import Failed
 from talkdesk_certify.checks import (
     IDENTITY,
     RESELLER_ID,
@@ -27,7 +30,7 @@ from talkdesk_certify.reviewer.person import window
 from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.scene import Scene
 from talkdesk_certify.target import Sandbox
-from talkdesk_certify.walk import SHOTS, Walker
+from talkdesk_certify.walk import SHOTS, Walker, first_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -162,13 +165,18 @@ async def _walk_as_reseller(run: _Run, console: Console, link: str) -> list[Item
     journey = run.journey(console, await console.account(run.target.reseller), link)
     async with _living(journey):
         scene = Scene(app=run.target.app, customer=journey, bar=run.target.bar)
-        await _not_installed_yet(journey)
+        wanted = [item for item in WALK if f"{RESELLER_ID}.{item.id}" in run.wanted]
+        try:
+            await _not_installed_yet(journey)
+        except Failed as failed:
+            scene.page = journey.dialogue
+            why = f"what an earlier run left in {journey.account.name} could not be uninstalled: {failed}"
+            return [await _given_up(run, scene, wanted, why)]
         parts = [
             await run.walker.walk(
                 scene, id=RESELLER_ID, title=item.title, checks=for_resellers(item), prepare=item.prepare
             )
-            for item in WALK
-            if f"{RESELLER_ID}.{item.id}" in run.wanted
+            for item in wanted
         ]
     return [
         ItemResult(
@@ -178,6 +186,12 @@ async def _walk_as_reseller(run: _Run, console: Console, link: str) -> list[Item
             seconds=round(sum(part.seconds for part in parts), 1),
         )
     ]
+
+
+async def _given_up(run: _Run, scene: Scene, wanted: Sequence[Item], why: str) -> ItemResult:
+    """Item 8 where nothing can be begun."""
+    checks = [check for item in wanted for check in for_resellers(item)]
+    return await run.walker.given_up(scene, id=RESELLER_ID, title=RESELLER_TITLE, checks=checks, why=why)
 
 
 async def _two_accounts(run: _Run, console: Console, link: str) -> list[ItemResult]:
@@ -232,15 +246,17 @@ async def _living(journey: Journey) -> AsyncIterator[None]:
 
 
 async def _not_installed_yet(journey: Journey) -> None:
-    """A reseller's account is used again: what an earlier run left there is uninstalled."""
-    admin = await journey.person("admin")
-    await admin.apps()
-    for row in (admin.icon(journey.app), admin.desk.get_by_role("region", name="Installed for other users")):
-        if await row.count():
+    """A reseller's account is used again: what an earlier run left there is uninstalled. Raises Failed."""
+    try:
+        admin = await journey.person("admin")
+        await admin.apps()
+        others = admin.desk.get_by_role("region", name="Installed for other users")
+        if await admin.icon(journey.app).count() or await others.count():
             await journey.opens_gear("Uninstall")
-            await journey.confirms("uninstall", f"Uninstall {journey.app}")
+            (await journey.confirms("uninstall", f"Uninstall {journey.app}")).success()
             del journey.endings["uninstall"]
-            return
+    except BrowserError as problem:
+        raise Failed(first_line(problem)) from problem
 
 
 def _name(kind: str) -> str:

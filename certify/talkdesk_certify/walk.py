@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from playwright.async_api import Error as BrowserError
@@ -58,10 +58,27 @@ class Walker:
             id=id, title=title, checks=tuple(results), seconds=round(time.perf_counter() - began, 1)
         )
 
+    async def given_up(
+        self,
+        scene: Scene,
+        *,
+        id: str,  # noqa: A002 - an item's
+        title: str,
+        checks: Sequence[Check],
+        why: str,
+    ) -> ItemResult:
+        """The first of the checks fails for ``why``, beside the scene's page; the others hang on it."""
+        first, *others = checks
+        failed = replace(_skipped(first, why), status="fail", screenshot=await self._picture(first.id, scene))
+        results = (failed, *(_skipped(one, _hanging_on(failed)) for one in others))
+        for result in results:
+            self.tell(result)
+        return ItemResult(id=id, title=title, checks=results)
+
     async def _made(self, check: Check, scene: Scene, before: Sequence[CheckResult]) -> CheckResult:
         lacking = [one for one in before if one.id in check.needs and one.status != "pass"]
         if lacking:
-            return _skipped(check, f"not looked at, because {lacking[0].id} did not pass")
+            return _skipped(check, _hanging_on(lacking[0]))
         began = time.perf_counter()
         scene.page = None
         status, detail = await _looked(check, scene)
@@ -103,7 +120,7 @@ async def _prepared(scene: Scene, prepare: Callable[[Scene], Awaitable[None]] | 
     except (Failed, NotReached) as problem:
         return str(problem)
     except BrowserError as problem:
-        return f"what it starts from did not come about: {_first_line(problem)}"
+        return f"what it starts from did not come about: {first_line(problem)}"
     return None
 
 
@@ -115,7 +132,11 @@ async def _looked(check: Check, scene: Scene) -> tuple[Status, str]:
     except NotReached as problem:
         return "skipped", str(problem)
     except BrowserError as problem:
-        return "fail", f"the page did not do what was waited for: {_first_line(problem)}"
+        return "fail", f"the page did not do what was waited for: {first_line(problem)}"
+
+
+def _hanging_on(other: CheckResult) -> str:
+    return f"not looked at, because {other.id} did not pass"
 
 
 def _skipped(check: Check, why: str) -> CheckResult:
@@ -124,6 +145,7 @@ def _skipped(check: Check, why: str) -> CheckResult:
     )
 
 
-def _first_line(problem: BrowserError) -> str:
+def first_line(problem: BrowserError) -> str:
+    """What a browser's failure is about, without its log."""
     lines = [line.strip() for line in problem.message.splitlines() if line.strip()]
     return " ".join(lines[:1] + [line for line in lines[1:] if "waiting for" in line][:1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item
 from talkdesk_certify.checks.launching import add_launching, talkdesk_hosts
+from talkdesk_certify.reviewer.background import fetched_in_background
 from talkdesk_certify.reviewer.visit import SPEAKING
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _HELP = re.compile(
 _EXPIRED = re.compile(
     r"(token|session)\b[^.]{0,60}\b(expired|ended|invalid|timed out)|unauthori[sz]ed", re.IGNORECASE
 )
-_FETCH = """async () => (await Promise.all(Array.from({length: 3},
-    () => fetch(location.href).then(answer => answer.status, problem => String(problem)))))"""
 
 
 @item.check(
@@ -98,7 +97,7 @@ async def expired_tokens(scene: Scene) -> str:
     page.on("response", hear)
     try:
         await journey.console.moves_clock(EXPIRY_SECONDS)
-        statuses = await page.evaluate(_FETCH)
+        statuses = await fetched_in_background(page)
         _nothing_said(page_words=await visit.words(), alerts=await _alerts(visit))
         again = await (await journey.person("admin")).opens(page.url, page)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item, NotReached
+from talkdesk_certify.checks.whose import shows_alone
 
 if TYPE_CHECKING:
     from talkdesk_certify.journey import Journey
@@ -35,14 +36,10 @@ async def _is_own(scene: Scene, journey: Journey, other: Journey) -> str:
     scene.page = visit.page
     await visit.entered()
     await visit.unasked()
-    words = await visit.words()
-    for name, account in ((other.names["admin"], other.account), (other.account.name, other.account)):
-        if name in words:
-            raise Failed(f"the app of {journey.account.name} shows {name}, of the account {account.name}")
-    for name in (journey.names["admin"], journey.account.name):
-        if name not in words:
-            raise Failed(f"the app of {journey.account.name} does not show {name}")
-    return f"{journey.names['admin']} of {journey.account.name}, at {visit.origin}"
+    # The address is the same in both accounts: it tells nobody apart.
+    name = await shows_alone(visit, [journey.names["admin"]], [other.names["admin"]])
+    account = await shows_alone(visit, [journey.account.name], [other.account.name])
+    return f"{name} of {account}, at {visit.origin}"
 
 
 @item.check(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from talkdesk_certify.check import Failed, NotReached
+from talkdesk_certify.checks.whose import known, shows_alone
 from talkdesk_certify.reviewer.bar import bar_covers_nothing, bar_is_seen, no_bar
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def _add_entering(item: Item, role: Role) -> None:
         "no-login",
         title="The user is in without another login",
         how="Nothing but redirects (or a page that goes on by itself) lies between the click and the app, "
-        "whose page has no password field, and no button, link or heading that begins with “log in” or "
-        "“sign in”.",
+        "whose page, a second after it has loaded, has no password field, and no button, link or heading "
+        "that begins with “log in” or “sign in”.",
         fix="Take the user from the identity that the gateway passes on: no login of the app's own.",
         needs=("launches",),
         simulator=False,
@@ -63,16 +64,10 @@ def _add_entering(item: Item, role: Role) -> None:
         simulator=False,
     )
     async def own_account(scene: Scene) -> str:
-        visit, names = await scene.visit(role), scene.customer.names
-        if role not in names:
+        visit, (own, others) = await scene.visit(role), known(scene.customer, role)
+        if not own:
             raise NotReached("left out: nobody said by which name the app shows its user (--user)")
-        words = await visit.words()
-        strangers = [name for other, name in names.items() if other != role and name in words]
-        if strangers:
-            raise Failed(f"{names[role]} is in, and the app shows {strangers[0]}")
-        if names[role] not in words:
-            raise Failed(f"the app does not show {names[role]}")
-        return f"the app shows {names[role]}"
+        return f"the app shows {await shows_alone(visit, own, others)}"
 
 
 def _add_bar(item: Item, role: Role) -> None:
@@ -105,7 +100,8 @@ def _add_bar(item: Item, role: Role) -> None:
     @item.check(
         "no-bar",
         title="No Talkdesk bar for a reseller",
-        how="Neither an element of the bar's kind nor a region with its name is in the page.",
+        how="A second after the page has loaded, neither an element of the bar's kind nor a region with its "
+        "name is in it.",
         fix="Name the account's id in spec.resellers, and let the app not draw a bar of its own.",
         needs=("no-login",),
         accounts="resellers",
@@ -147,9 +143,7 @@ def _add_contents(item: Item, role: Role) -> None:
         visit, name = await scene.visit(role), scene.customer.account_name
         if name is None:
             raise NotReached("left out: nobody said by which name the app shows the account (--account)")
-        if name.casefold() not in (await visit.words()).casefold():
-            raise Failed(f"the app does not show the account {name}")
-        return f"the app shows the account {name}"
+        return f"the app shows the account {await shows_alone(visit, [name], [])}"
 
 
 def talkdesk_hosts(way: list[str], *, own: str) -> tuple[list[str], list[str]]:

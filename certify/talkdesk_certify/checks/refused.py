@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed
-from talkdesk_certify.journey import asked_in_background
+from talkdesk_certify.reviewer.background import asked_in_background
 from talkdesk_certify.reviewer.dialogue import NEAR_REAL_TIME_SECONDS
 
 if TYPE_CHECKING:

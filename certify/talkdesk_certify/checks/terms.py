@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed, Item
+from talkdesk_certify.reviewer.drawn import appears
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator
@@ -26,16 +27,20 @@ item = Item("9", "Checking the terms of service", prepare=_launched)
 
 async def terms_open(person: Person, link: Locator) -> tuple[Visit, str]:
     """Open the terms by ``link`` in a tab of their own, and what was seen. Raises Failed."""
-    if not await link.count():
+    if not await appears(link.count):
         raise Failed("there is no link to the terms of service")
     url = await link.first.evaluate("element => element.href")
     visit = await person.opens(str(url))
     if visit.status != 200:
         raise Failed(f"the link leads to {visit.way}")
-    words = await visit.words()
-    if not re.search(r"\bterms\b", words, re.IGNORECASE):
+
+    async def words() -> int:
+        said = await visit.words()
+        return len(said.split()) if re.search(r"\bterms\b", said, re.IGNORECASE) else 0
+
+    if not (number := await appears(words)):
         raise Failed(f"{visit.way} does not speak of terms")
-    return visit, f"{visit.way}, {len(words.split())} words"
+    return visit, f"{visit.way}, {number} words"
 
 
 @item.check(

@@ -9,19 +9,13 @@ from PIL import Image, ImageChops
 from playwright.async_api import TimeoutError as LateError
 
 from talkdesk_certify.check import Failed
+from talkdesk_certify.reviewer.drawn import APPEARS_SECONDS, settled
 
 if TYPE_CHECKING:
     from playwright.async_api import FloatRect, Page
 
     from talkdesk_certify.target import Bar
 
-_APPEARS_SECONDS = 5.0
-#: What an app draws only after its page has loaded belongs to what a user sees.
-_SETTLES_SECONDS = 1.0
-_LOADED_SINCE = """seconds => {
-    const loaded = performance.getEntriesByType('navigation')[0].loadEventEnd;
-    return loaded > 0 && performance.now() - loaded >= 1000 * seconds;
-}"""
 _STEP = 10
 #: Which of the points are not the bar's.
 _MISSED = """([selector, points]) => points.filter(
@@ -50,10 +44,10 @@ _BENEATH = """([selector, height]) => [...document.body.querySelectorAll('*')].f
 async def bar_is_seen(page: Page, bar: Bar) -> str:
     """From edge to edge, with nothing over it, a second after the page has loaded. Raises Failed."""
     try:
-        await page.locator(bar.selector).first.wait_for(timeout=_APPEARS_SECONDS * 1000)
+        await page.locator(bar.selector).first.wait_for(timeout=APPEARS_SECONDS * 1000)
     except LateError as late:
         raise Failed("there is no Talkdesk bar") from late
-    await page.wait_for_function(_LOADED_SINCE, arg=_SETTLES_SECONDS, polling=100)
+    await settled(page)
     await page.evaluate("window.scrollTo(0, 0)")
     size = page.viewport_size or {"width": 0, "height": 0}
     columns = [*range(0, size["width"], _STEP), size["width"] - 1]
@@ -89,7 +83,8 @@ async def bar_covers_nothing(page: Page, bar: Bar) -> str:
 
 
 async def no_bar(page: Page, bar: Bar) -> str:
-    """There is none. Raises Failed."""
+    """There is none, a second after the page has loaded. Raises Failed."""
+    await settled(page)
     named = page.get_by_role("region", name=bar.name, exact=True) if bar.name else page.locator(bar.selector)
     if await page.locator(bar.selector).count() or await named.count():
         raise Failed("a Talkdesk bar is shown")

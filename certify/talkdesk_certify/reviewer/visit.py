@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from playwright.async_api import Error as BrowserError
+
 from talkdesk_certify.check import Failed
+from talkdesk_certify.reviewer.drawn import settled
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Response
+    from playwright.async_api import Page, Request, Response
 
 #: The status of a page that asks for nothing and goes on by itself, and how long that may take.
 WAITING = 202
@@ -79,11 +82,12 @@ class Visit:
             raise Failed(f"no page of the app: {self.way}. It says: {said!r}")
 
     async def unasked(self) -> None:
-        """Redirects alone led here, and nothing asks who one is. Raises Failed."""
+        """Redirects alone led here, and nothing asks who one is, once it is drawn. Raises Failed."""
         stops = [hop for hop in self.hops[:-1] if hop.status != WAITING and not 300 <= hop.status < 400]
         logins = [hop for hop in self.hops if _LOGIN_PATH.search(urlsplit(hop.url).path)]
         if stops or logins:
             raise Failed(f"somebody was asked on the way: {self.way}")
+        await settled(self.page)
         if await self.page.locator('input[type="password"]:visible').count():
             raise Failed("the app asks for a password")
         for role in SPEAKING:
@@ -101,7 +105,7 @@ class Listening:
 
     def hear(self, response: Response) -> None:
         """Another answer of the browser's."""
-        if response.request.is_navigation_request():
+        if response.request.is_navigation_request() and not _in_frame(response.request):
             self.hops.append(Hop(response.status, response.url))
             self._heard.set()
 
@@ -116,6 +120,15 @@ class Listening:
             # What was heard is not yet what is seen: until then the page that went on counts as loaded.
             await page.wait_for_function(_SEEN, arg=self.hops[-1].status)
         await page.wait_for_load_state()
+
+
+def _in_frame(request: Request) -> bool:
+    """Whether a document asks for it as a part of itself."""
+    try:
+        return request.frame.parent_frame is not None
+    except BrowserError:
+        # A new tab's first document is asked for before the tab is known.
+        return False
 
 
 def origin_of(url: str) -> str:

@@ -1,0 +1,43 @@
+"""Somebody with a browser, and pages for them to visit."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from talkdesk_certify.reviewer.person import Person, window
+from talkdesk_sandbox.chromium import chromium
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@contextlib.asynccontextmanager
+async def person_at(site: web.Application) -> AsyncIterator[tuple[Person, str]]:
+    """The person, and where ``site`` is."""
+    runner = web.AppRunner(site)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        async with chromium() as browser:
+            context = await window(browser)
+            desk = await context.new_page()
+            # A name, as apps have it: it is known to the browser alone.
+            yield Person("Mara", "mara@acme.example", "", context, desk), f"http://app.localhost:{port}"
+    finally:
+        await runner.cleanup()
+
+
+def pages(**said: str) -> web.Application:
+    """A site with a page for each name, with that text in its body."""
+    site = web.Application()
+
+    async def answer(request: web.Request) -> web.Response:
+        text = f"<!doctype html><title>App</title><body>{said[request.match_info['name']]}"
+        return web.Response(text=text, content_type="text/html")
+
+    site.router.add_get("/{name}", answer)
+    return site

@@ -198,7 +198,7 @@ def test_an_approved_uninstallation_that_led_to_a_settled_state_says_which(led_t
 @pytest.mark.parametrize(
     ("state", "waits"),
     [
-        *((state, False) for state in (*SETTLED_STATES, "installing", "updating", None)),
+        *((state, False) for state in (*sorted(SETTLED_STATES), "installing", "updating", None)),
         *((state, True) for state in ("uninstalled", "pending", "odd")),
     ],
 )

@@ -129,7 +129,7 @@ def sign_out(name: str | None, *, back: str, app: TalkdeskApp) -> Page:
     here = (
         f"You are signed in as {name}."
         if name is not None
-        else "Your session in this browser has ended, but you may be signed in in others."
+        else "Your session in this browser has ended, but you may still be signed in elsewhere."
     )
     return Page(
         status=200,

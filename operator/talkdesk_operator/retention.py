@@ -28,6 +28,9 @@ ANSWERED_BY_TALKDESK = timedelta(days=7)
 #: So far Talkdesk's clock may be ahead of ours.
 _CLOCK_AHEAD = timedelta(days=7)
 
+#: A record that is older than an event by less than this may have been made after it: clocks differ.
+_SKEW = timedelta(minutes=5)
+
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 #: What the tenant's holder is to it; everybody else of those who were installed is superseded.
@@ -97,16 +100,14 @@ def keeping(situation: Situation, *, now: datetime) -> Keeping:
     incumbents = [party.installation for party in parties if party.role is Role.INCUMBENT]
     if incumbents:
         return Keeping(claimed=True, record_stays=any(map(is_paused, incumbents)), due=due)
-    newest = _newest(parties, now)
-    record = _record(situation, newest)
+    record = _record(situation, _newest(parties, now))
     mark = situation.exists and record is None
-    begin = now if newest is None else max(now, newest)
     if any(party.role is Role.AWAITED for party in parties):
         # It may turn out to be a customer any moment: the clock runs, and nothing happens.
-        return Keeping(claimed=False, mark=mark, since=record or begin, due=due)
+        return Keeping(claimed=False, mark=mark, since=record or now, due=due)
     last = [party for party in parties if party.role is Role.UNINSTALLED]
     since = record or (
-        begin if situation.exists else max((own_start(one.installation, now) for one in last), default=now)
+        now if situation.exists else max((own_start(one.installation, now) for one in last), default=now)
     )
     tenant_due = max(
         (_due(one, since, kept, own=own_start(one.installation, now)) for one in last), default=since + kept
@@ -125,10 +126,10 @@ def keeping(situation: Situation, *, now: datetime) -> Keeping:
 
 
 def _newest(parties: Iterable[Party], now: datetime) -> datetime | None:
-    """When a customer last came or left, in whole seconds, as records are; None where nothing tells."""
+    """When a customer last came or left; None where nothing tells, or some clock is ahead of ours."""
     said = [one.installation.spec.talkdesk for one in parties]
     told = _moments(one.at for each in said for one in (each.installed, each.uninstalled) if one is not None)
-    return max((one.replace(microsecond=0) for one in told if one <= now + _CLOCK_AHEAD), default=None)
+    return max((one for one in told if one <= now), default=None)
 
 
 def _record(situation: Situation, newest: datetime | None) -> datetime | None:
@@ -140,7 +141,7 @@ def _record(situation: Situation, newest: datetime | None) -> datetime | None:
     marked = situation.marked
     if marked is None or newest is None:
         return marked
-    return marked if max(marked, situation.written or marked) >= newest else None
+    return marked if max(marked, situation.written or marked) >= newest - _SKEW else None
 
 
 def anything_due(found: Keeping, *, now: datetime) -> bool:

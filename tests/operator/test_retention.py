@@ -191,15 +191,17 @@ def test_a_record_from_before_the_customer_came_back_or_left_counts_for_nothing_
     assert (held.mark, held.tenant_due) == (True, NOW + KEPT), "it came back, and nobody took the record away"
 
 
-def test_a_record_is_made_once_although_talkdesks_clock_is_ahead() -> None:
-    ahead = NOW + timedelta(hours=5)
-    left = party(Role.UNINSTALLED, uninstalled=ahead, created=ahead)
-    first = keeping(situation(left), now=NOW)
-    assert (first.mark, first.since) == (True, ahead)
-    again = keeping(replace(situation(left, marked=ahead), written=NOW), now=NOW + timedelta(minutes=1))
-    assert (again.mark, again.tenant_due) == (False, ahead + KEPT)
-    far = party(Role.UNINSTALLED, uninstalled=NOW, created=NOW + 400 * DAY)
-    assert keeping(situation(far, marked=NOW), now=NOW).tenant_due == NOW + KEPT, "some clock's mistake"
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(hours=5), 400 * DAY])
+def test_a_talkdesk_whose_clock_is_ahead_puts_nothing_off(ahead: timedelta) -> None:
+    left = party(Role.UNINSTALLED, uninstalled=NOW + ahead, created=NOW + ahead)
+    first = keeping(situation(left, seconds=1), now=NOW)
+    assert (first.mark, first.since) == (True, NOW)
+    marked = replace(situation(left, marked=NOW, seconds=1), written=NOW)
+    again = keeping(marked, now=NOW + timedelta(minutes=1))
+    assert (again.mark, again.tenant_due) == (False, NOW + timedelta(seconds=1))
+    if ahead < timedelta(minutes=5):
+        caught_up = keeping(marked, now=NOW + ahead)
+        assert (caught_up.mark, caught_up.since) == (False, NOW)
 
 
 @given(

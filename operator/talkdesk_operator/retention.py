@@ -170,7 +170,7 @@ def own_start(
     """
     uninstalled = installation.spec.talkdesk.uninstalled
     told = [
-        uninstalled.at if uninstalled is not None else _begun(holder),
+        uninstalled.at if uninstalled is not None else _begun(holder, now),
         installation.metadata.creation_timestamp,
         *(
             condition.last_transition_time
@@ -188,12 +188,14 @@ def own_start(
     return max((one if one <= now + _CLOCK_AHEAD else now for one in _moments(told)), default=now)
 
 
-def _begun(holder: TalkdeskInstallation | None) -> str | None:
-    """Since when ``holder`` is installed; at the latest since its object was made."""
+def _begun(holder: TalkdeskInstallation | None, now: datetime) -> str | None:
+    """Since when ``holder`` is installed; by its object, where nothing tells or Talkdesk's clock is ahead."""
     if holder is None:
         return None
     installed = holder.spec.talkdesk.installed
-    return (installed.at if installed is not None else None) or holder.metadata.creation_timestamp
+    at = installed.at if installed is not None else None
+    told = any(one <= now for one in _moments([at]))
+    return at if told else holder.metadata.creation_timestamp
 
 
 def _due(party: Party, start: datetime, kept: timedelta, *, own: datetime) -> datetime:

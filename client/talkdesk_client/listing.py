@@ -31,13 +31,13 @@ ListedT = TypeVar("ListedT")
 class Reading(Generic[ListedT]):
     """A list read to its end once.
 
-    ``users``    by id
+    ``users``    each once
     ``entries``  how many were seen: a user may come twice
     ``totals``   each total that a page said
     ``last``     the last page
     """
 
-    users: Mapping[str, ListedT]
+    users: tuple[ListedT, ...]
     entries: int
     totals: list[int]
     last: Answer
@@ -55,14 +55,15 @@ async def whole(
     """
     for _ in range(_READINGS):
         reading = await read()
-        users, totals = reading.users, reading.totals
-        if options.users_total == "ignore" or not totals:
-            return tuple(users.values())
+        users, entries, totals = reading.users, reading.entries, reading.totals
         moved = len(set(totals)) > 1
-        if not moved and totals[0] in (reading.entries, len(users)):
-            return tuple(users.values())
-    said = f"went from {totals[0]} to {totals[-1]}" if moved else f"says {totals[0]}"
-    raise unexpected(reading.last, f"a list of {reading.entries} users whose {total} {said}")
+        complete = not moved and totals[:1] in ([], [entries], [len(users)])
+        if options.users_total == "ignore" or complete:
+            return users
+        said = f"went from {totals[0]} to {totals[-1]}" if moved else f"says {totals[0]}"
+        problem = unexpected(reading.last, f"a list of {entries} users whose {total} {said}")
+        del reading, users  # there may be many, and as many come again
+    raise problem
 
 
 async def list_users(
@@ -111,7 +112,7 @@ async def _read_through(
             raise unexpected(answer, f"more than {options.max_users} users")
         target = href(body, "next")
         if target is None:
-            return Reading(users, entries, totals, answer)
+            return Reading(tuple(users.values()), entries, totals, answer)
         if len(users) == known:
             raise unexpected(answer, "a page that brings nobody new and yet names a next one")
         url = hosts.api_url(target, seen_at=url)

@@ -85,7 +85,7 @@ async def _read_through(
         if len(users) > options.max_users:
             raise unexpected(answer, f"more than {options.max_users} users")
         if len(users) == known or (total is not None and entries >= total):
-            return Reading(users, entries, totals, answer)
+            return Reading(tuple(users.values()), entries, totals, answer)
     raise unexpected(answer, f"more than {options.max_pages} pages")
 
 

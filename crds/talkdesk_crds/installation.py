@@ -32,6 +32,7 @@ from talkdesk_crds.meta import (
     immutable,
     validations,
 )
+from talkdesk_crds.names import RESYNC_LENGTH
 
 Text = Annotated[str, Field(max_length=1024)]
 
@@ -289,7 +290,7 @@ class TalkdeskInstallationStatus(Model):
     answers: Annotated[list[Answer], Field(max_length=10, json_schema_extra=ATOMIC_LIST)] = Field(
         default_factory=list
     )
-    observed_resync: Annotated[str, Field(max_length=128)] | None = None
+    observed_resync: Annotated[str, Field(max_length=RESYNC_LENGTH)] | None = None
 
 
 class TalkdeskInstallation(Model):

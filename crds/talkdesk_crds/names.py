@@ -30,6 +30,8 @@ ANSWERS_ANNOTATION = f"{GROUP}/answers"
 MAILS_ANNOTATION = f"{GROUP}/mails"
 #: A token whose change asks the operator to read everything again.
 RESYNC_ANNOTATION = f"{GROUP}/resync"
+#: As many characters as ``status.observedResync`` can hold of it.
+RESYNC_LENGTH = 128
 #: While it stands on an installation (any value but "" and "false"), nothing is written to its tenant.
 PAUSED_ANNOTATION = f"{GROUP}/paused"
 #: On a TalkdeskApp: a Kubernetes time; the brake believes what Talkdesk's API said up to then.

@@ -9,9 +9,6 @@ from talkdesk_crds import names
 if TYPE_CHECKING:
     from talkdesk_crds.installation import TalkdeskInstallation
 
-#: As many characters as ``status.observedResync`` can hold.
-_LONGEST = 128
-
 
 def resync_token(installation: TalkdeskInstallation) -> str | None:
     """The token by which somebody asks for a resync, None where nobody does.
@@ -20,4 +17,4 @@ def resync_token(installation: TalkdeskInstallation) -> str | None:
     policy refuses it; it may be older than that.
     """
     token = installation.metadata.annotations.get(names.RESYNC_ANNOTATION)
-    return token if token is None or len(token) <= _LONGEST else None
+    return token if token is None or len(token) <= names.RESYNC_LENGTH else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from serving import serving
 from talkdesk_certify.reviewer import dialogue
 from talkdesk_certify.run import certify
 from talkdesk_certify.target import Sandbox
@@ -45,13 +46,8 @@ async def _hearing(talkdesk: Talkdesk) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/events", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/events"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as port:
+        yield f"http://127.0.0.1:{port}/events"
 
 
 def _left(talkdesk: Talkdesk, events_url: str, *, approved: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from serving import serving
 from talkdesk_certify.reviewer.person import Person, window
 from talkdesk_sandbox.chromium import chromium
 
@@ -17,18 +18,11 @@ if TYPE_CHECKING:
 @contextlib.asynccontextmanager
 async def person_at(site: web.Application) -> AsyncIterator[tuple[Person, str]]:
     """The person, and where ``site`` is."""
-    runner = web.AppRunner(site)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
-        async with chromium() as browser:
-            context = await window(browser)
-            desk = await context.new_page()
-            # A name, as apps have it: it is known to the browser alone.
-            yield Person("Mara", "mara@acme.example", "", context, desk), f"http://app.localhost:{port}"
-    finally:
-        await runner.cleanup()
+    async with serving(site) as port, chromium() as browser:
+        context = await window(browser)
+        desk = await context.new_page()
+        # A name, as apps have it: it is known to the browser alone.
+        yield Person("Mara", "mara@acme.example", "", context, desk), f"http://app.localhost:{port}"
 
 
 def pages(**said: str) -> web.Application:

@@ -14,6 +14,7 @@ import httpx
 import pytest_asyncio
 from aiohttp import web
 
+from serving import serving
 from showing.forms import button_of
 from showing.partner import Partner
 from talkdesk_sandbox.console.console import Console
@@ -165,13 +166,8 @@ async def _receiver(show: list[Show]) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/events", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/events"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as port:
+        yield f"http://127.0.0.1:{port}/events"
 
 
 @pytest_asyncio.fixture

@@ -19,6 +19,7 @@ from aiohttp import WSMsgType, web
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
 
+from serving import serving
 from talkdesk_crds import key_ring, names
 from talkdesk_gateway import relay as relay_module
 from talkdesk_kube.resources import INSTALLATIONS, SECRETS, SERVICES, USER_SLICES
@@ -81,14 +82,8 @@ class App:
 async def served() -> AsyncIterator[App]:
     app, http = App(), web.Application()
     http.add_routes([web.get("/echo", app.echo), web.get("/slow", app.slow), web.get("/no", app.no)])
-    runner = web.AppRunner(http, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    app.port = int(runner.addresses[0][1])
-    try:
+    async with serving(http) as app.port:
         yield app
-    finally:
-        await runner.cleanup()
 
 
 class Through:

@@ -6,7 +6,8 @@ import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from talkdesk_crds.app import TalkdeskApp
+from declared import app
+
 from talkdesk_crds.conditions import Reason
 from talkdesk_kube.errors import Status, error_of
 from talkdesk_operator.apply import Applier
@@ -62,23 +63,9 @@ class Server:
         raise refusal(403, "Forbidden")  # who may do what is not told here
 
 
-def app() -> TalkdeskApp:
-    def workload(name: str) -> dict[str, Any]:
-        metadata = {"name": name}
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": 2}}
-
-    return TalkdeskApp.model_validate(
-        {
-            "metadata": {"name": "demo", "namespace": "talkdesk-system"},
-            "spec": {
-                "appId": "app",
-                "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-                "baseDomain": "apps.example.com",
-                "service": {"name": "web", "port": 80},
-                "template": [workload("web"), workload("worker")],
-            },
-        }
-    )
+def workload(name: str) -> dict[str, Any]:
+    metadata = {"name": name}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": 2}}
 
 
 class World:
@@ -93,7 +80,7 @@ class World:
 
     async def apply(self, *, suspended: bool = False) -> Applied:
         """One run; ``server.taken`` is then what was taken in it."""
-        declared = app()
+        declared = app(template=[workload("web"), workload("worker")])
         made = making(TENANT, declared, declared.spec, FACTS, suspended=suspended)
         self.server.taken.clear()
         return await self.applier.apply(TENANT, desired(made), FACTS, revision="one", again=False, prune=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from declared import app
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.names import WAVE_ANNOTATION
 from talkdesk_operator.inventory import GENERATED, Inventory, Record, config_map, parse
 from talkdesk_operator.keys import TenantKey
@@ -19,6 +19,9 @@ from talkdesk_operator.sources import drawn
 from talkdesk_operator.tenant import AccountFacts, Desired, Facts, Making, Release, desired, making
 from talkdesk_operator.tenant.order import waves
 from talkdesk_operator.tenant.review import problems_of
+
+if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
 
 #: The module; the package has a function of the same name.
 register = importlib.import_module("talkdesk_operator.tenant.desired")
@@ -31,22 +34,6 @@ JOB = {
     "metadata": {"name": "samples"},
     "spec": {"ttlSecondsAfterFinished": 60, "template": {"spec": {"x": "${account.name}"}}},
 }
-
-
-def app(**spec: Any) -> TalkdeskApp:
-    return TalkdeskApp.model_validate(
-        {
-            "metadata": {"name": "demo", "namespace": "talkdesk-system"},
-            "spec": {
-                "appId": "app",
-                "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-                "baseDomain": "apps.example.com",
-                "service": {"name": "web", "port": 80},
-                "template": [],
-                **spec,
-            },
-        }
-    )
 
 
 def made_of(declared: TalkdeskApp, *, name: str = "acme", installation: str = "inst", **more: Any) -> Making:

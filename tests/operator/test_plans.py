@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from declared import app
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.blueprint import Plan
 from talkdesk_crds.installation import FromTalkdesk, Installed, RecentEvent, Subscription, Updated
 from talkdesk_operator.confirm import Given
@@ -27,27 +27,14 @@ from talkdesk_operator.tenant import AccountFacts, Facts, Making, Release, desir
 from talkdesk_operator.tenant.fit import misfits
 from talkdesk_operator.tenant.review import problems_of, review
 
+if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
+
 RELEASE = Release("talkdesk-system", "td", "td-operator", "talkdesk-system-td-tenant")
 KEY = TenantKey("app", "eu", "account")
 T1, T2, T3 = (f"2026-01-05T10:00:0{second}.000000Z" for second in (1, 2, 3))
 WITHIN = timedelta(minutes=20)
 NO_QUOTA: dict[str, str] = {}
-
-
-def app(**spec: Any) -> TalkdeskApp:
-    return TalkdeskApp.model_validate(
-        {
-            "metadata": {"name": "demo", "namespace": "talkdesk-system"},
-            "spec": {
-                "appId": "app",
-                "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-                "baseDomain": "apps.example.com",
-                "service": {"name": "web", "port": 80},
-                "template": [],
-                **spec,
-            },
-        }
-    )
 
 
 def facts(plan: str | None = "Gold", version: str | None = None) -> Facts:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from declared import app
 from hypothesis import given
 from hypothesis import strategies as st
 
 from talkdesk_crds import names
-from talkdesk_crds.app import TalkdeskApp
 from talkdesk_operator.keys import TenantKey
 from talkdesk_operator.render import RenderError, render
 from talkdesk_operator.tenant import AccountFacts, Desired, Facts, Release, Tenant, desired, making
 from talkdesk_operator.tenant.review import problems_of
+
+if TYPE_CHECKING:
+    from talkdesk_crds.app import TalkdeskApp
 
 VALUES = {"account.name": "acme", "plan.seats": 3, "trial.on": True, "links.terms": None}
 RELEASE = Release("talkdesk-system", "td", "td-operator", "talkdesk-system-td-tenant")
@@ -85,22 +88,6 @@ def test_every_problem_is_told_with_its_path() -> None:
 def test_nothing_but_references_is_changed(template: Any) -> None:
     escaped = json.loads(json.dumps(template).replace("${", "$${"))
     assert render(escaped, VALUES, path="p") == template
-
-
-def app(**spec: Any) -> TalkdeskApp:
-    return TalkdeskApp.model_validate(
-        {
-            "metadata": {"name": "demo", "namespace": "talkdesk-system"},
-            "spec": {
-                "appId": "app",
-                "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-                "baseDomain": "apps.example.com",
-                "service": {"name": "web", "port": 80},
-                "template": [],
-                **spec,
-            },
-        }
-    )
 
 
 def deployment(**spec: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from serving import serving
 from talkdesk_gateway.envoy import EnvoySettings, write
 from talkdesk_sandbox.certificates import Authority
 from talkdesk_sandbox.chromium import chromium
@@ -73,14 +74,8 @@ class App:
 async def served() -> AsyncIterator[App]:
     app, http = App(), web.Application()
     http.add_routes([web.get("/", app.page), web.get("/200", app.page), web.get("/echo", app.echo)])
-    runner = web.AppRunner(http, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    app.port = int(runner.addresses[0][1])
-    try:
+    async with serving(http) as app.port:
         yield app
-    finally:
-        await runner.cleanup()
 
 
 @dataclasses.dataclass

@@ -16,6 +16,7 @@ import pytest_asyncio
 import structlog.testing
 from aiohttp import web
 
+from serving import serving
 from talkdesk_client import ClientOptions, TalkdeskClient
 from talkdesk_crds import names
 from talkdesk_crds.app import TalkdeskApp
@@ -193,13 +194,8 @@ async def receiving() -> AsyncIterator[tuple[str, asyncio.Queue[Any]]]:
 
     app = web.Application()
     app.add_routes([web.post("/events", take)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/events", events
-    finally:
-        await runner.cleanup()
+    async with serving(app) as port:
+        yield f"http://127.0.0.1:{port}/events", events
 
 
 @pytest_asyncio.fixture(params=[False, True], ids=["plain", "pkce"])

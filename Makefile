@@ -89,8 +89,9 @@ breakages-all: controlplane headless ## certify the app broken in every way that
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/rbac -m sandbox
 
+# Without a cache: ruff's verdict on a file's imports outlives a module that came or went elsewhere.
 lint: install ## ruff, mypy --strict, import-linter
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --no-cache .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from declared import app
-
 from talkdesk_crds.conditions import Reason
 from talkdesk_kube.errors import Status, error_of
 from talkdesk_operator.apply import Applier

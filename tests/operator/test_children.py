@@ -7,10 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from declared import app
 from hypothesis import given
 from hypothesis import strategies as st
 
+from declared import app
 from talkdesk_crds.names import WAVE_ANNOTATION
 from talkdesk_operator.inventory import GENERATED, Inventory, Record, config_map, parse
 from talkdesk_operator.keys import TenantKey

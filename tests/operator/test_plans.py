@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from declared import app
 from hypothesis import given
 from hypothesis import strategies as st
 
+from declared import app
 from talkdesk_crds.blueprint import Plan
 from talkdesk_crds.installation import FromTalkdesk, Installed, RecentEvent, Subscription, Updated
 from talkdesk_operator.confirm import Given

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from declared import app
 from hypothesis import given
 from hypothesis import strategies as st
 
+from declared import app
 from talkdesk_crds import names
 from talkdesk_operator.keys import TenantKey
 from talkdesk_operator.render import RenderError, render

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from talkdesk_kube import Kube
     from talkdesk_sandbox.controlplane import ControlPlane
-    from talkdesk_sandbox.intercepted import Intercepted
     from talkdesk_sandbox.release import Release
     from talkdesk_sandbox.run_audit import RunAudit
 
@@ -82,9 +81,24 @@ class _ProgramGuard:
         self._unmarked = None
 
 
+class _FolderGuard:
+    """What a folder's tests share ends with them; pytest keeps it to the run's end where it knows no package.
+
+    A sandbox that idles, with a page open in its browser, takes a tenth of the machine from all later tests.
+    """
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> None:
+        if fixturedef.scope == "package" and isinstance(request.node, pytest.Session):
+            pytest.fail(f"{fixturedef.argname} would outlive {fixturedef.baseid}: it needs an __init__.py")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch over the tests without a marker."""
+    """Watch over the tests without a marker, and over what a folder's tests share."""
     config.pluginmanager.register(_ProgramGuard())
+    config.pluginmanager.register(_FolderGuard())
 
 
 def pytest_collection() -> None:
@@ -112,10 +126,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=_lightness)
 
 
+def _folder(path: str) -> str:
+    """Of ``tests/``, the one that this file is in, however deep."""
+    return Path(path).parts[1]
+
+
 def _lightness(item: pytest.Item) -> int:
-    if item.path.parent.name in _SANDBOXES:
+    if (folder := _folder(item.nodeid)) in _SANDBOXES:
         return 0
-    if item.path.parent.name in _LONG:
+    if folder in _LONG:
         return 1
     return 2 if any(item.get_closest_marker(name) for name in ("cluster", "processes")) else 3
 
@@ -131,7 +150,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Lanes(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return _SANDBOXES.get(Path(path).parent.name, path)
+            return _SANDBOXES.get(_folder(path), path)
 
     return Lanes(config, log)
 
@@ -253,18 +272,3 @@ def release(control_plane: ControlPlane, namespace: str) -> Iterator[Release]:
     yield installed
     installed.uninstall()
     installed.forget()
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sandbox(whole_run: WholeRun) -> AsyncIterator[Intercepted]:
-    """The whole sandbox, once for the run, on a control plane of its own.
-
-    A test that changes something in it changes it back. What was revoked is forgotten soon, to be seen.
-    """
-    from talkdesk_sandbox.intercepted import intercepted  # noqa: PLC0415 - unit tests do not pay for it
-    from talkdesk_sandbox.story.wide import SOURCE  # noqa: PLC0415 - the same
-
-    values = {"env": {"TALKDESK_REVOCATION_SECONDS": "3"}, "operator": {"copySecrets": [SOURCE]}}
-    async with intercepted(values=values) as running:
-        with whole_run.kept(running.environment.control_plane):
-            yield running

@@ -1,0 +1,1 @@
+"""Certification; the sandbox with the broken apps ends with the last of these tests."""

@@ -1,0 +1,1 @@
+"""Signing in, out and being signed out; the sandbox ends with the last of these tests."""

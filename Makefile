@@ -87,7 +87,7 @@ breakages-all: controlplane headless ## certify the app broken in every way that
 	@BREAKAGES=all $(PYTEST) tests/certify/test_breakages.py
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
-	@RIGHTS=all $(PYTEST) tests/sandbox/taken_away/test_rights.py
+	@RIGHTS=all $(PYTEST) tests/sandbox/stories/test_rights.py
 
 # Without a cache: ruff's verdict on a file's imports outlives a module that came or went elsewhere.
 lint: install ## ruff, mypy --strict, import-linter

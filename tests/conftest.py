@@ -31,7 +31,7 @@ _START_SECONDS = pytest.StashKey[float]()
 #: Folders whose tests run whole sandboxes, by what a process of the run does one after another; and those
 #: that take longest of the others.
 _SANDBOXES = {
-    **dict.fromkeys(("browser", "rbac", "sandbox", "signon"), "sandboxes"),
+    **dict.fromkeys(("browser", "sandbox", "signon"), "sandboxes"),
     **dict.fromkeys(("certify", "tutorial"), "certifications"),
 }
 _LONG = frozenset({"stateful", "faults"})

@@ -109,7 +109,7 @@ async def test_two_webhooks_and_two_operators_approve_fifty_installations_once_e
         )
         since = control_plane.audit_position()
         began = time.monotonic()
-        ids = await _installs(product, 50, within=120)
+        ids = await _installs(product, 50, within=300)
         took = time.monotonic() - began
         await _quiet(control_plane, product.release.user("operator"), within=60)
     approvals = await _approvals(product)
@@ -153,7 +153,7 @@ async def test_a_restart_with_two_hundred_installations_writes_only_the_lease(
     product = await products.make(settings=SELDOM, intercepted=False)
     began = time.monotonic()
     for _ in range(4):
-        await _installs(product, 50, within=120)
+        await _installs(product, 50, within=300)
     user = product.release.user("operator")
     await _quiet(control_plane, user, within=60)
     took = time.monotonic() - began

@@ -134,11 +134,12 @@ def test_a_suspended_tenant_has_no_replicas_and_starts_no_jobs() -> None:
 
 
 def test_the_account_record_tells_who_the_customer_is() -> None:
-    record = find(tenant_of(app(links={"terms": "https://x.example/t"})), "ConfigMap", "talkdesk-account")
+    links = {name: f"https://x.example/{name}" for name in ("terms", "support", "upgrade")}
+    record = find(tenant_of(app(links=links)), "ConfigMap", "talkdesk-account")
     told = json.loads(record["data"]["account.json"])
     assert told["account"] == {"id": "account", "name": "acme", "timezone": "Europe/Lisbon"}
     assert told["plan"] == {"name": "Gold"}
-    assert told["links"] == {"terms": "https://x.example/t"}
+    assert told["links"] == links
     assert told["tenant"]["host"].endswith(".apps.example.com")
     assert record["data"]["account.name"] == "acme"
 

@@ -110,6 +110,27 @@ async def test_while_scim_fails_everybody_keeps_their_role_until_it_answers(
     await world.condition(installed, "UsersSynced", "True", "UsersListed")
 
 
+async def test_a_changed_name_or_address_follows_and_nobody_signs_in_again(
+    world: World, eventually: Any
+) -> None:
+    installed = await customer(world, ["Agent"], ["Agent"])
+    married, moved = installed.users
+    before = await world.licensed(installed)
+    for user, change_of in ((married, {"name": "Ada King"}), (moved, {"email": "ben@new.example"})):
+        (await world.control.patch(f"/control/users/{user}", json=change_of)).raise_for_status()
+    annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
+    await change(world, resources.INSTALLATIONS, installed.name, annotation)
+
+    async def followed() -> bool:
+        now = await world.licensed(installed)
+        return now == {
+            married: before[married] | {"name": "Ada King"},
+            moved: before[moved] | {"email": "ben@new.example"},
+        }
+
+    await eventually(followed, within=30)
+
+
 async def test_an_inactive_user_is_out_unless_the_app_says_otherwise(world: World, eventually: Any) -> None:
     installed = await customer(world, ["Agent"], ["Agent"])
     leaver = installed.users[1]

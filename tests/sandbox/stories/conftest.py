@@ -1,4 +1,4 @@
-"""The sandbox from which something is taken away, for one story after another."""
+"""The sandbox in which one story after another is played."""
 
 from __future__ import annotations
 

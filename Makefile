@@ -15,7 +15,7 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane headless unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all clean
+.PHONY: help install sandbox controlplane programs unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,12 +45,10 @@ unit: install ## fast tests: no cluster, no other program
 unit-all: ## the fast tests on every supported Python that is at hand
 	@MAKE='$(MAKE)' sh tests/unit-all.sh
 
-headless: # a Chromium without windows, which halves the work; tests do with another one
-	@command -v chromium-headless-shell >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-		apt-get install --yes -qq --no-install-recommends chromium-headless-shell; } >/dev/null 2>&1 || \
-		echo "chromium-headless-shell is not here: browser tests take longer with another Chromium"
+programs: # what no lock file brings
+	@sh tests/programs.sh
 
-test: controlplane headless ## every test
+test: controlplane programs ## every test
 	@rm -rf build/audits build/browser
 	@AUDITS=build/audits $(PYTEST) $(if $(filter-out 1,$(LANES)),--numprocesses=$(LANES) --no-loadscope-reorder) --durations=15 $(addprefix --ignore=,$(ALONE))
 	@AUDITS=build/audits $(PYTEST) -q $(ALONE)
@@ -83,7 +81,7 @@ bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thous
 	@$(MAKE) --no-print-directory install VENV=.venv-bench PYTHON="$$(sh bench/python.sh $(PYTHON))"
 	@PYTHONPATH=bench .venv-bench/bin/python -m gateway_bench
 
-breakages-all: controlplane headless ## certify the app broken in every way that is known (CI takes half of them)
+breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes half of them)
 	@BREAKAGES=all $(PYTEST) tests/certify/test_breakages.py
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)

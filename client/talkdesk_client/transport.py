@@ -30,7 +30,8 @@ def http_client(
 
     ``proxy``    URL of an HTTP proxy for every request (CONNECT); empty or None: none. The environment's are
                  ignored.
-    ``ca_file``  PEM bundle trusted *instead of* the built-in one; empty or None: the built-in one.
+    ``ca_file``  PEM bundle trusted *instead of* the built-in one, by TLS to the proxy as well; empty or None:
+                 the built-in one.
     ``timeout``  seconds for each of connect, read, write and pool; None: :data:`TIMEOUT`.
     ``transport`` replaces the network: the seam for tests; ``proxy`` and ``ca_file`` mean nothing then.
 
@@ -40,10 +41,15 @@ def http_client(
     """
     if proxy and not proxy.startswith(("http://", "https://")):
         raise ValueError("the proxy must be an http:// or https:// URL")
+    trust = _trust(ca_file) if transport is None else None
+    through = None
+    if proxy and trust is not None:
+        # httpx gives ``verify`` to the origin's TLS alone, and takes no context for a proxy without TLS.
+        through = httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https://") else None)
     return httpx.AsyncClient(
         transport=transport,
-        proxy=proxy or None,
-        verify=_trust(ca_file) if transport is None else True,
+        proxy=through,
+        verify=True if trust is None else trust,
         timeout=TIMEOUT if timeout is None else timeout,
         limits=LIMITS,
         headers={"User-Agent": _user_agent(), "Accept": "application/json, application/hal+json"},

@@ -11,12 +11,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def commands(chart: Path) -> list[str]:
-    """Each ``kubectl … logs …`` of a page, up to its pipe."""
+def text_of_pages(chart: Path) -> str:
+    """What tells people to do something, page after page."""
     root = chart.parents[1]
     pages = [chart / "templates" / "NOTES.txt", root / "README.md", *sorted((root / "docs").rglob("*.md"))]
-    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    return re.findall(r"kubectl [^`|\n]*?\blogs\b[^`|\n]*", text)
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+
+
+def commands(chart: Path) -> list[str]:
+    """Each ``kubectl … logs …`` of a page, up to its pipe."""
+    return re.findall(r"kubectl [^`|\n]*?\blogs\b[^`|\n]*", text_of_pages(chart))
+
+
+def test_every_helm_command_names_the_releases_namespace(chart: Path) -> None:
+    # With arguments: what is only mentioned has none. Without the option helm looks in the current context's.
+    found = re.findall(r"\bhelm [a-z]+ (?!talkdesk-operator)[^\s`|]+ [^`|\n]+", text_of_pages(chart))
+    assert {one.split()[1] for one in found} >= {"install", "upgrade"}
+    assert [one for one in found if not re.search(r"(--namespace|-n) \S", one)] == []
 
 
 def test_no_command_for_a_log_leaves_out_a_replica_or_most_of_its_lines(chart: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from talkdesk_sandbox.controlplane import ControlPlane
+
+#: Values that make the chart set each variable that it knows.
+EVERYTHING = (
+    *("--set", "envoy.tls.secretName=cert,kubeconfig=/k,egress.proxy=http://p,egress.ca=x"),
+    *("--set", "smtp.host=h,smtp.from=a@b.c,smtp.credentialsSecret=s,smtp.ca=x"),
+)
 
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -128,6 +135,7 @@ def test_a_private_authority_reaches_every_process_as_a_file(render: Any, tmp_pa
 def test_values_reach_the_processes(render: Any) -> None:
     objects = render(
         *("--set", "operator.lease.seconds=3,operator.lease.renewSeconds=2"),
+        *("--set", "operator.staleSeconds=400,gateway.staleSeconds=200"),
         *("--set-json", "operator.lease.retrySeconds=0.5"),
         *("--set", "webhook.gateways={https://a.example,https://b.example},webhook.port=9000"),
         *("--set", "egress.proxy=http://proxy:3128,log.level=debug,env.TALKDESK_EXTRA=1\\,2"),
@@ -139,6 +147,7 @@ def test_values_reach_the_processes(render: Any) -> None:
     assert operator["TALKDESK_LEASE_SECONDS"] == "3"
     assert operator["TALKDESK_LEASE_RETRY_SECONDS"] == "0.5"
     assert operator["TALKDESK_TENANT_CLUSTER_ROLE"] == "talkdesk-system-td-tenant"
+    assert (operator["TALKDESK_STALE_SECONDS"], gateway["TALKDESK_STALE_SECONDS"]) == ("400", "200")
     assert webhook["TALKDESK_GATEWAYS"] == "https://a.example,https://b.example"
     assert webhook["TALKDESK_PORT"] == "9000"
     for process in (operator, webhook, gateway):
@@ -146,6 +155,17 @@ def test_values_reach_the_processes(render: Any) -> None:
         assert process["TALKDESK_LOG_LEVEL"] == "debug"
         assert process["TALKDESK_EXTRA"] == "1,2"
         assert process["TALKDESK_NUMBER"] == "007"
+
+
+@pytest.mark.parametrize(
+    ("level", "envoys"), [("debug", "info"), ("info", "info"), ("warning", "warning"), ("error", "error")]
+)
+def test_no_level_of_the_logs_makes_envoy_print_cookies_and_codes(
+    render: Any, level: str, envoys: str
+) -> None:
+    # At debug Envoy prints each request with all its headers, and the query of its URL.
+    (envoy,) = pods(render("--set", f"log.level={level}"))["td-envoy"]["containers"]
+    assert envoy["args"][envoy["args"].index("--log-level") + 1] == envoys
 
 
 def test_an_smtp_server_reaches_the_operator_alone_its_login_as_files(render: Any, tmp_path: Path) -> None:
@@ -234,15 +254,55 @@ def test_envoys_pod_reads_what_its_init_container_wrote_and_has_no_token(render:
 def test_every_variable_that_the_chart_sets_is_a_setting_of_its_process(
     render: Any, component: str, settings: type[BaseSettings], prefix: str
 ) -> None:
-    arguments = (
-        "--set",
-        "envoy.tls.secretName=cert,kubeconfig=/k,egress.proxy=http://p,egress.ca=x",
-        "--set",
-        "smtp.host=h,smtp.from=a@b.c,smtp.credentialsSecret=s,smtp.ca=x",
-    )
-    told = variables(pods(render(*arguments))[f"td-{component}"])
+    told = variables(pods(render(*EVERYTHING))[f"td-{component}"])
     known = {f"{prefix}{name.upper()}" for name in settings.model_fields}
     assert set(told) - known == set()
+
+
+def names_of_variables(objects: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """By container: the names as often as they are there."""
+    found = [one for pod in pods(objects).values() for one in containers(pod)]
+    return {one["name"]: [entry["name"] for entry in one.get("env", ())] for one in found}
+
+
+def test_a_variable_that_the_chart_sets_is_refused_among_further_ones_and_its_value_is_named(
+    render: Any, control_plane: ControlPlane, chart: Path, tmp_path: Path
+) -> None:
+    told = names_of_variables(render(*EVERYTHING))
+    known = yaml.safe_load((chart / "values.yaml").read_text())
+    for path, own in (
+        ("env", {*told["webhook"], *told["operator"], *told["gateway"]}),
+        ("envoy.env", {*told["config"]}),
+    ):
+        more = nested({f"/{path.replace('.', '/')}": dict.fromkeys(own, "1")})
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(more))
+        message = refusal(control_plane, chart, tmp_path / "values.yaml")
+        assert f"{path} holds variables that the chart sets itself: " in message
+        instead = dict(re.findall(r"(TALKDESK_\w+) \((.*?)\)", message))
+        assert set(instead) == own
+        for value in {one for text in instead.values() if text != "fixed" for one in text.split(" or ")}:
+            inner = known
+            for part in value.removeprefix("use ").split("."):
+                assert part in inner, value
+                inner = inner[part]
+
+
+def test_the_refusal_of_a_variable_says_what_to_use(
+    control_plane: ControlPlane, chart: Path, tmp_path: Path
+) -> None:
+    own = {"TALKDESK_STALE_SECONDS": "300", "TALKDESK_RELEASE": "b"}
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump({"env": own}))
+    assert (
+        "env holds variables that the chart sets itself: TALKDESK_RELEASE (fixed), TALKDESK_STALE_SECONDS "
+        "(use gateway.staleSeconds or operator.staleSeconds)"
+    ) in refusal(control_plane, chart, tmp_path / "values.yaml")
+
+
+def test_other_variables_reach_a_container_once_beside_those_of_the_chart(render: Any) -> None:
+    arguments = ("--set", "env.TALKDESK_SIGNATURE_HASH=sha256,envoy.env.TALKDESK_ENVOY_POD_NAMES=a")
+    for container, names in names_of_variables(render(*EVERYTHING, *arguments)).items():
+        assert len(names) == len(set(names))
+        assert ("TALKDESK_SIGNATURE_HASH" in names) is (container in {"webhook", "operator", "gateway"})
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -315,6 +375,18 @@ def test_the_notes_say_where_browsers_and_talkdesk_go(control_plane: ControlPlan
     assert "https://<launch host>:8443/_td/launch" in notes
     assert "https://<launch host>:8443/_td/callback" in notes
     assert "Service td-envoy in namespace x, port 443" in notes
+
+
+@pytest.mark.parametrize(("repository", "is_told"), [("talkdesk-operator", True), ("r.example/td", False)])
+def test_the_notes_say_what_to_do_about_an_image_of_no_registry(
+    control_plane: ControlPlane, chart: Path, repository: str, is_told: bool
+) -> None:
+    notes = control_plane.helm(
+        *("install", "td", chart, "--dry-run=client", "--namespace", "x"),
+        *("--set", f"image.repository={repository}"),
+    ).partition("NOTES:")[2]
+    assert ("docker build" in notes) is is_told
+    assert ("image.repository" in notes) is is_told
 
 
 def test_two_releases_share_no_cluster_wide_name(render: Any) -> None:
@@ -447,6 +519,7 @@ def test_every_misspelt_value_is_refused_by_its_name(
         ("/operator/replicas", 1.5),
         ("/operator/workers", 0),
         ("/operator/resyncSeconds", -1),
+        ("/operator/staleSeconds", 60),
         ("/operator/lease/seconds", 0),
         ("/egress/proxy", "socks5://proxy"),
         ("/smtp/host", "mail server"),

@@ -71,7 +71,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
         .add_extension(usage, critical=True)
         .sign(ca_key, hashes.SHA256())
     )
-    names = x509.SubjectAlternativeName([x509.DNSName(API), x509.DNSName(IDENTITY)])
+    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in (API, IDENTITY, "localhost")])
     leaf = (
         certificate("server", "CA", key, ca=False)
         .add_extension(names, critical=False)
@@ -190,13 +190,26 @@ class Network:
     proxy_url: str
 
 
-@pytest.fixture
-async def network(authority: Authority) -> AsyncIterator[Network]:
-    origin = Origin()
+@contextlib.asynccontextmanager
+async def _network(authority: Authority, *, scheme: str) -> AsyncIterator[Network]:
+    origin, to_proxy = Origin(), authority.context if scheme == "https" else None
     async with _listening(origin, tls=authority.context) as port:
         proxy = Proxy(port)
-        async with _listening(proxy) as proxy_port:
-            yield Network(origin, proxy, f"http://127.0.0.1:{proxy_port}")
+        async with _listening(proxy, tls=to_proxy) as proxy_port:
+            yield Network(origin, proxy, f"{scheme}://localhost:{proxy_port}")
+
+
+@pytest.fixture
+async def network(authority: Authority) -> AsyncIterator[Network]:
+    async with _network(authority, scheme="http") as network:
+        yield network
+
+
+@pytest.fixture
+async def network_behind_tls(authority: Authority) -> AsyncIterator[Network]:
+    """The proxy speaks TLS itself."""
+    async with _network(authority, scheme="https") as network:
+        yield network
 
 
 OPTIONS = ClientOptions(retry_attempts=1, attempt_timeout=5.0)
@@ -227,6 +240,24 @@ async def test_a_certificate_for_another_host_is_refused(
         with pytest.raises(TransportError, match="certificate verify failed"):
             await TalkdeskClient(http, OPTIONS).installation(foreign)
     assert network.origin.heads == []
+
+
+async def test_a_proxy_that_speaks_tls_is_trusted_by_the_given_authority_as_talkdesk_is(
+    network_behind_tls: Network, authority: Authority, ref: Any
+) -> None:
+    network = network_behind_tls
+    async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
+        assert (await TalkdeskClient(http, OPTIONS).installation(ref)).id == "installation-1"
+    assert network.proxy.asked == [f"{IDENTITY}:443", f"{API}:443"]
+
+
+async def test_a_proxy_that_speaks_tls_is_asked_for_nothing_without_the_authority(
+    network_behind_tls: Network, ref: Any
+) -> None:
+    async with http_client(proxy=network_behind_tls.proxy_url) as http:
+        with pytest.raises(TransportError, match="certificate verify failed"):
+            await TalkdeskClient(http, OPTIONS).installation(ref)
+    assert network_behind_tls.proxy.asked == []
 
 
 async def test_a_proxy_that_refuses_is_a_transport_error_and_nothing_was_sent(

@@ -153,6 +153,7 @@ class Gateway:
         self.ca_file = ca_file
         self.keys: dict[str, dict[str, Any]] = {}
         self.status = 200
+        self.hangs: asyncio.Event | None = None
         self.asked: list[str] = []
 
     def publish(self, key_id: str, signer: Signer, form: KeyForm = "spki", **more: Any) -> None:
@@ -163,6 +164,8 @@ class Gateway:
         """The HTTP handler."""
         key_id = request.match_info["key_id"]
         self.asked.append(key_id)
+        if self.hangs is not None:
+            await self.hangs.wait()
         if self.status != 200:
             return web.json_response({"code": "x", "message": "x"}, status=self.status)
         if key_id not in self.keys:
@@ -215,6 +218,8 @@ async def gateway(certificate: tuple[Path, Path], signers: dict[str, Signer]) ->
     found.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
     found.publish("k1", signers["p256"])
     yield found
+    if found.hangs is not None:
+        found.hangs.set()
     await runner.cleanup()
 
 

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 US, EU = "https://api.us.example", "https://api.eu.example"
+CA, AU = "https://api.ca.example", "https://api.au.example"
 
 
 class World:
-    """Two gateways, their keys, and a clock that stands until moved."""
+    """Two gateways (a test may have more), their keys, and a clock that stands until moved."""
 
     def __init__(self, public_key: str) -> None:
         self.public_key = public_key
+        self.gateways = [US, EU]
         self.seconds = 0.0
         self.keys: dict[tuple[str, str], FetchedKey] = {}
         self.down: set[str] = set()
@@ -53,6 +55,10 @@ class World:
             raise GatewayError(gateway)
         return self.keys.get((gateway, key_id))
 
+    async def all_were_asked(self) -> bool:
+        """Each gateway has answered the look-up that was begun last."""
+        return [gateway for gateway, _ in self.asked[-len(self.gateways) :]] == self.gateways
+
 
 @pytest.fixture
 def world(signers: Any) -> World:
@@ -63,7 +69,7 @@ def world(signers: Any) -> World:
 def cache_of(world: World) -> Callable[..., KeyCache]:
     def make(**limits: Any) -> KeyCache:
         return KeyCache(
-            gateways=[US, EU],
+            gateways=world.gateways,
             fetch=world.fetch,
             clock=world.now,
             monotonic=lambda: world.seconds,
@@ -128,6 +134,66 @@ async def test_a_known_key_keeps_working_while_talkdesk_is_away(world: World, ca
     world.seconds = 161
     await cache.get("k1")
     assert len(world.asked) > asked
+
+
+async def test_a_known_key_keeps_working_while_the_gateways_hang(
+    world: World, cache_of: Any, eventually: Any
+) -> None:
+    world.gateways = [US, EU, CA, AU]
+    cache = cache_of(refresh=100, unknown=60, renewal_wait=0.01)
+    world.has("k1")
+    key = await cache.get("k1")
+    world.gate = asyncio.Event()
+    world.seconds = 100
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*(cache.get("k1") for _ in range(3))) == [key] * 3
+        world.seconds = 159
+        assert await cache.get("k1") is key
+    assert world.asked == [(US, "k1")] * 2, "one renewal, which nobody waits for any more"
+    world.down = set(world.gateways)
+    world.gate.set()
+    await eventually(world.all_were_asked)
+    assert world.asked[1:] == [(gateway, "k1") for gateway in world.gateways]
+    assert await cache.get("k1") is key
+    assert len(world.asked) == 1 + 4, "a renewal that failed late is not begun anew on every request"
+
+
+async def test_a_known_key_that_the_gateways_deny_too_late_to_be_waited_for_is_dropped(
+    world: World, cache_of: Any, eventually: Any
+) -> None:
+    world.gateways = [US, EU, CA, AU]
+    cache = cache_of(refresh=100, renewal_wait=0.01)
+    world.has("k1")
+    key = await cache.get("k1")
+    world.gate = asyncio.Event()
+    world.seconds = 100
+    async with asyncio.timeout(5):
+        assert await cache.get("k1") is key
+    world.keys.clear()
+    world.gate.set()
+    await eventually(world.all_were_asked)
+    assert await _reason(cache, "k1") == "401 unknown-key-id"
+
+
+async def test_a_known_key_that_comes_anew_too_late_to_be_waited_for_is_used_from_then_on(
+    world: World, cache_of: Any, eventually: Any
+) -> None:
+    cache = cache_of(refresh=100, renewal_wait=0.01)
+    world.has("k1")
+    key = await cache.get("k1")
+    world.gate = asyncio.Event()
+    world.seconds = 100
+    async with asyncio.timeout(5):
+        assert await cache.get("k1") is key
+    world.gate.set()
+
+    async def renewed() -> bool:
+        return await cache.get("k1") is not key
+
+    await eventually(renewed)
+    world.seconds = 199
+    await cache.get("k1")
+    assert world.asked == [(US, "k1")] * 2
 
 
 async def test_the_gateways_are_tried_in_turn_and_the_one_with_the_key_first_next_time(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,8 @@ import pytest
 import pytest_asyncio
 import structlog
 
-from talkdesk_webhook import keys as keys_module
+from talkdesk_webhook import main as main_module
+from talkdesk_webhook.keys import KeyLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -147,7 +150,7 @@ async def test_a_key_nobody_can_read_gets_503(site: Site, gateway: Any, make_eve
 @pytest.fixture
 def few_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that requests one after another reach on a machine of any speed."""
-    monkeypatch.setattr(keys_module, "KeyLimits", partial(keys_module.KeyLimits, burst=20, per_second=1.0))
+    monkeypatch.setattr(main_module, "KeyLimits", partial(KeyLimits, burst=20, per_second=1.0))
 
 
 @pytest.mark.usefixtures("few_look_ups")
@@ -159,6 +162,25 @@ async def test_random_key_ids_are_not_passed_on_to_talkdesk_for_ever(
     assert {answer.status_code for answer in answers} == {401, 503}
     assert len(gateway.asked) < 40
     site.nothing_written()
+
+
+async def test_deliveries_are_taken_by_a_known_key_while_all_gateways_accept_and_never_answer(
+    start_webhook: Any, counting_api: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every use renews the key, and the look-up, a third of the budget for each gateway, outlasts the budget.
+    monkeypatch.setattr(main_module, "KeyLimits", partial(KeyLimits, refresh=0.0, unknown=0.0))
+    with ExitStack() as stack:
+        holes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        others = [f"https://127.0.0.1:{hole.getsockname()[1]}" for hole in holes]
+        deliveries = await start_webhook(
+            counting_api.kubeconfig, gateways=(gateway.url, *others), store_budget_seconds=3.0
+        )
+        assert (await deliveries.send(b"{}")).json() == {"result": "unusable"}
+        gateway.hangs = asyncio.Event()
+        for _ in range(3):
+            answer = await deliveries.send(b"{}")
+            assert (answer.status_code, answer.json()) == (200, {"result": "unusable"})
+        assert len(gateway.asked) > 1, "the key was to be renewed"
 
 
 async def test_a_body_declared_too_large_gets_413_unread(site: Site) -> None:

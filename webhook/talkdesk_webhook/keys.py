@@ -3,7 +3,7 @@
 Anybody may send any key id, so a look-up must not become a way to make us flood Talkdesk: unknown ids are
 remembered, one look-up runs per id, and a token bucket bounds the look-ups. It is large, for whoever empties
 it keeps a key of Talkdesk's from being learned. Keys that are known keep working while the bucket is empty or
-Talkdesk is away.
+Talkdesk is away, also where its gateways do not answer at all.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class KeyLimits:
     """Durations in seconds; ``burst`` look-ups in a row, then ``per_second``."""
 
     refresh: float = 3600.0  #: a key without expires_at is asked for again after this
+    renewal_wait: float = 1.0  #: a request waits so long for a known key's renewal, which then goes on alone
     unknown: float = 60.0  #: for how long a refused id is not asked for again
     known_ids: int = 256
     unknown_ids: int = 4096
@@ -138,16 +139,22 @@ class KeyCache:
         known = self._known.get(key_id)
         if known is None or self._expired(known.expires_at):
             self._raise_if_refused(key_id)
-            return await self._look_up_once(key_id)
+            # Shielded: a caller whose time is up must not end the look-up for the others.
+            return await asyncio.shield(self._looking_up(key_id))
         self._known.move_to_end(key_id)
         if self._monotonic() < known.fresh_until:
             return known.key
         try:
-            return await self._look_up_once(key_id)
+            look_up = self._looking_up(key_id)
+            # Gateways that hang, one after another, may take longer than the request has.
+            await asyncio.wait({look_up}, timeout=self._limits.renewal_wait)
+            if look_up.done():
+                return look_up.result()
         except KeyUnavailableError:
-            # Not expired; only asking whether it still is Talkdesk's failed. Ask again a little later.
-            self._known[key_id] = replace(known, fresh_until=self._monotonic() + self._limits.unknown)
-            return known.key
+            pass
+        # Not expired; only asking whether it still is Talkdesk's failed or takes long. Ask again a bit later.
+        self._known[key_id] = replace(known, fresh_until=self._monotonic() + self._limits.unknown)
+        return known.key
 
     async def close(self) -> None:
         """End the look-ups that nobody may be waiting for any more."""
@@ -171,7 +178,8 @@ class KeyCache:
             raise copy(verdict)
         del self._refused[key_id]
 
-    async def _look_up_once(self, key_id: str) -> PublicKey:
+    def _looking_up(self, key_id: str) -> asyncio.Task[PublicKey]:
+        """The one look-up of ``key_id``, begun here unless it runs. Raises KeyUnavailableError."""
         task = self._running.get(key_id)
         if task is None:
             if not self._may_look_up(key_id):
@@ -179,8 +187,7 @@ class KeyCache:
             task = asyncio.create_task(self._look_up(key_id), name=f"signature key {key_id}")
             self._running[key_id] = task
             task.add_done_callback(lambda done: self._finished(key_id, done))
-        # Shielded: a caller whose time is up must not end the look-up for the others.
-        return await asyncio.shield(task)
+        return task
 
     def _may_look_up(self, key_id: str) -> bool:
         if key_id in self._known:

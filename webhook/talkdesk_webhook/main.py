@@ -16,7 +16,7 @@ from talkdesk_client import TalkdeskClient, http_client
 from talkdesk_kube import EventRecorder, Kube, Timeouts
 from talkdesk_kube.pod import Listener, configure_logging, stop_on_signals
 from talkdesk_webhook.gateways import fetch_with, key_options
-from talkdesk_webhook.keys import KeyCache
+from talkdesk_webhook.keys import KeyCache, KeyLimits
 from talkdesk_webhook.metrics import Metrics
 from talkdesk_webhook.readiness import Readiness
 from talkdesk_webhook.receiver import Home, Limits, Receiver
@@ -82,6 +82,8 @@ async def webhook(settings: WebhookSettings, *, registry: CollectorRegistry) -> 
             fetch=fetch_with(client, metrics),
             clock=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
+            # A known key is used without its renewal while most of a request's time is left for storing.
+            limits=KeyLimits(renewal_wait=budget / 8),
             point65=settings.point65_curve,
         )
         stack.push_async_callback(keys.close)

@@ -44,10 +44,7 @@ capabilities:
 - name: TALKDESK_CA_FILE
   value: /etc/talkdesk-operator/ca/ca.pem
 {{- end }}
-{{- range $name, $value := .root.Values.env }}
-- name: {{ $name }}
-  value: {{ $value | quote }}
-{{- end }}
+{{- include "td.moreEnv" (dict "value" "env" "env" .root.Values.env "own" (include "td.ownVariables" . | fromYaml)) }}
 {{- end -}}
 
 {{- /* How browsers reach Envoy. */ -}}

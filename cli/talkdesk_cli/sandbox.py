@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from talkdesk_sandbox.customer.acts import Customer
+    from talkdesk_sandbox.node.images import Image
 
     Act = Callable[[Customer], Awaitable[bool]]
 
@@ -76,7 +77,7 @@ def start(
     raise typer.Exit(sandbox_with(app, images=_images(image or [], images), switches=switches))
 
 
-def _images(pairs: list[str], file: Path | None) -> dict[str, list[str]]:
+def _images(pairs: list[str], file: Path | None) -> dict[str, Image]:
     """``--images`` and, over it, ``--image``. Raises typer.BadParameter."""
     from talkdesk_sandbox.partner.images import listed, named
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+#: How soon it is seen that a part of the sandbox has ended.
+_LOOK_SECONDS = 1.0
+
 
 def sandbox(
     *, once: bool, report: Path | None, switches: Mapping[str, str], patience: float, installs: int
@@ -33,6 +36,7 @@ def sandbox(
     configure_logging(level="warning", format="text")
     timeline = Timeline(Console())
     end_on_sigterm()
+    results: list[StepResult] = []
     try:
         with running(tell=timeline.up, switches=switches, cluster_in_console=not once) as environment:
             performed = _perform(environment, timeline, patience=patience, installs=installs, once=once)
@@ -42,13 +46,13 @@ def sandbox(
             if not once:
                 with told(environment.whereabouts()):
                     _how_to_use(environment, timeline)
-                    threading.Event().wait()
+                    stay(environment)
     except KeyboardInterrupt:
         timeline.say("\nstopped; nothing is left running")
         return 0 if not once else 130
     except NOT_UP as problem:
         timeline.say(f"talkdesk-operator sandbox: {problem}")
-        if report is not None:
+        if report is not None and not results:
             write_report(report, [StepResult("sandbox comes up", ok=False, seconds=0.0, detail=str(problem))])
         return 1
     return 0 if all(result.ok for result in results) else 1
@@ -85,7 +89,7 @@ def _how_to_use(environment: Environment, timeline: Timeline) -> None:
     newest = state["installations"][-1]
     _how_to_enter(environment, timeline, state, newest)
     timeline.say("\n  # another event: the customer of the story uninstalls")
-    timeline.say(f"  curl --json '{{}}' {stand_in.control}/control/installations/{newest['id']}/uninstall")
+    timeline.say(f"  curl -d '{{}}' {stand_in.control}/control/installations/{newest['id']}/uninstall")
     timeline.say(f"  curl {stand_in.control}/control/mails            # what admins were told by mail")
     timeline.say(f"  curl '{stand_in.control}/control/ledger?since=0'  # everything said, both ways\n")
     show(stand_in.console)
@@ -104,10 +108,26 @@ def _how_to_enter(
     timeline.say(f"  {launch}")
 
 
+def stay(environment: Environment) -> NoReturn:
+    """Until Ctrl-C. Raises one of `NOT_UP` as soon as a part of the sandbox has ended by itself."""
+    while True:
+        environment.check()
+        time.sleep(_LOOK_SECONDS)
+
+
 def end_on_sigterm() -> None:
-    """SIGTERM is Ctrl-C from here on."""
+    """SIGTERM and a closed terminal are Ctrl-C from here on, once: nothing may cut the cleaning up short.
+
+    Under ``nohup`` a closed terminal stays nothing.
+    """
+    endings = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        endings.append(signal.SIGHUP)
 
     def end(_signal: int, _frame: FrameType | None) -> NoReturn:
+        for each in endings:  # a closed terminal's shell says so once more
+            signal.signal(each, lambda *_: None)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    for each in endings:
+        signal.signal(each, end)

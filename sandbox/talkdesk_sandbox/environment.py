@@ -27,11 +27,12 @@ from talkdesk_sandbox.talkdesk import StandIn, StandInError
 from talkdesk_sandbox.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
+    from talkdesk_sandbox.node.launch import Declared
     from talkdesk_sandbox.partner.fitted import Place
 
-#: What :func:`running` raises where a sandbox cannot come up.
+#: What :func:`running` raises where a sandbox cannot come up, and :meth:`Environment.check` afterwards.
 NOT_UP = (ControlPlaneError, StandInError, EnvoyError)
 NAMESPACE = "talkdesk-system"
 #: Where the mails of the sandbox's apps come from.
@@ -112,6 +113,12 @@ class Environment:
         )  # fmt: skip
         return address.strip()
 
+    def check(self) -> None:
+        """Raise one of :data:`NOT_UP`, with the end of its log, where a part has ended by itself."""
+        self.control_plane.check()
+        self.node.check()
+        self.stand_in.check()
+
     def whereabouts(self, place: Place | None = None) -> Whereabouts:
         """What other commands are told; ``place`` is that of a partner's app."""
         return Whereabouts(
@@ -181,7 +188,7 @@ def running(
     *,
     tell: Callable[[str, float], None] = lambda _what, _seconds: None,
     switches: Mapping[str, Any] | None = None,
-    images: Mapping[str, Sequence[str]] | None = None,
+    images: Mapping[str, Declared] | None = None,
     values: Mapping[str, Any] | None = None,
     cluster_in_console: bool = False,
 ) -> Iterator[Environment]:
@@ -189,7 +196,7 @@ def running(
 
     :param tell: hears what came up, and the seconds it took.
     :param switches: name → value, for the stand-in.
-    :param images: image name → command, over :data:`IMAGES`.
+    :param images: image name → the image, or its entry point alone; over :data:`IMAGES`.
     :param values: chart values over the sandbox's own.
     :param cluster_in_console: the stand-in's console watches the cluster, as its administrator.
     """

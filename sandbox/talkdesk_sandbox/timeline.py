@@ -27,11 +27,12 @@ class Timeline:
             f"[dim]{at}[/dim]  {mark}  {escape(what):<34} [dim]{seconds:>7}[/dim]  {escape(detail)}",
             soft_wrap=True,
             highlight=False,
+            emoji=False,
         )
 
     def heading(self, text: str) -> None:
         """A title between two parts."""
-        self._console.print(f"\n[bold]{escape(text)}[/bold]")
+        self._console.print(f"\n[bold]{escape(text)}[/bold]", emoji=False)
 
     def up(self, what: str, seconds: float) -> None:
         """A part of the sandbox is running."""
@@ -64,5 +65,5 @@ class Timeline:
             )  # fmt: skip
 
     def say(self, text: str) -> None:
-        """Plain text."""
-        self._console.print(text, soft_wrap=True, highlight=False)
+        """Plain text: brackets and colons are what they are."""
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -43,10 +43,11 @@ def _file() -> Path:
 
 
 @contextlib.contextmanager
-def told(whereabouts: Whereabouts, *, file: Path | None = None) -> Iterator[None]:
+def told(whereabouts: Whereabouts, *, file: Path | None = None) -> Iterator[bool]:
     """While the block runs, :func:`found` answers ``whereabouts``, unless another sandbox is there already.
 
-    The lock on the file is what says that the sandbox lives: it goes with the process.
+    Yields whether it does. The lock on the file is what says that the sandbox lives: it goes with the
+    process.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     descriptor = os.open(file or _file(), flags, 0o600)
@@ -54,12 +55,12 @@ def told(whereabouts: Whereabouts, *, file: Path | None = None) -> Iterator[None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield
+            yield False
             return
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(asdict(whereabouts)).encode(), 0)
         try:
-            yield
+            yield True
         finally:
             os.ftruncate(descriptor, 0)
     finally:

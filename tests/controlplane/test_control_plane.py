@@ -28,7 +28,9 @@ pytestmark = pytest.mark.cluster
 _STARTER = """
 import json, sys, time
 from talkdesk_sandbox.controlplane import ControlPlane
+from talkdesk_sandbox.node import Node
 plane = ControlPlane.start()
+node = Node.start(plane, {})
 print(json.dumps({"directory": str(plane.directory), "url": plane.url}), flush=True)
 time.sleep(600)
 """
@@ -76,7 +78,7 @@ def test_a_killed_starter_leaves_no_process_and_no_port_and_its_folder_goes_with
         assert starter.stdout is not None
         started = json.loads(starter.stdout.readline())
         directory, url = Path(started["directory"]), started["url"]
-        assert len(processes_of(directory)) == 3
+        assert len(processes_of(directory)) == 3 + 2, "the node has a guard"
         assert answers(url, directory / "certificates" / "ca.crt")
         starter.send_signal(signal.SIGKILL)
 
@@ -84,9 +86,12 @@ def test_a_killed_starter_leaves_no_process_and_no_port_and_its_folder_goes_with
     eventually(lambda: not answers(url, directory / "certificates" / "ca.crt"))
     assert directory.parent == tmp_path
     assert directory.exists()
+    pods = directory / "node" / "pods"
+    assert pods.is_dir()
+    assert stat.S_IMODE(pods.parent.stat().st_mode) == stat.S_IRWXU
     sweep = "from talkdesk_sandbox.controlplane.workspace import Workspace; Workspace.create().close()"
     subprocess.run([sys.executable, "-c", sweep], env=environment, check=True, timeout=60)
-    assert not directory.exists()
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_the_module_run_alone_prints_its_kubeconfig_and_ends_cleanly_on_sigterm(

@@ -21,7 +21,7 @@ def _temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_of_a_dead_starter_is_removed_and_those_of_the_living_and_of_strangers_stay(
     tmp_path: Path,
 ) -> None:
-    dead = tmp_path / "talkdesk-controlplane-dead"
+    dead = tmp_path / "talkdesk-cp-dead"
     (dead / "etcd").mkdir(parents=True)
     stranger = tmp_path / "somebody-else"
     stranger.mkdir()
@@ -39,7 +39,7 @@ def test_a_link_into_another_folder_is_not_followed(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").touch()
-    (tmp_path / "talkdesk-controlplane-link").symlink_to(precious)
+    (tmp_path / "talkdesk-cp-link").symlink_to(precious)
     Workspace.create().close()
     assert (precious / "file").exists()
 

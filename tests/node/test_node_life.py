@@ -99,9 +99,12 @@ async def test_kill_9_of_the_node_leaves_no_process(
     await kube.create(PODS, shell_pod(namespace, "family", FAMILY))
     await until(lambda: _count(node, 3))
 
+    node.check()
     os.kill(node.pid, signal.SIGKILL)
 
     await until(lambda: _count(node, 0))
+    with pytest.raises(StartError, match=r"node ended with exit code -9; the end of its log"):
+        node.check()
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -89,8 +89,11 @@ def test_an_image_added_to_the_file_is_found_at_once(tmp_path: Path) -> None:
     images = Images(file)
     with pytest.raises(ImageUnknown, match="'app'"):
         images.find("app:1")
-    file.write_text(json.dumps({"app": {"command": ["run"], "env": {"A": "1"}}}))
+    file.write_text(
+        json.dumps({"app": {"command": ["run"], "env": {"A": "1"}}, "at": {"command": [], "folder": "/f"}})
+    )
     assert images.find("app:1") == Image(("run",), (), {"A": "1"})
+    assert images.find("at").folder == "/f"
 
 
 def test_an_images_file_that_is_broken_is_named(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from talkdesk_sandbox.node.process import Command, Process
 from talkdesk_sandbox.partner.images import listed, missing, named
 from talkdesk_sandbox.story.observe import NotYet, eventually
+
+if TYPE_CHECKING:
+    from talkdesk_sandbox.node.images import Image
 
 #: An app that takes its time to end, and says by its exit code that it was asked to.
 SLOW_TO_END = """
@@ -25,8 +29,9 @@ time.sleep(1000)
 """
 
 
-def _ran(words: list[str], *arguments: str) -> str:
-    done = subprocess.run([*words, *arguments], capture_output=True, text=True, check=True, cwd="/")
+def _ran(image: Image, *arguments: str) -> str:
+    words = [*image.command, *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=image.folder)
     return done.stdout
 
 
@@ -47,8 +52,8 @@ def test_a_command_runs_in_the_files_folder_with_the_containers_arguments_after_
 @pytest.mark.processes
 def test_a_pair_names_an_image_and_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    name, words = named("docker.io/acme/app@sha256:00=A=b printf x")
-    assert (name, words[-1]) == ("acme/app", "sh")
+    name, image = named("docker.io/acme/app@sha256:00=A=b printf x")
+    assert (name, image.command[-1], image.folder) == ("acme/app", "sh", str(tmp_path))
     assert _ran(named("app=printf %s= ")[1], "y") == "y="
 
 
@@ -59,6 +64,7 @@ def test_a_pair_names_an_image_and_its_command(monkeypatch: pytest.MonkeyPatch, 
         ("X=hi printenv X", "hi\n"),
         ("X=hi Y='a b' printenv Y", "a b\n"),
         ("X=$(echo 'a  b') printenv X", "a  b\n"),
+        ("X=`echo 'a  b'` printenv X", "a  b\n"),
         ("X=1 cd / && pwd", "/\n"),
         ("cd / && pwd", "/\n"),
         ("echo a && echo b", "a\nb\n"),
@@ -104,8 +110,8 @@ async def test_a_stopped_container_ends_its_app_first_and_leaves_no_process(
 ) -> None:
     (tmp_path / "app.py").write_text(SLOW_TO_END)
     monkeypatch.chdir(tmp_path)
-    argv = named(f"a={lead}{sys.executable} app.py serve")[1]
-    process = await Process.start(Command(argv, dict(os.environ), tmp_path))
+    image = named(f"a={lead}{sys.executable} app.py serve")[1]
+    process = await Process.start(Command(image.command, dict(os.environ), Path(image.folder)))
     try:
         await eventually(lambda: _is_up(tmp_path / "up"), within=20)
         process.terminate()

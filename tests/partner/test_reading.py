@@ -34,9 +34,11 @@ def test_a_pages_words_are_told_by_block_without_what_nobody_sees() -> None:
 def test_a_sandbox_is_found_with_its_app_while_it_is_up_and_the_first_one_counts(tmp_path: Path) -> None:
     file = tmp_path / "file"
     assert found(file=file) is None
-    with told(replace(UP, place=PLACE), file=file):
+    with told(replace(UP, place=PLACE), file=file) as first:
+        assert first
         assert found(file=file) == replace(UP, place=PLACE)
-        with told(UP, file=file):
+        with told(UP, file=file) as second:
+            assert not second
             assert found(file=file) == replace(UP, place=PLACE)
     assert found(file=file) is None
     with told(UP, file=file):

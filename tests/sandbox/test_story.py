@@ -253,7 +253,7 @@ def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
         assert json.loads(declared.stdout) == [reseller[1]]
         said = output.read_text()
         installations = _shell(_printed(r"kubectl .*get tdi\b", said), output=said)
-        uninstall = _printed(r"curl --json .*/uninstall", said)
+        uninstall = _printed(r"curl -d .*/uninstall", said)
         newest = uninstall.split("/")[-2]
         assert newest in installations
         event = json.loads(_shell(uninstall, output=said))["event_id"]

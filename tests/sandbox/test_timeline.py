@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,3 +40,18 @@ def test_an_event_without_a_type_is_told_as_an_event() -> None:
 def test_an_entry_that_lacks_something_is_told_as_far_as_it_goes(entry: dict[str, Any], told: str) -> None:
     assert told in _told(entry)
     assert bool(told) == bool(_told(entry))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["command: [/bin/sh, -c]", "quota[requests.cpu] is used up", "[red]x[/red]", "a:cat:b", "ends with \\"],
+)
+def test_what_is_said_is_plain_text_whatever_it_looks_like(text: str) -> None:
+    file = io.StringIO()
+    timeline = Timeline(Console(file=file))
+    timeline.say(text)
+    timeline.up(text, 0.5)
+    timeline.heading(text)
+    said, up, *_, heading = file.getvalue().splitlines()
+    assert said == heading == text
+    assert " ".join(text.partition(": ")[::2]).strip() in re.sub(r"\s+[\d.]+s\s+", " ", up)

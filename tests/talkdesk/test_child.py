@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -88,6 +89,24 @@ def test_it_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
         assert not _gone(pid)
         starter.kill()
     _wait_until_gone(pid)
+
+
+def test_one_that_was_killed_says_so_with_its_exit_code_and_the_end_of_its_log(tmp_path: Path) -> None:
+    with StandIn.start(tmp_path / "td") as talkdesk:
+        talkdesk.check()
+        (tmp_path / "td" / "talkdesk.log").write_text("its last words\n")
+        os.kill(talkdesk.pid, signal.SIGKILL)
+        told = r"the Talkdesk stand-in ended with exit code -9; the end of its log:\n  \| its last words"
+        with pytest.raises(StandInError, match=told):
+            talkdesk.get("/control/state")
+        with pytest.raises(StandInError, match=told):
+            talkdesk.check()
+
+
+def test_one_that_does_not_answer_says_what_was_asked(tmp_path: Path) -> None:
+    told = r"stand-in: GET /control/ledger: http://127\.0\.0\.1:\d+/ did not"
+    with StandIn.start(tmp_path / "td") as talkdesk, pytest.raises(StandInError, match=told):
+        talkdesk._json("GET", "/control/ledger", params={"wait": 10}, timeout=0.05)
 
 
 @pytest.mark.parametrize("switch", ["page_size", "page_size=0", "no_such=1"])

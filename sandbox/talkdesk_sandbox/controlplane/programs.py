@@ -8,7 +8,6 @@ started by one thread that lives as long as this process.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import signal
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talkdesk_sandbox.controlplane.errors import StartError
+from talkdesk_sandbox.problems import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,6 @@ if sys.platform == "linux":
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
-_TAIL_LINES = 15
 _POLL_SECONDS = 0.02
 
 _Job = tuple["Future[subprocess.Popen[bytes]]", "Callable[[], subprocess.Popen[bytes]]"]
@@ -148,12 +147,9 @@ class Program:
 
         return cls(name=name, log=log, process=_starter.run(job))
 
-    def tail(self, lines: int = _TAIL_LINES) -> str:
-        """The last ``lines`` lines of the log, each cut at 400 characters."""
-        with contextlib.suppress(OSError):
-            text = self.log.read_text(errors="replace").splitlines()[-lines:]
-            return "\n".join(f"  | {line[:400]}" for line in text)
-        return "  | (no log)"
+    def tail(self) -> str:
+        """The last lines of the log."""
+        return end_of(self.log)
 
     def check(self) -> None:
         """Raise StartError if the program has ended."""

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PREFIX = "talkdesk-controlplane-"
+#: Short: the volumes of the node's pods are below it, and the path of a socket has 107 bytes at the most.
+_PREFIX = "talkdesk-cp-"
 
 
 def _locked(path: Path) -> int | None:

@@ -85,8 +85,7 @@ class Customer:
         state = await self._marketplace.state()
         account, installation = self._account(state), self._installation(state)
         everybody = _users(state, account)
-        admin = next(user for user in everybody if user["id"] == installation["created_by"])
-        user = _person(everybody, who) if who else admin
+        user = _person(everybody, who) if who else _installer(everybody, installation)
         port = httpx.URL(self._up.browser).port
         visitor = Visitor(sign_on_root(account["region"], account["name"], port=port), user)
         try:
@@ -153,6 +152,15 @@ def _person(users: Sequence[dict[str, Any]], said: str) -> dict[str, Any]:
         there = ", ".join(one["name"] for one in users) or "nobody"
         raise NotThere(f"{said!r} is {'nobody' if not found else 'several people'}; there are: {there}")
     return found[0]
+
+
+def _installer(users: Sequence[dict[str, Any]], installation: dict[str, Any]) -> dict[str, Any]:
+    """Who installed it, of the active ``users`` of the account."""
+    for user in users:
+        if user["id"] == installation["created_by"]:
+            return user
+    there = ", ".join(one["name"] for one in users) or "nobody"
+    raise NotThere(f"who installed it is no active user any more: name one by --user; there are: {there}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from talkdesk_kube.pod import configure_logging
 from talkdesk_sandbox.customer.acts import Customer, NotThere
 from talkdesk_sandbox.partner.command import up_now
 from talkdesk_sandbox.plain import plain
+from talkdesk_sandbox.problems import in_words
 from talkdesk_sandbox.story.observe import NotObserved
 from talkdesk_sandbox.talkdesk import StandInError
 
@@ -33,5 +34,5 @@ def act(account: str, what: Callable[[Customer], Awaitable[bool]], *, say: Calla
     try:
         return 0 if asyncio.run(run()) else 1
     except (ValueError, NotThere, NotObserved, StandInError, KubeError, httpx.HTTPError) as problem:
-        say(f"talkdesk-operator sandbox: {problem}")
+        say(f"talkdesk-operator sandbox: {in_words(problem)}")
         return 1

@@ -16,7 +16,8 @@ refused. A program that makes itself a session of its own and a child of nobody 
 
 **What a pod must do for it.** Paths: a process does not see its mounts at absolute paths, so every mountPath
 in its command, args and env is rewritten to the folder it really has; a program takes paths from there and
-hard-codes none. Addresses: it listens on its pod IP (``status.podIP`` by the downward API), not on 0.0.0.0,
+hard-codes none. It runs in the image's folder, unless its workingDir is in a volume or on this machine.
+Addresses: it listens on its pod IP (``status.podIP`` by the downward API), not on 0.0.0.0,
 which all pods would share. Credentials: beside each projected token lies a ``kubeconfig`` for it.
 """
 

@@ -67,8 +67,9 @@ async def command_of(
 ) -> Command:
     """The program of a container, or ``words`` run beside it (a probe's or a hook's command).
 
-    ``folder`` is where it runs, ``mark`` tells whose it is. Mount paths are rewritten in what the pod's
-    author wrote, never in the image's own words. Raises ConfigError.
+    ``folder`` is where it runs if neither the container nor the image says where, ``mark`` tells whose it
+    is. Mount paths are rewritten in what the pod's author wrote, never in the image's own words. Raises
+    ConfigError.
     """
     plain = await declared_environment(container, facts=facts, links=links, paths=MountPaths({}), read=read)
     folders = mount_folders(container, volumes, plain)
@@ -85,12 +86,28 @@ async def command_of(
         argv = [paths.rewrite(word) for word in words]
     if not argv:
         raise ConfigError(f"container {container['name']!r}: neither the image nor the pod says what to run")
-    work = Path(paths.rewrite(container["workingDir"])) if container.get("workingDir") else folder
-    if not work.is_dir():
-        raise ConfigError(
-            f"workingDir {container['workingDir']!r} does not exist on this machine and is not in a volume"
-        )
-    return Command(argv=argv, env=env, folder=work, log=log)
+    return Command(argv=argv, env=env, folder=_working_folder(container, image, paths) or folder, log=log)
+
+
+def _working_folder(container: Obj, image: Image, paths: MountPaths) -> Path | None:
+    """Where the container, else its image, says that programs run; None: neither does. Raises ConfigError.
+
+    A workingDir that is neither on this machine nor in a volume can only be one of the image's: its files
+    are in the folder that stands for it.
+    """
+    asked = container.get("workingDir") or ""
+    real = paths.rewrite(asked)
+    if asked and Path(real).is_dir():
+        return Path(real)
+    if real != asked:
+        raise ConfigError(f"workingDir {asked!r} does not exist in its volume")
+    if image.folder:
+        if not Path(image.folder).is_dir():
+            raise ConfigError(f"{image.folder}, the folder of image {container['image']!r}, does not exist")
+        return Path(image.folder)
+    if asked:
+        raise ConfigError(f"workingDir {asked!r} does not exist on this machine and is not in a volume")
+    return None
 
 
 def _surrounding(facts: PodFacts, folders: Mapping[str, str], folder: Path, mark: str) -> dict[str, str]:

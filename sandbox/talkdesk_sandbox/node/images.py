@@ -16,11 +16,15 @@ class ImageUnknown(Exception):  # noqa: N818 - named after what it says
 
 @dataclass(frozen=True)
 class Image:
-    """What an image's own metadata would say: entry point, default arguments and environment."""
+    """What an image's own metadata would say: entry point, default arguments, environment, WORKDIR.
+
+    ``folder`` is where its files are on this machine, "" for an image without any.
+    """
 
     command: tuple[str, ...]
     args: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
 
     def argv(self, command: list[str], args: list[str]) -> list[str]:
         """``command`` replaces the entry point and the default arguments, ``args`` the latter."""
@@ -40,7 +44,7 @@ def image_name(reference: str) -> str:
 
 
 class Images:
-    """The mapping in a JSON file ``{"<name>": {"command": […], "args": […], "env": {…}}}``.
+    """The mapping in a JSON file ``{"<name>": {"command": […], "args": […], "env": {…}, "folder": "…"}}``.
 
     The file is read at each look-up, so that an image can be added while the node runs, as one pushes it to
     a registry.
@@ -58,7 +62,12 @@ class Images:
             if entry is None:
                 known = ", ".join(sorted(declared)) or "none"
                 raise ImageUnknown(f"no local command is declared for image {name!r} (declared: {known})")
-            return Image(tuple(entry["command"]), tuple(entry.get("args", ())), dict(entry.get("env", {})))
+            return Image(
+                tuple(entry["command"]),
+                tuple(entry.get("args", ())),
+                dict(entry.get("env", {})),
+                str(entry.get("folder", "")),
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImageUnknown(
                 f"the declaration of image {name!r} in {self._path} cannot be read: {error!r}"

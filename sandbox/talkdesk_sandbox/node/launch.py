@@ -6,28 +6,29 @@ import json
 import os
 import shutil
 import sys
-import tempfile
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from talkdesk_sandbox.controlplane.programs import Program
+from talkdesk_sandbox.node.images import Image
 from talkdesk_sandbox.node.timings import Timings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from talkdesk_sandbox.controlplane import ControlPlane
 
 _START_SECONDS = 30.0
+#: An image, or its entry point alone.
+Declared: TypeAlias = "Sequence[str] | Image"
 
 
 @dataclass
 class Node:
     """A running node; get one from ``start``, end it with ``stop`` or a ``with`` block.
 
-    ``directory`` holds its records, pods' volumes and logs, and ``node.log``; it is removed by ``stop``
-    where ``start`` made it.
+    ``directory`` holds its records, pods' volumes and logs, and ``node.log``.
     """
 
     directory: Path
@@ -38,22 +39,22 @@ class Node:
     def start(
         cls,
         control_plane: ControlPlane,
-        images: Mapping[str, Sequence[str] | Mapping[str, Any]],
+        images: Mapping[str, Declared],
         *,
         directory: Path | None = None,
         timings: Timings | None = None,
     ) -> Self:
         """Start a node as a child process that dies with this one; returns when it takes pods.
 
-        :param images: image name without tag → its entry point, or ``{"command": […], "args": […], "env":
-        :param images: image name without tag → its entry point, or ``{"command": […], "args": […], "env":
-            {…}}``. :param directory: where it keeps everything; a node started again with the same one goes
-            on with its pods.
+        :param images: image name without tag → the image, or its entry point alone.
+        :param directory: where it keeps everything; a node started again with the same one goes on with its
+            pods. By default it is in the control plane's, which goes even where this process is killed, and
+            ``stop`` removes it.
         :param timings: back-off and graces.
 
         Raises `talkdesk_sandbox.controlplane.errors.StartError`, with the end of its log.
         """
-        folder = directory or Path(tempfile.mkdtemp(prefix="talkdesk-node-"))
+        folder = directory or control_plane.directory / "node"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         declared = {name: _entry(image) for name, image in images.items()}
         (folder / "images.json").write_text(json.dumps(declared, indent=1))
@@ -85,6 +86,10 @@ class Node:
         """None while the node runs."""
         return self._program.process.poll()
 
+    def check(self) -> None:
+        """Raise StartError, with the end of its log, if it has ended by itself."""
+        self._program.check()
+
     def stop(self) -> None:
         """End the node and with it every process of every pod. Idempotent."""
         self._program.stop(patience=_START_SECONDS)
@@ -98,5 +103,5 @@ class Node:
         self.stop()
 
 
-def _entry(image: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
-    return {"command": list(image)} if not hasattr(image, "keys") else dict(image)  # type: ignore[arg-type]  # told apart by keys()
+def _entry(image: Declared) -> dict[str, Any]:
+    return asdict(image if isinstance(image, Image) else Image(tuple(image)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from talkdesk_sandbox.node.images import image_name
+from talkdesk_sandbox.node.images import Image, image_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -37,19 +37,19 @@ while wait $!; code=$?; kill -0 $! 2>&-; do :; done
 exit $code"""
 
 
-def named(pair: str) -> tuple[str, list[str]]:
-    """An image's name and its words on the node, of ``NAME=COMMAND``; it runs in the current folder.
+def named(pair: str) -> tuple[str, Image]:
+    """An image's name and what it is on the node, of ``NAME=COMMAND``; its folder is the current one.
 
     Raises ValueError.
     """
     name, equals, command = pair.partition("=")
     if not equals or not name.strip() or not command.strip():
         raise ValueError(f"{pair!r} is not NAME=COMMAND")
-    return image_name(name.strip()), words(command, folder=Path.cwd())
+    return image_name(name.strip()), Image(entry_point(command), folder=str(Path.cwd()))
 
 
-def listed(file: Path) -> dict[str, list[str]]:
-    """The images in ``file``, ``name: command`` each; commands run in the file's folder.
+def listed(file: Path) -> dict[str, Image]:
+    """The images in ``file``, ``name: command`` each; their folder is the file's.
 
     Raises OSError, and ValueError for what is not such a list.
     """
@@ -63,7 +63,7 @@ def listed(file: Path) -> dict[str, list[str]]:
     for name, command in found.items():
         if not isinstance(command, str | list) or not command:
             raise ValueError(f"image {name}: the command is a text, or a list of words")
-        images[image_name(str(name))] = words(command, folder=file.absolute().parent)
+        images[image_name(str(name))] = Image(entry_point(command), folder=str(file.absolute().parent))
     return images
 
 
@@ -86,8 +86,8 @@ def missing(app: Any, images: Collection[str]) -> list[str]:
     return list(found)
 
 
-def words(command: str | Sequence[object], *, folder: Path) -> list[str]:
-    """The entry point that runs ``command`` (for the shell, or a list of words) in ``folder``.
+def entry_point(command: str | Sequence[object]) -> tuple[str, ...]:
+    """The entry point that runs ``command`` (for the shell, or a list of words).
 
     A container's ``args`` come after it, as they do after an image's entry point. A line that is more than
     one simple command has them where it names them, as ``"$@"``.
@@ -96,7 +96,7 @@ def words(command: str | Sequence[object], *, folder: Path) -> list[str]:
         script = _script(command.strip())
     else:
         script = f'exec {shlex.join(map(str, command))} "$@"'
-    return ["/bin/sh", "-c", f"cd {shlex.quote(str(folder))} || exit\n{script}", "sh"]
+    return ("/bin/sh", "-c", script, "sh")
 
 
 def _script(line: str) -> str:
@@ -115,7 +115,7 @@ def _start(line: str) -> str | None:
     if not assigned:
         return "exec"
     # The shell does not split what it expands in an assignment; in an argument of env it would.
-    return None if set("$~") & set("".join(assigned)) else "exec env"
+    return None if set("$~`") & set("".join(assigned)) else "exec env"
 
 
 def _parts(line: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from talkdesk_sandbox.problems import end_of, in_words
 from talkdesk_sandbox.talkdesk.hosts import sign_on_root
 
 if TYPE_CHECKING:
@@ -27,16 +28,17 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 #: Moving the clock waits for deliveries, each of which may take 10 s.
 _CALL_SECONDS = 120.0
+_ENDING_SECONDS = 1.0
 
 
 class StandInError(Exception):
-    """The stand-in did not start, or refused a control call; says what it answered."""
+    """The stand-in did not start, has ended, does not answer or refused a control call; says how."""
 
 
 class StandIn:
     """A running stand-in. Made by :meth:`start`."""
 
-    def __init__(self, *, ready: Mapping[str, Any], process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, *, ready: Mapping[str, Any], process: subprocess.Popen[bytes], log: Path) -> None:
         self.control: str = ready["control"]
         self.proxy: str = ready["proxy"]
         self.smtp_host, _, port = str(ready["smtp"]).rpartition(":")
@@ -46,6 +48,8 @@ class StandIn:
         self.ca_file = Path(ready["ca_file"])
         self.regions: dict[str, dict[str, str]] = ready["regions"]
         self.pid = process.pid
+        self._process = process
+        self._log = log
         # Plain HTTP: a context that trusts nobody spares reading the system's certificates.
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._http = httpx.Client(
@@ -84,7 +88,7 @@ class StandIn:
                 start_new_session=True,
             )
         try:
-            stand_in = cls(ready=_ready(process, log=log), process=process)
+            stand_in = cls(ready=_ready(process, log=log), process=process, log=log)
             try:
                 yield stand_in
             finally:
@@ -100,15 +104,15 @@ class StandIn:
         return sign_on_root(region, account, port=int(self.browser.rpartition(":")[2]))
 
     def get(self, path: str, **query: Any) -> Any:
-        """JSON of ``GET path``."""
+        """JSON of ``GET path``. Raises :class:`StandInError`."""
         return self._json("GET", path, params=query)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """JSON of ``POST path``. Raises :class:`StandInError` when refused."""
+        """JSON of ``POST path``. Raises :class:`StandInError`."""
         return self._json("POST", path, json=dict(body or {}))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """JSON of ``PATCH path``. Raises :class:`StandInError` when refused."""
+        """JSON of ``PATCH path``. Raises :class:`StandInError`."""
         return self._json("PATCH", path, json=dict(body))
 
     def ledger(self, since: int = 0) -> list[Entry]:
@@ -138,8 +142,22 @@ class StandIn:
         )
         raise TimeoutError(f"no such ledger entry within {deadline:g} s; the last were: {last or 'none'}")
 
+    def check(self) -> None:
+        """Raise :class:`StandInError`, with the end of its log, if it has ended by itself."""
+        code = self._process.poll()
+        if code is not None:
+            end = f"the end of its log:\n{end_of(self._log)}"
+            raise StandInError(f"the Talkdesk stand-in ended with exit code {code}; {end}")
+
     def _json(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._http.request(method, path, **options)
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.TransportError as lost:
+            # One that has just been killed lets go of its connections before it can be seen to have ended.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_ENDING_SECONDS)
+            self.check()
+            raise StandInError(f"the Talkdesk stand-in: {method} {path}: {in_words(lost)}") from None
         if answer.is_error:
             raise StandInError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()

@@ -90,11 +90,16 @@ def cross_site(facts: Facts, *, origin: str) -> str:
 
     Sibling tenants are the same *site*, so only the same origin will do. An upgrade is a GET, and opens what
     a POST could. Whatever sends neither header is no browser, and carries no browser's cookies.
+
+    ``Origin: null`` stands for many origins: pages under ``no-referrer`` send it of their own forms, and so
+    do sandboxed frames. ``Sec-Fetch-Site``, which no script can set, tells them apart: of the latter it says
+    ``cross-site``. With an upgrade the origin itself is there, whatever the policy.
     """
     if facts.method in SAFE_METHODS and not facts.upgrade:
         return ""
+    if facts.origin == "null" and facts.fetch_site == "same-origin" and not facts.upgrade:
+        return ""
     if facts.origin is not None:
-        # "null" stands for many origins, none of them ours.
         return "" if facts.origin == origin else "foreign Origin"
     if facts.upgrade:
         return "an upgrade without Origin"

@@ -83,20 +83,23 @@ class WatchedLookup:
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def look(self, tenancy: Tenancy, user_id: str) -> Tenancy:
-        """The tenancy as it is after one look, or after the stated wait; sooner if the user is there.
+        """The tenancy as it is after one look; sooner if the user is there.
 
-        Raises NotAskedError where Kubernetes cannot be asked, or the installation is gone.
+        Raises NotAskedError where Kubernetes cannot be asked, the installation is gone, or the look is not
+        over within the stated wait: then nobody can say that the user is not licensed.
         """
         installation_id = tenancy.installation.spec.installation_id
         name = tenancy.installation.metadata.name
         changed = asyncio.Event()
         unsubscribe = self._directory.subscribe(name, changed.set)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wait):
-                    while not await self._is_over(installation_id, user_id):
-                        await changed.wait()
-                        changed.clear()
+            async with asyncio.timeout(self._wait):
+                while not await self._is_over(installation_id, user_id):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            waited = f"the list of users was not read again within {self._wait:g} s"
+            raise NotAskedError(waited) from None
         finally:
             unsubscribe()
         return self._now(installation_id)

@@ -1,7 +1,8 @@
 """WebSockets: the relay decides on each by itself, and again at every change that is watched.
 
 Envoy decides once, when a stream begins, and cannot end one user's stream later. Here a refusal ends it at
-once: both ends get a Close with 1008. One with 1012 asks the client to connect again.
+once: both ends get a Close with 1008. One with 1012 asks the client to connect again. What an app answers
+instead of a WebSocket is looked after in the same way, and cut.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from talkdesk_gateway.splice import Splice, end
 from talkdesk_gateway.verdict import Passed, Refusal, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from talkdesk_crds.key_ring import Key
     from talkdesk_gateway.decide import Facts
@@ -53,6 +54,8 @@ CONNECT_SECONDS: Final = 3.0
 HANDSHAKE_SECONDS: Final = 30.0
 #: An open WebSocket is looked at this often even where nothing changes: time alone may end it.
 LOOK_SECONDS: Final = 15.0
+#: How long an answer that is no WebSocket may take, in seconds: by default Envoy gives others as long.
+ANSWER_SECONDS: Final = 3600.0
 #: How many informational answers a tenant may give before the one that counts.
 MOST_HINTS: Final = 5
 
@@ -203,10 +206,9 @@ class Relay:
                 splice = Splice(client, tenant)
                 if status == 101:
                     with self._metrics.websockets.track_inprogress():
-                        await self._until_over(opening, splice, changed)
+                        await self._websocket(opening, splice, changed)
                 else:
-                    # No WebSocket: its answer goes through as it comes, until either side is done.
-                    await splice.answer()
+                    await self._answer(opening, splice, changed)
         finally:
             self._wakes.discard(changed)
             unsubscribe()
@@ -229,8 +231,27 @@ class Relay:
             renewed = use_cookie(passed.session, policy, keys=keys, now=now)
         return answered.status, for_client(answered, set_cookie=renewed, keyed=request.has_key)
 
-    async def _until_over(self, opening: Opening, splice: Splice, changed: asyncio.Event) -> None:
-        running = asyncio.create_task(splice.run())
+    async def _websocket(self, opening: Opening, splice: Splice, changed: asyncio.Event) -> None:
+        ending = await self._until_over(opening, splice.run(), changed)
+        self._metrics.ended(ending.cause if ending is not None else "peer")
+        if ending is not None:
+            _tell("websocket ended", opening, ending)
+            await splice.close(ending.code, ending.reason)
+
+    async def _answer(self, opening: Opening, splice: Splice, changed: asyncio.Event) -> None:
+        """No WebSocket: the answer goes through as it comes. It may be a stream without end, so it is cut
+        where a WebSocket would be closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                ending = await self._until_over(opening, splice.answer(), changed)
+                if ending is not None:
+                    _tell("answer cut", opening, ending)
+
+    async def _until_over(
+        self, opening: Opening, way: Coroutine[None, None, None], changed: asyncio.Event
+    ) -> Ending | None:
+        """Go that way until it ends or may go on no longer; then why not, else None."""
+        running = asyncio.create_task(way)
         looking = asyncio.create_task(self._until_refused(opening, changed))
         try:
             await asyncio.wait({running, looking}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,14 +259,7 @@ class Relay:
             running.cancel()
             looking.cancel()
             await asyncio.wait({running, looking})
-        if looking.cancelled():
-            self._metrics.ended("peer")
-            return
-        ending = looking.result()
-        self._metrics.ended(ending.cause)
-        name = opening.passed.tenancy.installation.metadata.name
-        _log.info("websocket ended", cause=ending.cause, detail=ending.reason, installation=name)
-        await splice.close(ending.code, ending.reason)
+        return None if looking.cancelled() else looking.result()
 
     async def _until_refused(self, opening: Opening, changed: asyncio.Event) -> Ending:
         """Decide again at each change, at the session's end, and now and then."""
@@ -299,6 +313,11 @@ class Relay:
         self._metrics.decided(refused.why.value)
         note_refusal(refused, facts, status=told.status, reference=reference)
         client[1].write(own_answer(told.status, told.headers, told.body))
+
+
+def _tell(event: str, opening: Opening, ending: Ending) -> None:
+    name = opening.passed.tenancy.installation.metadata.name
+    _log.info(event, cause=ending.cause, detail=ending.reason, installation=name)
 
 
 @contextlib.asynccontextmanager

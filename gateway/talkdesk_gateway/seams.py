@@ -61,16 +61,16 @@ class Keys(Protocol):
 
 
 class NotAskedError(Exception):
-    """Kubernetes could not be asked; the message is for the log."""
+    """Kubernetes could not be asked, or did not answer in time; the message is for the log."""
 
 
 class Lookup(Protocol):
     """Has Talkdesk's list of users read again, for a user that nobody knows yet."""
 
     async def look(self, tenancy: Tenancy, user_id: str) -> Tenancy:
-        """The tenancy as it is after one look, or after the stated wait.
+        """The tenancy as it is after one look.
 
-        Many users at once cost one look. Raises NotAskedError.
+        Many users at once cost one look. Raises NotAskedError, also where it is not over in time.
         """
 
 

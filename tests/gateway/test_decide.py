@@ -168,6 +168,13 @@ def test_a_missing_service_is_told_to_those_alone_who_may_enter(tenancy: Tenancy
         ({"origin": f"{ORIGIN}.evil.example"}, True),
         ({"origin": f"{ORIGIN}, {ORIGIN}"}, True),
         ({"origin": "null"}, True),
+        ({"origin": "null", "fetch_site": "same-origin"}, False),
+        ({"origin": "null", "fetch_site": "same-site"}, True),
+        ({"origin": "null", "fetch_site": "cross-site"}, True),
+        ({"origin": "null", "fetch_site": "none"}, True),
+        ({"origin": "null", "fetch_site": "same-origin, same-origin"}, True),
+        ({"origin": "null, null", "fetch_site": "same-origin"}, True),
+        ({"origin": "https://i2.apps.example.com", "fetch_site": "same-origin"}, True),
         ({"origin": ""}, True),
         ({"fetch_site": "cross-site"}, True),
         ({"fetch_site": "same-site"}, True),
@@ -185,12 +192,16 @@ def test_an_unsafe_request_of_another_origin_is_refused(
     assert found is (Refusal.CROSS_SITE if refused else None)
 
 
+@pytest.mark.parametrize("fetch_site", [None, "same-origin"])
 @pytest.mark.parametrize(
     ("origin", "refused"),
     [(ORIGIN, False), ("https://i2.apps.example.com", True), ("null", True), (None, True)],
 )
-def test_an_upgrade_needs_the_tenants_own_origin(tenancy: Tenancy, origin: str | None, refused: bool) -> None:
-    found = why(tenancy, session(), Facts("GET", HOST, origin=origin, upgrade=True))
+def test_an_upgrade_needs_the_tenants_own_origin(
+    tenancy: Tenancy, origin: str | None, fetch_site: str | None, refused: bool
+) -> None:
+    facts = Facts("GET", HOST, origin=origin, fetch_site=fetch_site, upgrade=True)
+    found = why(tenancy, session(), facts)
     assert found is (Refusal.CROSS_SITE if refused else None)
 
 
@@ -247,5 +258,9 @@ def test_whoever_passes_has_every_right_to(tenancy: Tenancy, of: Session, facts:
         assert (of.host, of.installation, of.uid, of.user, of.epoch) == (HOST, "i1", "uid-i1", "u1", "e1")
         assert NOW - of.began < timedelta(days=7)
         assert NOW - (of.used or of.began) < timedelta(hours=12)
-        if facts.method == "POST" or facts.upgrade:
-            assert facts.origin == ORIGIN or (facts.origin is None and not facts.upgrade)
+        if facts.upgrade:
+            assert facts.origin == ORIGIN
+        elif facts.method == "POST" and facts.origin == "null":
+            assert facts.fetch_site == "same-origin"
+        elif facts.method == "POST":
+            assert facts.origin in {ORIGIN, None}

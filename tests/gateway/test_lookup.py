@@ -158,11 +158,15 @@ async def test_whoever_appears_meanwhile_waits_no_longer(looking: Any) -> None:
         assert (await asyncio.wait_for(asked, 5)).user("n1") is not None
 
 
-async def test_the_wait_is_bounded(looking: Any) -> None:
+async def test_a_look_that_is_not_over_in_time_says_nothing_of_the_user(looking: Any) -> None:
     async with looking(wait=0.05) as (it, operator, lookup):
-        found = await asyncio.wait_for(lookup.look(tenancy_of(it), "n1"), 5)
-        assert found.user("n1") is None
+        with pytest.raises(NotAskedError, match=r"not read again within 0\.05 s"):
+            await asyncio.wait_for(lookup.look(tenancy_of(it), "n1"), 5)
         assert len(operator.patches) == 1
+        await operator.answer({"u1": "e1"})
+        await it.caught_up()
+        assert (await asyncio.wait_for(lookup.look(tenancy_of(it), "n1"), 5)).user("n1") is None
+        assert len(operator.patches) == 1, "the look that was under way is theirs as well"
 
 
 async def test_another_replica_that_asked_a_moment_earlier_has_asked_for_us_too(looking: Any) -> None:

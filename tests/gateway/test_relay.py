@@ -77,11 +77,25 @@ class App:
     async def no(self, _: web.Request) -> web.Response:
         return web.Response(status=418, text="I take no sockets", headers={"x-td-sign-in": "/evil"})
 
+    async def endless(self, request: web.Request) -> web.StreamResponse:
+        """Takes no socket either, and answers with a stream."""
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(b"data: more\n\n")
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            return answer
+        finally:
+            self.closed.put_nowait(None)
+
 
 @asynccontextmanager
 async def served() -> AsyncIterator[App]:
     app, http = App(), web.Application()
     http.add_routes([web.get("/echo", app.echo), web.get("/slow", app.slow), web.get("/no", app.no)])
+    http.add_routes([web.get("/endless", app.endless)])
     async with serving(http) as app.port:
         yield app
 
@@ -549,6 +563,51 @@ async def test_an_app_that_takes_no_websocket_hears_nothing_that_follows_the_han
             assert await heard.get() == b""
         writer.close()
         await writer.wait_closed()
+
+
+async def streaming(it: Through) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A handshake that the app answers with a stream, which has begun."""
+    reader, writer = await handshake(it, of=("GET /endless HTTP/1.1", *HANDSHAKE[1:]))
+    async with asyncio.timeout(5):
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        await reader.readuntil(b"data: more")
+    return reader, writer
+
+
+@pytest.mark.parametrize("change", ["removed", "signed out", "suspended", "keys deleted", "gateway ends"])
+async def test_a_stream_that_an_app_answers_a_handshake_with_is_cut_when_access_ends(
+    through: Any, change: str
+) -> None:
+    async with through() as it, asyncio.TaskGroup() as beside:
+        reader, writer = await streaming(it)
+        match change:
+            case "removed":
+                await it.it.users({})
+            case "signed out":
+                await it.it.users({"u1": "e2"})
+            case "suspended":
+                await it.it.users({"u1": "e1"}, access="Refused")
+            case "keys deleted":
+                await it.it.server.delete(SECRETS, names.session_keys_name("td"))
+            case "gateway ends":
+                beside.create_task(it.it.relay.close())
+        rest = await asyncio.wait_for(reader.read(), 1)
+        # Neither said to be whole nor followed by a frame: to this client it was never a WebSocket.
+        assert not rest.endswith(b"\r\n0\r\n\r\n")
+        assert b"\x88" not in rest
+        await asyncio.wait_for(it.app.closed.get(), 5)
+        writer.close()
+
+
+async def test_a_stream_that_an_app_answers_a_handshake_with_has_a_longest_life(
+    through: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "ANSWER_SECONDS", 0.2)
+    async with through() as it:
+        reader, writer = await streaming(it)
+        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(it.app.closed.get(), 5)
+        writer.close()
 
 
 async def test_an_app_that_is_not_there_is_a_503_with_a_page(through: Any) -> None:

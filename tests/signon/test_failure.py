@@ -171,14 +171,32 @@ async def test_a_launch_before_provisioning_ended_waits_and_goes_on_by_itself(wo
         ]
 
 
+async def drop_updates(exchange: Any) -> Any:
+    """What Talkdesk tells of licences does not reach us."""
+    if json.loads(exchange.body).get("type") == "app.updated":
+        raise Cut
+    return await exchange.forward()
+
+
+async def test_a_list_that_comes_late_is_a_page_to_try_again_and_no_denial(world: Any) -> None:
+    slow = await world.customer("slow", "ada")
+    ben = await slow.person("ben").at_talkdesk()
+    world.deliveries.rule = drop_updates
+    try:
+        await slow.control("update", {"adding": [ben.user["id"]], "removing": []})
+        # Longer than a sign-in waits, and not too long for the operator.
+        late = {"path": r".*/installations/[^/]+/users", "method": "GET", "delay_seconds": 13, "times": 1}
+        async with world.faults(late), world.counts(("callback", "unavailable")):
+            answer = await ben.click()
+            world.refused(answer, 503, "We cannot check your access right now")
+            again = html.unescape(re.findall(r'href="(http[^"]*/_td/start[^"]*)"', answer.text)[0])
+            assert "Hello, Ben" in (await ben.http.get(again)).text
+    finally:
+        world.deliveries.rule = passing
+
+
 async def test_ten_users_at_once_whom_nobody_knew_cost_one_look(world: Any) -> None:
     crowd = await world.customer("crowd", "ada")
-
-    async def drop_updates(exchange: Any) -> Any:
-        if json.loads(exchange.body).get("type") == "app.updated":
-            raise Cut
-        return await exchange.forward()
-
     people = []
     for number in range(10):
         body = {"email": f"n{number}@crowd.example", "name": f"New{number} Of-Crowd"}

@@ -258,6 +258,17 @@
     return new URL(url, location.href).origin === location.origin ? header : null;
   }
 
+  // What is waited for, or the abort of the request that waits: then the app gets its own reason.
+  function unlessAborted(waiting, signal) {
+    if (!signal) return waiting;
+    return new Promise((resolve, reject) => {
+      const abort = () => reject(signal.reason ?? new DOMException("Aborted", "AbortError"));
+      if (signal.aborted) abort();
+      signal.addEventListener("abort", abort);
+      waiting.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    });
+  }
+
   // fetch: a refused request never reached the app, so it may be sent once more, whatever its method.
   function wrapFetch() {
     if (typeof plainFetch !== "function") return;
@@ -268,7 +279,8 @@
       const oneWay = init?.body instanceof ReadableStream;
       const answer = await plainFetch.call(this, input, init);
       const start = startOf(answer.status, answer.url, answer.headers.get("x-td-sign-in"));
-      if (!start || oneWay || !(await signIn(start))) return answer;
+      const signal = init?.signal === undefined ? input?.signal : init.signal;
+      if (!start || oneWay || !(await unlessAborted(signIn(start), signal))) return answer;
       return plainFetch.call(this, spare, init);
     };
   }

@@ -101,7 +101,7 @@ def _manager(settings: EnvoySettings) -> Json:
         **_addresses(settings),
         **_paths(),
         **_limits(settings),
-        "early_header_mutation_extensions": [_stripped(settings)],
+        "early_header_mutation_extensions": [_stripped()],
         "request_id_extension": {
             "typed_config": typed(
                 "extensions.request_id.uuid.v3.UuidRequestIdConfig", pack_trace_reason=False
@@ -164,27 +164,34 @@ def _limits(settings: EnvoySettings) -> Json:
     }
 
 
-def _stripped(settings: EnvoySettings) -> Json:
-    """Headers that only we, or a load balancer that we trust, may set."""
-    matchers = [{"prefix": "x-td-"}, {"prefix": "x-envoy-"}]
-    if not settings.trusted_hops:
-        matchers += [{"prefix": "x-forwarded-"}, {"exact": "forwarded"}, {"exact": "x-real-ip"}]
+def _stripped() -> Json:
+    """Headers that only we may set, or that say where a request came from and are believed of nobody."""
+    ours = [{"prefix": "x-td-"}, {"prefix": "x-envoy-"}]
     return {
         "name": "stripped",
         "typed_config": typed(
             "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            mutations=[{"remove_on_match": {"key_matcher": matcher}} for matcher in matchers],
+            mutations=_removing(*ours, {"exact": "forwarded"}, {"exact": "x-real-ip"}),
         ),
     }
+
+
+def _removing(*names: Json) -> list[Json]:
+    return [{"remove_on_match": {"key_matcher": name}} for name in names]
 
 
 def _filters(settings: EnvoySettings) -> list[Json]:
     return [
         {
-            "name": "answers",
+            "name": "headers",
             "typed_config": typed(
                 "extensions.filters.http.header_mutation.v3.HeaderMutation",
-                mutations={"response_mutations": _answers(settings)},
+                mutations={
+                    # By now Envoy has read what a load balancer says here, as far as it is trusted. What the
+                    # app is told of it the routes put in anew.
+                    "request_mutations": _removing({"prefix": "x-forwarded-"}),
+                    "response_mutations": _answers(settings),
+                },
             ),
         },
         {"name": "authorization", "typed_config": authorization(settings)},

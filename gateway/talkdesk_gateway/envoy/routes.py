@@ -33,7 +33,6 @@ def routes(settings: EnvoySettings) -> Json:
                     *_anything(settings),
                 ],
                 "request_headers_to_add": _forwarded(settings),
-                "request_headers_to_remove": ["forwarded"],
             }
         ],
     }

@@ -27,13 +27,15 @@ class Action:
 
 @dataclass(frozen=True)
 class Wait:
-    """The page asks ``url`` again until the answer is not 202, and then goes there.
+    """The page asks ``url`` again until the answer is neither 202 nor 5xx, and then goes there.
 
     ``waited`` is how many seconds the browser has waited already; ``every`` the pause between two questions.
+    Once ``patience`` seconds were waited it goes there for a 5xx, too.
     """
 
     url: str
     waited: int
+    patience: int
     every: float = 1.0
 
 

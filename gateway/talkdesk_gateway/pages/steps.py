@@ -146,7 +146,7 @@ def sign_out(name: str | None, *, back: str, app: TalkdeskApp) -> Page:
 
 
 def signed_out(*, again: str, app: TalkdeskApp) -> Page:
-    """All of the user's sessions have ended."""
+    """All of the user's sessions have ended, and this was seen."""
     return Page(
         status=200,
         tone="done",
@@ -159,13 +159,33 @@ def signed_out(*, again: str, app: TalkdeskApp) -> Page:
     )
 
 
-def not_signed_in(*, again: str, app: TalkdeskApp) -> Page:
-    """Nothing says whose sessions could have ended."""
+def sign_out_stored(*, again: str, app: TalkdeskApp) -> Page:
+    """This browser is out; that the user's other sessions have ended was not seen yet."""
+    return Page(
+        status=200,
+        tone="wait",
+        title="You are signed out here",
+        sentences=(
+            "Your sign-out is stored, and takes longer than usual at this moment.",
+            "Your sessions in other browsers end as soon as it is carried out.",
+            "You stay signed in to Talkdesk.",
+        ),
+        actions=(Action("Sign in again", again, primary=False),),
+        help=Help.of(app),
+    )
+
+
+def not_signed_in(*, again: str, app: TalkdeskApp, ended: bool = False) -> Page:
+    """Nothing says whose sessions could have ended; or (``ended``) the one here had, and later ones go on."""
+    already = ("Your session in this browser had ended already.",) if ended else ()
     return Page(
         status=200,
         tone="ask",
         title="You are not signed in here",
-        sentences=("To end sessions that you may have in other browsers, sign in here, then sign out.",),
+        sentences=(
+            *already,
+            "To end sessions that you may have in other browsers, sign in here, then sign out.",
+        ),
         actions=(Action("Sign in", again, primary=False),),
         help=Help.of(app),
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("talkdesk_gateway.sign_in")
 
 #: What is no refusal and needs no line in the log.
-_QUIET: Final = frozenset({"on", "waiting", "another-user", "asked", "signed-out", "not-signed-in"})
+_QUIET: Final = frozenset({"on", "waiting", "another-user", "asked", "signed-out", "stored", "not-signed-in"})
 #: Longer parameters are nobody's.
 _MAX_PARAMETER: Final = 8192
 

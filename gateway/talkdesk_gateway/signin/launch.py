@@ -103,7 +103,7 @@ def _unready(asked: Asked, again: str, *, app: TalkdeskApp, tenancy: Tenancy | N
     """The page that waits or, after its time, the one that says that it was in vain."""
     waited = asked.waited or 0
     if waited < (UNKNOWN_SECONDS if tenancy is None else UNREADY_SECONDS):
-        page = steps.waiting(known=tenancy is not None, wait=Wait(again, waited), app=app)
+        page = steps.waiting(known=tenancy is not None, wait=Wait(again, waited, UNREADY_SECONDS), app=app)
         return Show(page, "waiting", tenancy=tenancy)
     if tenancy is None:
         return refuse(Refusal.UNKNOWN_INSTALLATION, moment, app=app, detail="not known", retry=again)

@@ -1,7 +1,8 @@
 """``/_td/sign-out`` at the tenant: a page that asks, and the form that it sends.
 
-All of the user's sessions in the installation end: a TalkdeskRevocation gives them a new epoch. A session
-beyond its idle limit is proof enough of whose they are, for others may go on in other browsers.
+All of the user's sessions in the installation end: a TalkdeskRevocation gives them a new epoch. They are said
+to have ended once that is seen. A session beyond its idle limit is proof enough of whose they are, for others
+may go on in other browsers; one that a sign-out ended is not, for the user may have signed in again since.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from talkdesk_gateway.seams import NotAskedError
 from talkdesk_gateway.signin.edge import PARTS, carry_out, moment_of, only_host, our_cookies
 from talkdesk_gateway.signin.login import no_logins
 from talkdesk_gateway.signin.step import Moment, Outcome, Show, refuse
+from talkdesk_gateway.signin.waiting import until
 from talkdesk_gateway.verdict import Refusal
 
 if TYPE_CHECKING:
@@ -33,15 +35,21 @@ _UNKNOWN = "users are not known yet"
 
 @dataclass(frozen=True)
 class Proof:
-    """A session of this very object, within its absolute limit. ``user`` is the entry that it was made for.
+    """A session of this very object, within its absolute limit. ``user`` is its user's entry.
 
-    Without one all that the user had open by then is over: they signed out since, or were removed; but for
-    ``unknown``, where nothing can be said of users at this moment.
+    Without one the user was removed; but for ``unknown``, where nothing can be said of users at this moment.
     """
 
     session: Session
     user: LicensedUser | None
     unknown: bool
+
+    @property
+    def ended(self) -> bool:
+        """All that the user had open when this session began is over, by what is known."""
+        if self.user is None:
+            return not self.unknown
+        return self.user.epoch != self.session.epoch
 
 
 def proof(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment) -> Proof | None:
@@ -53,8 +61,7 @@ def proof(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment) -> Proof
     if sessions.seconds_left(session, policy, moment.now) == 0:
         return None
     user = tenancy.user(session.user)
-    unknown = user is None and not tenancy.users_known
-    return Proof(session, user if user is not None and user.epoch == session.epoch else None, unknown)
+    return Proof(session, user, unknown=user is None and not tenancy.users_known)
 
 
 def asked(tenancy: Tenancy | None, cookies: Mapping[str, str], moment: Moment) -> Show:
@@ -64,8 +71,8 @@ def asked(tenancy: Tenancy | None, cookies: Mapping[str, str], moment: Moment) -
     proved = proof(tenancy, cookies, moment)
     if proved is not None and proved.unknown:
         return refuse(Refusal.UNAVAILABLE, moment, tenancy=tenancy, detail=_UNKNOWN)
-    if proved is None or proved.user is None:
-        return gone(tenancy, cookies, moment, proved=proved is not None)
+    if proved is None or proved.user is None or proved.ended:
+        return nothing_to_end(tenancy, cookies, moment, proved)
     user, over = proved.user, sessions.over(proved.session, tenancy.app.spec.session, moment.now)
     # Beyond the idle limit somebody else may sit there.
     name = None if over else user.name or user.email or "this user"
@@ -73,18 +80,31 @@ def asked(tenancy: Tenancy | None, cookies: Mapping[str, str], moment: Moment) -
     return Show(page, "asked", tenancy=tenancy)
 
 
-def gone(tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment, *, proved: bool) -> Show:
+def nothing_to_end(
+    tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment, proved: Proof | None
+) -> Show:
+    """No session here that counts. Of who was removed it is known that there are no others either. Pure."""
+    if proved is not None and proved.user is None:
+        return signed_out(tenancy, cookies, moment)
+    again, ended = moment.start(tenancy.host), proved is not None
+    page = steps.not_signed_in(again=again, app=tenancy.app, ended=ended)
+    return Show(page, "not-signed-in", tenancy=tenancy, cookies=_away(cookies))
+
+
+def signed_out(
+    tenancy: Tenancy, cookies: Mapping[str, str], moment: Moment, *, everywhere: bool = True
+) -> Show:
     """Signed out: the cookies go, those of sign-ins under way with them. Pure.
 
-    :param proved: whose sessions have ended is known; else only that this browser has none.
+    :param everywhere: that all sessions have ended was seen; else the sign-out is stored.
     """
-    away = (*sessions.no_session_cookies(), *no_logins(cookies))
-    again = moment.start(tenancy.host)
-    if not proved:
-        page = steps.not_signed_in(again=again, app=tenancy.app)
-        return Show(page, "not-signed-in", tenancy=tenancy, cookies=away)
-    page = steps.signed_out(again=again, app=tenancy.app)
-    return Show(page, "signed-out", tenancy=tenancy, cookies=away)
+    say, outcome = (steps.signed_out, "signed-out") if everywhere else (steps.sign_out_stored, "stored")
+    page = say(again=moment.start(tenancy.host), app=tenancy.app)
+    return Show(page, outcome, tenancy=tenancy, cookies=_away(cookies))
+
+
+def _away(cookies: Mapping[str, str]) -> tuple[str, ...]:
+    return (*sessions.no_session_cookies(), *no_logins(cookies))
 
 
 def failed(tenancy: Tenancy, detail: str, moment: Moment) -> Show:
@@ -118,13 +138,22 @@ async def _end(parts: Parts, tenancy: Tenancy, cookies: Mapping[str, str], momen
     proved = proof(tenancy, cookies, moment)
     if proved is not None and proved.unknown:
         return failed(tenancy, _UNKNOWN, moment)
-    if proved is not None and proved.user is not None:
-        session = proved.session
-        try:
-            await parts.sign_out.sign_out(tenancy, session.user, f"sign-out/{session.sid}")
-        except NotAskedError as problem:
-            return failed(tenancy, str(problem), moment)
-    return gone(tenancy, cookies, moment, proved=proved is not None)
+    if proved is None or proved.ended:
+        return nothing_to_end(tenancy, cookies, moment, proved)
+    session = proved.session
+    try:
+        await parts.sign_out.sign_out(tenancy, session.user, f"sign-out/{session.sid}")
+    except NotAskedError as problem:
+        return failed(tenancy, str(problem), moment)
+
+    def seen() -> bool:
+        now = parts.directory.by_host(tenancy.host)
+        after = proof(now, cookies, moment) if now is not None else None
+        return after is not None and after.ended
+
+    name = tenancy.installation.metadata.name
+    everywhere = await until(seen, parts.directory, name, seconds=parts.settle_seconds)
+    return signed_out(tenancy, cookies, moment, everywhere=everywhere)
 
 
 def _facts(request: web.Request, host: str) -> Facts:

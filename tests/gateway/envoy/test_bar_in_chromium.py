@@ -432,6 +432,38 @@ async def test_who_does_not_want_to_sign_in_again_gets_the_refusal(site: Site, h
     await page.context.close()
 
 
+ABORTED = {
+    "fetch": "fetch('/save', {method: 'POST', body: 'work', signal})",
+    "fetch of a Request": "fetch(new Request('/save', {method: 'POST', body: 'work', signal}))",
+}
+
+
+@pytest.mark.parametrize("how", ABORTED)
+async def test_a_fetch_that_the_page_aborts_while_the_notice_stands_ends_at_once(
+    site: Site, how: str
+) -> None:
+    page = await site.open()
+    site.user = None
+    await page.evaluate(
+        f"""() => {{
+            window.control = new AbortController();
+            const signal = window.control.signal;
+            window.told = {ABORTED[how]}.then(answer => answer.status, problem => problem.message);
+        }}"""
+    )
+    other = asyncio.create_task(page.evaluate(SEND["fetch"]))
+    dismiss = page.get_by_role("button", name="Dismiss")
+    await dismiss.wait_for()
+    await page.evaluate("window.control.abort(new Error('not needed any more'))")
+    assert await asyncio.wait_for(page.evaluate("window.told"), 5) == "not needed any more"
+    assert not other.done()
+    async with page.context.expect_page():
+        await page.get_by_role("button", name="Sign in again").click()
+    assert await asyncio.wait_for(other, 20) == [200, "saved"]
+    assert site.saved == [b"work"], "what was aborted is not sent"
+    await page.context.close()
+
+
 async def test_work_of_one_user_is_never_saved_as_another(site: Site) -> None:
     page = await site.open()
     site.user, site.signs_in_as = None, "u2"

@@ -11,6 +11,7 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 pytestmark = [pytest.mark.processes, pytest.mark.asyncio(loop_scope="module")]
 
@@ -233,23 +234,42 @@ async def test_a_clients_word_on_retries_and_times_is_not_heard(edge: Any) -> No
 
 
 async def test_the_app_is_told_one_address_and_how_browsers_came(edge: Any) -> None:
+    await told_as_browsers_came(edge, client="127.0.0.1")
+
+
+async def test_behind_a_load_balancer_the_app_is_told_the_same_by_its_word_alone(
+    tmp_path: Path, edges: Any
+) -> None:
+    async with edges(tmp_path / "envoy", trusted_hops=1, public_port=8443) as edge:
+        await told_as_browsers_came(edge, client="203.0.113.9")
+
+
+async def told_as_browsers_came(edge: Any, *, client: str) -> None:
+    """Whatever a client, and a load balancer after it, say of where a request came from."""
     told = {
-        "x-forwarded-for": "6.6.6.6",
+        "x-forwarded-for": "6.6.6.6, 203.0.113.9",
         "x-forwarded-host": "evil.example",
         "x-forwarded-proto": "http",
         "x-forwarded-port": "1",
         "x-forwarded-prefix": "/evil",
+        "X-Forwarded-User": "root",
+        "x-forwarded-ssl": "on",
         "forwarded": "for=6.6.6.6",
-        "x-real-ip": "6.6.6.6",
+        "X-Real-IP": "6.6.6.6",
     }
-    await edge.get(headers=told)
-    (got,) = edge.app.heard
-    assert got.all("x-forwarded-for") == ["127.0.0.1"]
-    assert got.all("x-forwarded-proto") == ["https"]
-    assert got.all("x-forwarded-host") == got.all("host") == [f"{HOST}:8443"]
-    assert got.all("x-forwarded-port") == ["8443"]
-    for gone in ("x-forwarded-prefix", "forwarded", "x-real-ip"):
-        assert got.all(gone) == []
+    right = {
+        "x-forwarded-for": [client],
+        "x-forwarded-proto": ["https"],
+        "x-forwarded-host": [f"{HOST}:8443"],
+        "x-forwarded-port": ["8443"],
+    }
+    upgrade = {"connection": "Upgrade", "upgrade": "websocket"}
+    for path, server, more in (("/", edge.app, {}), ("/_td/x", edge.web, {}), ("/", edge.relay, upgrade)):
+        server.heard.clear()
+        await edge.get(path, headers=told | more)
+        (got,) = server.heard
+        assert {name: got.all(name.lower()) for name in told if got.all(name.lower())} == right
+    assert edge.app.heard[0].all("host") == [f"{HOST}:8443"]
 
 
 @pytest.mark.parametrize("host", [f"{HOST}:1234", f"{HOST}:8443", HOST.upper(), HOST])

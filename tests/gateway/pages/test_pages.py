@@ -102,7 +102,7 @@ def every_page() -> dict[str, Page]:
     )
     pages = {why.value: refusal_page(Refused(why, app=app), reference="R", retry="/r") for why in Refusal}
     pages |= {
-        "waiting": steps.waiting(known=True, wait=Wait("/_td/launch?a=1", 3), app=app),
+        "waiting": steps.waiting(known=True, wait=Wait("/_td/launch?a=1", 3, 60), app=app),
         "gave-up": steps.gave_up(retry="/r", app=app, reference="R"),
         "another": steps.continue_as("N", proceed="/p", switch="/s", retry="/r", app=app, reference="R"),
         "wrong": steps.wrong_user("N", switch="/s", retry="/r", app=app, reference="R"),
@@ -112,7 +112,9 @@ def every_page() -> dict[str, Page]:
         "sign-out": steps.sign_out("N", back="/", app=app),
         "sign-out-elsewhere": steps.sign_out(None, back="/", app=app),
         "signed-out": steps.signed_out(again="/a", app=app),
+        "stored": steps.sign_out_stored(again="/a", app=app),
         "not-signed-in": steps.not_signed_in(again="/a", app=app),
+        "ended-already": steps.not_signed_in(again="/a", app=app, ended=True),
         "not-signed-out": steps.not_signed_out(app=app, reference="R"),
     }
     return pages
@@ -244,7 +246,7 @@ def test_nobodys_name_becomes_markup() -> None:
         sentences=(evil,),
         actions=(Action(evil, f"/x?{evil}"),),
         form=evil,
-        wait=Wait(f"/y?</script>{evil}", 0),
+        wait=Wait(f"/y?</script>{evil}", 0, 60),
         help=Help(evil, f"https://e/{evil}"),
         reference=evil,
     )

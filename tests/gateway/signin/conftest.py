@@ -128,15 +128,29 @@ class Looks:
 
 @dataclass
 class SignedOut:
-    """The revocations that were made."""
+    """The revocations that were made; ``operating``: each gives its user a new epoch at once."""
 
+    directory: Known
     made: list[tuple[str, str, str]] = field(default_factory=list)
     failing: bool = False
+    operating: bool = True
 
     async def sign_out(self, tenancy: Tenancy, user_id: str, cause: str) -> None:
         if self.failing:
             raise NotAskedError("the API server is away")
         self.made.append((tenancy.installation.metadata.name, user_id, cause))
+        if self.operating:
+            self.carry_out(tenancy, user_id)
+
+    def carry_out(self, tenancy: Tenancy, user_id: str) -> None:
+        """What the operator makes of a revocation."""
+        user = tenancy.user
+        entry = user(user_id)
+        assert entry is not None
+        anew = entry.model_copy(update={"epoch": f"after-{entry.epoch}"})
+        self.directory.put(
+            dataclasses.replace(tenancy, user=lambda one: anew if one == user_id else user(one))
+        )
 
 
 @dataclass
@@ -264,7 +278,7 @@ class World:
         self.directory = Known(self.app)
         self.keys = Ring((self.key("k1"),))
         self.lookup = Looks(self.directory)
-        self.signed_out = SignedOut()
+        self.signed_out = SignedOut(self.directory)
         self.talkdesk = AtTalkdesk()
         self.metrics = Metrics()
         self.put(users={"u1": "e1"})

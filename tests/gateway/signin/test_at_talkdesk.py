@@ -24,6 +24,7 @@ from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.user_slice import LicensedUser
 from talkdesk_gateway import sessions
 from talkdesk_gateway.pages import document, refusal_page, steps
+from talkdesk_gateway.signin.launch import UNREADY_SECONDS
 from talkdesk_gateway.signin.talkdesk import TalkdeskSignOn
 from talkdesk_gateway.tenancy import Tenancy
 from talkdesk_gateway.verdict import Refusal, Refused
@@ -217,7 +218,8 @@ async def desk(request: Any, world: Any, tmp_path: Path) -> AsyncIterator[AtTalk
         secrets: Any = made.secrets
         made.sign_on = TalkdeskSignOn(secrets, client, namespace="credentials", pkce=pkce)
         parts = world.parts(talkdesk=made.sign_on)
-        await stack.enter_async_context(world.serving(parts, web.get("/x", _the_app)))
+        pages = (web.get("/x", _the_app), web.get("/form", _form), web.get("/framed", _framed))
+        await stack.enter_async_context(world.serving(parts, *pages))
         url, made.events = await stack.enter_async_context(receiving())
         callback = f"{world.origin(LAUNCH)}/_td/callback"
         app = await made.ask(
@@ -240,6 +242,21 @@ async def desk(request: Any, world: Any, tmp_path: Path) -> AsyncIterator[AtTalk
 async def _the_app(_: web.Request) -> web.Response:
     return web.Response(
         text="<!doctype html><title>the app</title><h1>the app</h1>", content_type="text/html"
+    )
+
+
+async def _form(_: web.Request) -> web.Response:
+    return web.Response(
+        text="<!doctype html><form method=post action=/_td/sign-out><button>Out</button></form>",
+        content_type="text/html",
+        headers={"Referrer-Policy": "no-referrer"},
+    )
+
+
+async def _framed(_: web.Request) -> web.Response:
+    return web.Response(
+        text="<!doctype html><iframe sandbox='allow-forms allow-scripts' src=/form></iframe>",
+        content_type="text/html",
     )
 
 
@@ -552,6 +569,59 @@ async def test_a_waiting_page_goes_on_by_itself_in_a_real_browser(desk: AtTalkde
             desk.world.directory.put(tenancy)
         await page.wait_for_url("**/login**")
         assert complaints == []
+
+
+@marked
+async def test_a_waiting_page_asks_again_where_the_gateway_was_away_for_a_moment(desk: AtTalkdesk) -> None:
+    ada = desk.users[0]
+    known = dict(desk.world.directory.tenancies)
+    desk.world.directory.tenancies.clear()
+    async with opened() as (page, complaints):
+        away: asyncio.Queue[str] = asyncio.Queue()
+        page.on("response", lambda told: told.status == 503 and away.put_nowait(told.url))
+        await page.goto(desk.launch_url(ada))
+        desk.world.directory.fresh = False
+        for _ in range(2):
+            await asyncio.wait_for(away.get(), 20)
+        assert await page.inner_text("h1") == "Setting up your app"
+        desk.world.directory.fresh = True
+        await desk.world.directory.heard()
+        for tenancy in known.values():
+            desk.world.directory.put(tenancy)
+        await page.wait_for_url("**/login**")
+        assert complaints == []
+
+
+@marked
+async def test_a_waiting_page_gives_up_in_the_end_where_provisioning_takes_too_long(desk: AtTalkdesk) -> None:
+    desk.now(access={"state": "Refused", "reason": "Installing"})
+    async with opened() as (page, complaints):
+        await page.goto(desk.launch_url(desk.users[0]) + f"&waited={UNREADY_SECONDS - 1}")
+        assert await page.inner_text("h1") == "Setting up your app"
+        await page.get_by_role("heading", name="The app is still being set up").wait_for()
+        assert complaints == []
+
+
+@marked
+@pytest.mark.parametrize(("path", "own"), [("/form", True), ("/framed", False)])
+async def test_a_form_under_no_referrer_is_the_tenants_own_and_that_of_a_sandboxed_frame_is_not(
+    desk: AtTalkdesk, path: str, own: bool
+) -> None:
+    """Both have ``Origin: null``; the browser tells them apart."""
+    ada = desk.users[0]
+    async with opened() as (page, _):
+        await page.goto(desk.launch_url(ada))
+        await page.get_by_role("button", name="Ada").click()
+        await page.wait_for_url("**/x")
+        await page.goto(desk.world.origin(HOST) + path)
+        place = page if own else page.frame_locator("iframe")
+        async with page.expect_response("**/_td/sign-out") as answered:
+            await place.get_by_role("button", name="Out").click()
+        answer = await answered.value
+        sent = await answer.request.all_headers()
+        assert (sent["origin"], sent["sec-fetch-site"]) == ("null", "same-origin" if own else "cross-site")
+        assert answer.status == (200 if own else 403)
+        assert bool(desk.world.signed_out.made) is own
 
 
 @marked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -45,6 +46,7 @@ async def test_the_form_ends_all_the_users_sessions_and_takes_every_cookie_of_ou
 
 
 async def test_pressing_twice_is_one_sign_out(gateway: Any) -> None:
+    gateway.signed_out.operating = False
     browser = await signed_in(gateway)
     cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies().items())}
     for _ in range(2):
@@ -63,6 +65,8 @@ async def test_pressing_twice_is_one_sign_out(gateway: Any) -> None:
         {"Origin": "https://evil.example"},
         {"Sec_Fetch_Site": "same-site"},
         {"Sec_Fetch_Site": "cross-site"},
+        {"Origin": "null", "Sec_Fetch_Site": "same-site"},
+        {"Origin": "null", "Sec_Fetch_Site": "cross-site"},
     ],
 )
 async def test_another_sites_form_signs_nobody_out(gateway: Any, headers: dict[str, str]) -> None:
@@ -72,6 +76,15 @@ async def test_another_sites_form_signs_nobody_out(gateway: Any, headers: dict[s
     assert "This request came from another site" in answer.text
     assert gateway.signed_out.made == []
     assert sessions.SESSION_COOKIE in browser.cookies()
+
+
+async def test_a_form_of_the_tenants_own_page_that_sends_no_referrer_signs_out(gateway: Any) -> None:
+    browser = await signed_in(gateway)
+    own = {"Origin": "null", "Sec_Fetch_Site": "same-origin"}
+    answer = await browser.post(gateway.url("/_td/sign-out"), **own)
+    assert answer.status_code == 200
+    assert EVERYWHERE in answer.text
+    assert browser.cookies() == {}
 
 
 async def test_a_sign_out_that_cannot_be_stored_says_so_and_can_be_tried_again(gateway: Any) -> None:
@@ -95,6 +108,45 @@ async def form(gateway: Any, browser: Any, **headers: str) -> Any:
 
 EVERYWHERE = "Your sessions in this app have ended, in every browser"
 HERE = "You are not signed in here"
+STORED = "end as soon as it is carried out"
+
+
+async def test_a_sign_out_that_nobody_carried_out_yet_claims_nothing_about_other_browsers(
+    gateway: Any,
+) -> None:
+    gateway.signed_out.operating = False
+    browser = await signed_in(gateway)
+    answer = await form(gateway, browser)
+    assert answer.status_code == 200
+    assert STORED in answer.text
+    assert "have ended" not in answer.text
+    assert browser.cookies() == {}
+    assert [user for _, user, _ in gateway.signed_out.made] == ["u1"]
+    assert gateway.counted("sign-out", "stored") == 1
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "ended"),
+    [
+        ({"users": {"u1": "e2"}}, True),
+        ({"users": {}}, True),
+        ({"users": {"u1": "e1", "u2": "e2"}}, False),
+        ({"users_known": False}, False),
+    ],
+)
+async def test_sessions_are_said_to_have_ended_once_it_is_seen(
+    world: Any, meanwhile: dict[str, Any], ended: bool
+) -> None:
+    world.signed_out.operating = False
+    async with world.serving(world.parts(settle_seconds=20.0 if ended else 0.3)):
+        browser = await signed_in(world)
+        asked = asyncio.create_task(form(world, browser))
+        await world.directory.heard()
+        assert not asked.done()
+        world.put(**meanwhile)
+        answer = await asyncio.wait_for(asked, 5)
+        assert (EVERYWHERE in answer.text, STORED in answer.text) == (ended, not ended)
+        assert not world.directory.listeners
 
 
 @pytest.mark.parametrize("ago", [timedelta(hours=12), timedelta(days=7, seconds=-1)])
@@ -179,24 +231,31 @@ async def test_while_users_are_not_known_nobody_is_told_that_they_are_signed_out
     assert len(gateway.signed_out.made) == 1
 
 
-@pytest.mark.parametrize("users", [{"u1": "e2"}, {}])
-async def test_pressing_after_all_sessions_ended_makes_no_revocation_of_later_ones(
-    gateway: Any, users: dict[str, str]
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_session_that_had_ended_ends_no_later_ones_and_claims_nothing_about_them(
+    gateway: Any, method: str
 ) -> None:
-    """The epoch is another, or the user is removed: what was signed in by then is over, in every browser."""
-    browser = await signed_in(gateway)
-    gateway.put(users=users)
-    answer = await form(gateway, browser)
-    assert EVERYWHERE in answer.text
-    assert browser.cookies() == {}
-    assert gateway.signed_out.made == []
-
-
-async def test_a_session_that_ended_is_signed_out_already(gateway: Any) -> None:
-    browser = await signed_in(gateway)
+    """The user may have signed in elsewhere since: nobody knows, for sessions are not listed."""
+    old, later = await signed_in(gateway), gateway.browser()
     gateway.put(users={"u1": "e2"})
-    answer = await browser.get(gateway.url("/_td/sign-out"))
-    assert "You are signed out" in answer.text
+    await later.follow(gateway.launch_url())
+    answer = await (form(gateway, old) if method == "POST" else old.get(gateway.url("/_td/sign-out")))
+    assert answer.status_code == 200
+    assert HERE in answer.text
+    assert "Your session in this browser had ended already" in answer.text
+    assert "every browser" not in answer.text
+    assert "<form" not in answer.text
+    assert old.cookies() == {}
+    assert gateway.signed_out.made == []
+    assert gateway.signed_in(later) == "u1"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_is_removed_is_signed_out_in_every_browser_already(gateway: Any, method: str) -> None:
+    browser = await signed_in(gateway)
+    gateway.put(users={})
+    answer = await (form(gateway, browser) if method == "POST" else browser.get(gateway.url("/_td/sign-out")))
+    assert EVERYWHERE in answer.text
     assert browser.cookies() == {}
     assert gateway.signed_out.made == []
 

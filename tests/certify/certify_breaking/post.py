@@ -22,18 +22,22 @@ Manner = Literal["loses", "leaves out whom to ask"]
 
 @dataclass
 class Post:
-    """``manners`` says what becomes of a customer's mails, by its name, on their way to ``host``."""
+    """``manners`` says what becomes of a customer's mails, by its name, on their way to ``host``.
+
+    ``others`` says it of all other customers' mails; None: they arrive.
+    """
 
     host: str = ""
     port: int = 0
     manners: dict[str, Manner] = field(default_factory=dict)
+    others: Manner | None = None
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Take a mail, whatever becomes of it."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else str(content).encode()
         to = {one.rpartition("@")[2].removesuffix(".example") for one in envelope.rcpt_tos}
-        manner = next((self.manners[one] for one in to if one in self.manners), None)
+        manner = next((self.manners[one] for one in to if one in self.manners), self.others)
         if manner == "leaves out whom to ask":
             raw = _without_contact(raw)
         if manner != "loses":

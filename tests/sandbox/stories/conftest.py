@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
+from certify_breaking.post import Post
 from talkdesk_sandbox.intercepted import Intercepted, intercepted
 from talkdesk_sandbox.story.script import PATIENCE
 from talkdesk_sandbox.story.wide import SOURCE, WideStory
@@ -17,16 +19,31 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 
+@dataclass
+class Sandbox(Intercepted):
+    """All mails of the product pass ``post``."""
+
+    post: Post
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def sandbox(whole_run: Any) -> AsyncIterator[Intercepted]:
+async def sandbox(whole_run: Any) -> AsyncIterator[Sandbox]:
     """The whole sandbox, once for the tests here, on a control plane of its own.
 
     A test that changes something in it changes it back. What was revoked is forgotten soon, to be seen.
     """
-    values = {"env": {"TALKDESK_REVOCATION_SECONDS": "3"}, "operator": {"copySecrets": [SOURCE]}}
-    async with intercepted(values=values) as running:
-        with whole_run.kept(running.environment.control_plane):
-            yield running
+    post = Post()
+    async with post.office() as port:
+        values = {
+            "env": {"TALKDESK_REVOCATION_SECONDS": "3"},
+            "operator": {"copySecrets": [SOURCE]},
+            "smtp": {"port": port},
+        }
+        async with intercepted(values=values) as running:
+            stand_in = running.environment.stand_in
+            post.host, post.port = stand_in.smtp_host, stand_in.smtp_port
+            with whole_run.kept(running.environment.control_plane):
+                yield Sandbox(**vars(running), post=post)
 
 
 @contextlib.asynccontextmanager

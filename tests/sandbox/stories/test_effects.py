@@ -207,21 +207,14 @@ class DamagedStory(Story):
 
 
 @dataclass
-class Unwritten:
-    """The app's mails are switched off."""
+class Unposted:
+    """Mails are taken on their way, and lost."""
 
-    async def do(self, sandbox: Any, story: Story) -> None:
-        def switch_off() -> None:
-            plane, namespace = sandbox.environment.control_plane, sandbox.environment.release.namespace
-            apps = json.loads(plane.kubectl("get", "tda", "-n", namespace, "-o", "json"))["items"]
-            name = next(one["metadata"]["name"] for one in apps if one["spec"]["appId"] == story.app_id)
-            patch = json.dumps({"spec": {"email": {"enabled": False}}})
-            plane.kubectl("patch", "tda", name, "-n", namespace, "--type", "merge", "--patch", patch)
-
-        await asyncio.to_thread(switch_off)
+    async def do(self, sandbox: Any, story: Story) -> None:  # noqa: ARG002 - the same for every damage
+        sandbox.post.others = "loses"
 
     async def undo(self, sandbox: Any) -> None:
-        """The next story declares the app anew."""
+        sandbox.post.others = None
 
 
 FIRST = "a customer appears"
@@ -236,7 +229,7 @@ CASES: list[tuple[Damage, str, str]] = [
     (NoRight(Right("operator", OURS, "talkdeskuserslices", "create")), FIRST, "install: users licensed"),
     (BrokenImage(), FIRST, "install: app answers"),
     (Refused("POST", "/state"), FIRST, "install: approved"),
-    (Unwritten(), FIRST, "install: the admin gets a mail"),
+    (Unposted(), FIRST, "install: the admin gets a mail"),
     (Refused("GET", "/users/me"), FIRST, ENTERED),
     (Refused("POST", "/oauth/token"), ENTERED, ENTERED),
     (Undelivered("app.trial_started"), FIRST, "trial: start stored"),
@@ -249,8 +242,8 @@ CASES: list[tuple[Damage, str, str]] = [
     (Refused("GET", "/users"), "update: event stored", "update: users changed"),
     (Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
     (Refused("POST", "/state"), "update: event stored", "update: approved"),
-    (Unwritten(), "update: event stored", "update: the admin gets a mail"),
-    (Unwritten(), "uninstall: event stored", "uninstall: the admin gets a mail"),
+    (Unposted(), "update: event stored", "update: the admin gets a mail"),
+    (Unposted(), "uninstall: event stored", "uninstall: the admin gets a mail"),
     (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
     (
         NoRight(Right("tenant", "apps", "deployments", "patch")),

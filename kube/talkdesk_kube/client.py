@@ -205,8 +205,12 @@ class Kube:
         subresource: str | None = None,
         field_manager: str | None = None,
         field_validation: FieldValidation | None = None,
+        metadata_only: bool = False,
     ) -> Obj:
-        """RFC 7386 merge patch. ``metadata.resourceVersion`` in it is an optimistic lock: else Conflict."""
+        """RFC 7386 merge patch. ``metadata.resourceVersion`` in it is an optimistic lock: else Conflict.
+
+        :param metadata_only: the server leaves all the rest out of its answer, as the content of Secrets.
+        """
         request = requests.merge_patch(
             resource,
             name,
@@ -215,6 +219,7 @@ class Kube:
             subresource=subresource,
             field_manager=field_manager,
             field_validation=field_validation,
+            metadata_only=metadata_only,
         )
         return await self._do(request)
 

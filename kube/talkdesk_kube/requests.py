@@ -17,6 +17,7 @@ FieldValidation = Literal["Strict", "Warn", "Ignore"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -141,11 +142,16 @@ def merge_patch(
     subresource: str | None = None,
     field_manager: str | None = None,
     field_validation: FieldValidation | None = None,
+    metadata_only: bool = False,
 ) -> Request:
-    """RFC 7386 merge patch."""
+    """RFC 7386 merge patch.
+
+    :param metadata_only: the answer is without anything else.
+    """
+    accept = METADATA if metadata_only else JSON
     path = resource.path(namespace=namespace, name=name, subresource=subresource)
     query = _query({"fieldManager": field_manager, "fieldValidation": field_validation})
-    return Request("patch", resource, path, query, MERGE_PATCH, encode(patch))
+    return Request("patch", resource, path, query, MERGE_PATCH, encode(patch), accept)
 
 
 def apply(

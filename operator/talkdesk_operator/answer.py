@@ -30,6 +30,7 @@ from talkdesk_operator.confirm import (
     remember,
 )
 from talkdesk_operator.deadlines import answer_deadline
+from talkdesk_operator.hanging import Call
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
 from talkdesk_operator.patience import patience_began, tried
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_kube import Kube
     from talkdesk_operator.gate import Verdict
+    from talkdesk_operator.hanging import Hanging
     from talkdesk_operator.mail.desk import MailDesk
     from talkdesk_operator.metrics import Metrics
     from talkdesk_operator.notes import Agenda, Notes
@@ -65,6 +67,7 @@ class Desk:
 
     kube: Kube
     client: TalkdeskClient
+    hanging: Hanging
     observer: Observer
     users: UserSync
     revocations: RevocationDesk
@@ -177,7 +180,8 @@ class Answerer:
     ) -> Reading:
         """Give the answer, and what Talkdesk shows afterwards."""
         try:
-            result = await self._desk.client.answer(ref, say.answer, say.reason)
+            with self._desk.hanging.asking(ref.hosts.api, Call.ANSWER):
+                result = await self._desk.client.answer(ref, say.answer, say.reason)
         except Conflict as error:
             _log.debug("Talkdesk says there is nothing to answer", installation=notes.name, error=str(error))
             after = self._keep(
@@ -267,7 +271,7 @@ class Answerer:
         notes.given = remember(notes.given, given)
         metadata, mails = notes.installation.metadata, self._desk.mails
         async with mails.alone(notes.installation):
-            owed = mails.with_answer(notes.installation, app, given)
+            owed = mails.with_answer(notes, app, given)
             annotations = {ANSWERS_ANNOTATION: annotation.render(notes.given), **owed}
             stored = await self._desk.kube.merge_patch(
                 resources.INSTALLATIONS,

@@ -113,6 +113,12 @@ def apps(parts: Parts, *, told: Callable[[str], None]) -> AppReconciler:
     )
 
 
+def remains(parts: Parts) -> Remains:
+    """What deletes installations, and what they leave behind."""
+    vault = parts.settings.credentials_namespace
+    return Remains(parts.kube, parts.caches, release=parts.release.id, credentials_namespace=vault)
+
+
 def sweeper(parts: Parts) -> Sweeper:
     """What deletes credentials and revocations that nobody needs, and installations of undeclared apps."""
     settings = parts.settings
@@ -120,7 +126,7 @@ def sweeper(parts: Parts) -> Sweeper:
         kube=parts.kube,
         caches=parts.caches,
         directory=parts.directory,
-        remains=Remains(parts.kube, parts.caches, credentials_namespace=settings.credentials_namespace),
+        remains=remains(parts),
         recorder=parts.recorder,
         release=parts.release,
         credentials_namespace=settings.credentials_namespace,
@@ -180,7 +186,10 @@ def tenants(parts: Parts) -> TenantReconciler:
     """What reconciles tenants."""
     kube, caches, client, settings = parts.kube, parts.caches, parts.client, parts.settings
     slices, revocations = parts.slices, parts.revocations
-    users = UserSync(client, slices, revocations, endings(parts), now)
+    hanging = Hanging(max(1, settings.workers // 4), time.monotonic)
+    users = UserSync(
+        client, hanging, slices=slices, revocations=revocations, endings=endings(parts), clock=now
+    )
     keyring = Keyring(
         CredentialStore(kube, settings.credentials_namespace),
         monotonic=time.monotonic,
@@ -198,13 +207,14 @@ def tenants(parts: Parts) -> TenantReconciler:
         memory=parts.memory,
         cadence=Cadence(resync=settings.resync_seconds, pending=settings.pending_resync_seconds),
         pace=Pace(settings.resync_rate),
-        hanging=Hanging(max(1, settings.workers // 4), time.monotonic),
+        hanging=hanging,
         clock=now,
         monotonic=time.monotonic,
     )
     desk = Desk(
         kube=kube,
         client=client,
+        hanging=hanging,
         observer=observer,
         users=users,
         revocations=revocations,
@@ -226,7 +236,7 @@ def tenants(parts: Parts) -> TenantReconciler:
         caches=caches,
         directory=parts.directory,
         mails=parts.mails,
-        remains=Remains(kube, caches, credentials_namespace=settings.credentials_namespace),
+        remains=remains(parts),
         clock=now,
     )
     publisher = Publisher(kube, observer, parts.recorder, now)
@@ -244,6 +254,7 @@ def tenants(parts: Parts) -> TenantReconciler:
             publisher=publisher,
             rotator=Rotator(
                 client=client,
+                hanging=hanging,
                 keyring=keyring,
                 publisher=publisher,
                 settle=timedelta(seconds=settings.acknowledge_seconds),

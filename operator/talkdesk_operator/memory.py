@@ -48,9 +48,16 @@ class InstallationMemory:
     tried: datetime | None = None
     #: (state, updated_at) for which the users were listed.
     listed_for: tuple[str, str | None] | None = None
+    #: Of its tenant what no watch shows (Secrets) has not been brought to what it should be since a whole
+    #: reading.
+    secrets_due: bool = False
     #: Why the oldest mail that is owed could not be sent yet.
     mail_failing: Failing | None = None
     keys: KeyMemory = field(default_factory=KeyMemory)
+
+    def read_again(self) -> None:
+        """What Talkdesk said could not be stored: the next pass reads all of it, and lists the users."""
+        self.resync_due, self.listed_for = -math.inf, None
 
 
 @dataclass

@@ -35,7 +35,7 @@ def known(memory: InstallationMemory) -> None:
 
 
 def reading(installation: TalkdeskInstallation, before: Reading | None, now: float) -> Reading:
-    """What the 404 says, as a reading; account, plan and trial stay what they were ``before``."""
+    """What the 404 says, as a reading; account, subscription and trial stay what they were ``before``."""
     return Reading(
         begun=now,
         generation=installation.metadata.generation,
@@ -46,6 +46,7 @@ def reading(installation: TalkdeskInstallation, before: Reading | None, now: flo
         admin=None,
         account=before.account if before is not None else None,
         plan=before.plan if before is not None else None,
+        subscription_type=before.subscription_type if before is not None else None,
         trial=before.trial if before is not None else None,
         whole=False,
         details_of=(NOT_FOUND_STATE, None),

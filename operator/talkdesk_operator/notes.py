@@ -6,8 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, may_leave, uninstall_approved
+from talkdesk_operator.confirm import (
+    INSTALL_STATES,
+    NOT_FOUND_STATE,
+    UNINSTALLED_STATE,
+    may_leave,
+    uninstall_approved,
+)
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.moments import moment
 from talkdesk_operator.queue import Outcome
 from talkdesk_operator.user_rules import UserRules
 
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
     from talkdesk_operator.tenant.facts import Facts, TrialFacts
 
 _NOT_LIVE = frozenset({None, UNINSTALLED_STATE, NOT_FOUND_STATE})
+#: Whoever is in one of these has not left, whatever was answered before.
+_HERE = frozenset({"completed", *INSTALL_STATES})
 
 
 @dataclass
@@ -99,14 +108,23 @@ class Notes:
     @property
     def trial(self) -> TrialFacts | None:
         """The trial as last read, from whatever time."""
-        terms = self.reading or self.stored
+        terms = self._terms
         return terms.trial if terms is not None else None
 
     @property
     def subscription_type(self) -> str | None:
         """Whether the plan is a trial's or paid for, as last read, from whatever time."""
-        terms = self.reading or self.stored
+        terms = self._terms
         return terms.subscription_type if terms is not None else None
+
+    @property
+    def _terms(self) -> Reading | Facts | None:
+        """What tells of trial and subscription; a 404 does only where this process has read them before."""
+        reading = self.reading
+        if reading is None:
+            return self.stored
+        mute = reading.trial is None and reading.subscription_type is None
+        return self.stored if reading.state == NOT_FOUND_STATE and mute else reading
 
     @property
     def live_since(self) -> str | None:
@@ -117,6 +135,25 @@ class Notes:
         if self.installation.spec.talkdesk.installed is not None or self.state in _NOT_LIVE:
             return None
         return (self.located.created_at or "") if self.located is not None else ""
+
+    @property
+    def left(self) -> bool:
+        """Uninstalled by what Talkdesk's API says, while no event says so.
+
+        Once that was answered Talkdesk may have any word for who is gone: only a word for who is there counts
+        against it, or an ``app.installed`` from after what was answered.
+        """
+        said = self.installation.spec.talkdesk
+        if said.is_uninstalled:
+            return False
+        if self.state == UNINSTALLED_STATE:
+            return True
+        last = self.given[-1] if self.given else None
+        if last is None or not last.is_uninstallation or self.state in _HERE:
+            return False
+        # Both times are Talkdesk's.
+        asked, installed = moment(last.updated_at), moment(said.installed.at if said.installed else None)
+        return asked is None or installed is None or installed <= asked
 
     @property
     def leaving(self) -> bool:

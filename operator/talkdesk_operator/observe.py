@@ -22,6 +22,7 @@ from talkdesk_operator.confirm import (
     uninstall_approved,
 )
 from talkdesk_operator.failures import Kind
+from talkdesk_operator.hanging import Call
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.memory import RECHECKS, due
 from talkdesk_operator.moments import moment
@@ -179,13 +180,12 @@ class Observer:
             notes.ask or known is None or not complete or _news(notes, known) or self._resync(notes)
         )
         try:
-            with self._hanging.asking(_host(notes, app)):
-                opened = await self._keyring.open(
-                    notes,
-                    app,
-                    lambda: self._ask(notes, unsettled, whole=whole or outdated, serving=serving),
-                    news=known is None or _news(notes, known),
-                )
+            opened = await self._keyring.open(
+                notes,
+                app,
+                lambda: self._ask(notes, unsettled, whole=whole or outdated, serving=serving),
+                news=known is None or _news(notes, known),
+            )
         except TalkdeskError as error:
             missing = isinstance(error, NotFound) and not notes.leaving
             if not missing or not not_found.believed(notes.memory, self._monotonic(), self._cadence):
@@ -222,15 +222,16 @@ class Observer:
     async def read(self, notes: Notes, *, seen: frozenset[str], whole: bool) -> Reading:
         """Read now. Raises TalkdeskError."""
         assert isinstance(notes.ref, InstallationRef)  # noqa: S101 - look() and ref() come first
-        return await reading.read(
-            self._client,
-            notes.ref,
-            notes.installation,
-            seen=seen,
-            now=self._monotonic(),
-            at=self._clock(),
-            whole=whole,
-        )
+        with self._hanging.asking(notes.ref.hosts.api, Call.WHOLE_READING if whole else Call.READING):
+            return await reading.read(
+                self._client,
+                notes.ref,
+                notes.installation,
+                seen=seen,
+                now=self._monotonic(),
+                at=self._clock(),
+                whole=whole,
+            )
 
     def _known(self, installation: TalkdeskInstallation) -> bool:
         """All users are in the slices, and their roles were read as well."""
@@ -259,7 +260,9 @@ class Observer:
             return False
         if memory.overtaken_at is None:
             ready = find(installation.status.conditions, types.READY)
-            if ready is not None and ready.reason == Reason.SUPERSEDED:
+            confirmed = find(installation.status.conditions, types.CONFIRMED)
+            asked = confirmed is None or confirmed.status != "Unknown"
+            if ready is not None and ready.reason == Reason.SUPERSEDED and asked:
                 return False
             memory.overtaken_at = self._monotonic()
         return memory.reading is None or memory.reading.begun < memory.overtaken_at
@@ -298,8 +301,10 @@ class Observer:
         news = memory.reading is None or _news(notes, memory.reading)
         behind = not is_pending(found.state) and _behind(notes.installation, found)
         memory.rechecks = (RECHECKS if news else max(0, memory.rechecks - 1)) if behind else 0
-        if found.whole or memory.resync_due is None or notes.role is Role.SUPERSEDED:
+        if found.whole or memory.resync_due is None or notes.leaving or notes.role is Role.SUPERSEDED:
             memory.resync_due = self._cadence.next_resync(self._monotonic())
+        if found.whole:
+            memory.listed_for, memory.secrets_due = None, True
         memory.reading = notes.fresh = found
         if memory.rechecks or is_pending(found.state) or found.seen:
             agenda.look_in(self._cadence.pending)

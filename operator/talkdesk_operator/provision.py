@@ -53,13 +53,15 @@ class Provisioned:
     """What came of it.
 
     ``asked`` is what the tenant should be, where that could not be made, and ``made`` what it is made as:
-    that, or as it was before; None where nothing was made. ``revision`` is the one it has completely.
+    that, or as it was before; None where nothing was made. ``whole``: it is all of ``made`` by now.
+    ``revision`` is the one it was made from completely in this pass.
     """
 
     verdict: Verdict
     made: Making | None = None
     asked: Making | None = None
     applied: Applied | None = None
+    whole: bool = False
     revision: str | None = None
 
     @property
@@ -113,7 +115,7 @@ class Provisioner:
             return replace(done, asked=asked)
         before = self._making(wanted, stored, kept.blueprint)
         still = await self._make(before, wanted, kept.name, agenda, again=again)
-        return replace(done, asked=asked, made=still.made, applied=still.applied, revision=still.revision)
+        return replace(still, verdict=done.verdict, asked=asked)
 
     def _making(self, wanted: Wanted, facts: Facts, blueprint: Blueprint) -> Making:
         return making(
@@ -134,7 +136,8 @@ class Provisioner:
         except RenderError as error:
             return Provisioned(Verdict(Readiness.FAILED, Reason.TEMPLATE_INVALID, str(error)))
         if wanted.paused:
-            return Provisioned(self._paused(wanted, objects), made=made)
+            differing = self._applier.differing(made.tenant, objects)
+            return Provisioned(self._paused(wanted, objects, differing), made=made, whole=not differing)
         if found := self._misfits(made, objects):
             message = f"{made.plan_label} does not fit: {'; '.join(map(str, found))}"
             return Provisioned(Verdict(Readiness.FAILED, Reason.PLAN_DOES_NOT_FIT, message))
@@ -163,8 +166,10 @@ class Provisioner:
             verdict = Verdict(Readiness.NOT_YET, wanted.suspended)
         else:
             verdict = applied.waiting or self._gate(wanted, objects)
-        whole = revision if applied.waiting is None else None
-        return Provisioned(verdict, made=made, applied=applied, revision=whole)
+        whole = applied.waiting is None
+        return Provisioned(
+            verdict, made=made, applied=applied, whole=whole, revision=revision if whole else None
+        )
 
     def _misfits(self, made: Making, objects: Desired) -> tuple[Misfit, ...]:
         inventory = self._applier.inventory_of(made.tenant)
@@ -227,9 +232,8 @@ class Provisioner:
         said = f"{message}; {found.message}" if found.message else message
         return Verdict(found.readiness, Reason.REVISION_MISSING, said)
 
-    def _paused(self, wanted: Wanted, objects: Desired) -> Verdict:
-        """What would be written; as usable as it is where that is nothing."""
-        differing = self._applier.differing(wanted.tenant, objects)
+    def _paused(self, wanted: Wanted, objects: Desired, differing: list[str]) -> Verdict:
+        """What would be written: ``differing``; as usable as it is where that is nothing."""
         if differing:
             message = "paused by annotation; not written: " + ", ".join(differing)
             return Verdict(Readiness.NOT_YET, wanted.suspended or Reason.PAUSED, message)

@@ -13,11 +13,12 @@ from talkdesk_crds.installation import TalkdeskInstallationStatus, TalkdeskState
 from talkdesk_kube import NotFound, resources
 from talkdesk_operator import answers, audit, trial
 from talkdesk_operator.access import access
-from talkdesk_operator.conditions import Verdict, conditions, false, summary
+from talkdesk_operator.conditions import Verdict, conditions, false, find, summary, unknown
 from talkdesk_operator.confirm import NOT_FOUND_STATE, was_served
 from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
+from talkdesk_operator.over import is_over
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.tenant.sign_in import sign_in
 
@@ -56,6 +57,8 @@ class Home:
     host: str
     #: What the tenant is made as; None while it is not known.
     made: Making | None = None
+    #: It is all of that by now.
+    whole: bool = False
     #: The revision that this pass applied completely, None where it did not come so far.
     revision: str | None = None
 
@@ -66,7 +69,7 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
     old, generation = installation.status, installation.metadata.generation
     steps = conditions(
         old.conditions,
-        notes.verdicts,
+        _unasked(notes) | notes.verdicts,
         wanted=[name for name in INSTALLATION_CONDITIONS if name != READY],
         generation=generation,
         now=now,
@@ -109,14 +112,15 @@ def status_of(notes: Notes, home: Home | None, now: datetime) -> TalkdeskInstall
 
 
 def _at_home(notes: Notes, home: Home | None) -> dict[str, Any]:
-    """Where it lives and what it is made as; kept as it was where a pass ended before it knew."""
+    """Where it lives and what it was made as last, completely; until it ever was, what it is to be."""
     old = notes.installation.status
     if home is None:
         if notes.role in (Role.SUPERSEDED, Role.AWAITED):
             return {}
         return {"tenant": old.tenant, "host": old.host, "revision": old.revision, **_made_as(old)}
     known = _made_as(old)
-    if home.made is not None:
+    # The gateway sends users to what is named here: to what the tenant has, while it is to become another.
+    if home.made is not None and (home.whole or old.revision is None):
         known = {
             "plan": home.made.plan_name,
             "app_version": home.made.facts.app_version,
@@ -134,6 +138,28 @@ def _made_as(old: TalkdeskInstallationStatus) -> dict[str, Any]:
         "sign_in": old.sign_in,
         "service": old.service,
     }
+
+
+def _unasked(notes: Notes) -> dict[str, Verdict]:
+    """What is said of one that a newer one has just superseded, where this pass could not ask Talkdesk why.
+
+    It is asked on; what stood there is about its installation, and a restart must not take it for an answer.
+    """
+    installation = notes.installation
+    confirmed = find(installation.status.conditions, types.CONFIRMED)
+    ready = find(installation.status.conditions, READY)
+    if (
+        notes.role is not Role.SUPERSEDED
+        or notes.fresh is not None
+        or installation.spec.talkdesk.is_uninstalled
+        or is_over(installation)
+        or (ready is not None and ready.reason == Reason.SUPERSEDED)
+        or confirmed is None
+        or confirmed.status != "True"
+    ):
+        return {}
+    message = "a newer installation took the tenant over, and Talkdesk could not be asked why"
+    return {types.CONFIRMED: unknown(Reason.NOT_CHECKED, message)}
 
 
 def _overruled(notes: Notes) -> Verdict | None:

@@ -14,7 +14,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_kube import KubeError, Unreadable
 from talkdesk_operator.conditions import Verdict as Finding
 from talkdesk_operator.conditions import false, true, unknown
-from talkdesk_operator.confirm import NOT_FOUND_STATE, UNINSTALLED_STATE, Readiness
+from talkdesk_operator.confirm import NOT_FOUND_STATE, Readiness
 from talkdesk_operator.gate import Verdict
 from talkdesk_operator.incumbent import Role, holding
 from talkdesk_operator.keys import UNPLACED, AppKey
@@ -112,6 +112,8 @@ class TenantReconciler:
                 changed = await steps.publisher.publish(notes, homes.get(notes.name))
             except (KubeError, Unreadable) as error:
                 self._broken(error, agenda)
+                if notes.fresh is not None or notes.listed:
+                    notes.memory.read_again()
                 continue
             except Exception:  # noqa: BLE001 - a defect in one status must not keep the others'; it is logged
                 _log.exception("a status could not be published", installation=notes.name)
@@ -206,7 +208,8 @@ class TenantReconciler:
             verdict, done = await self._work(wanted, holder, agenda)
             if holder is not None:
                 made = done.made or done.wanted
-                homes[holder.name] = replace(homes[holder.name], made=made, revision=done.revision)
+                known = replace(homes[holder.name], made=made, whole=done.whole, revision=done.revision)
+                homes[holder.name] = known
                 if done.wanted is not None:
                     holder.verdicts[types.PLAN_KNOWN] = plan_known(done.wanted)
         for notes in everyone:
@@ -226,10 +229,9 @@ class TenantReconciler:
         told = holding([one.installation for one in everyone]).roles
         for notes in everyone:
             notes.impending = notes.held = None
-            left = notes.state == UNINSTALLED_STATE and not notes.installation.spec.talkdesk.is_uninstalled
             # Whoever a newer one has superseded lost its access by an event: there is nothing to hold back.
             superseded = told[notes.name] is Role.SUPERSEDED
-            if left and (superseded or self._comes(notes, app, LEFT, agenda)):
+            if notes.left and (superseded or self._comes(notes, app, LEFT, agenda)):
                 gone.add(notes.name)
         live = {one.name: one.live_since for one in everyone if one.live_since is not None}
         held = holding([one.installation for one in everyone], gone=frozenset(gone), live=live)
@@ -289,13 +291,15 @@ class TenantReconciler:
         self, wanted: Wanted, holder: Notes | None, agenda: Agenda
     ) -> tuple[Verdict, Provisioned]:
         """Tenant and users, side by side."""
-        again = holder is not None and holder.fresh is not None and holder.fresh.whole
+        again = holder is not None and holder.memory.secrets_due
         results: list[Provisioned] = []
 
         async def provision() -> None:
             done = await self._steps.provisioner.provision(wanted, agenda, again=again)
             results.append(done)
             applied = done.applied
+            if holder is not None and applied is not None and not applied.failures:
+                holder.memory.secrets_due = False
             if holder is not None and applied is not None and applied.created_namespace:
                 note = f"tenant {wanted.tenant.name} created"
                 self._steps.publisher.tell(holder, "Normal", "TenantCreated", note, action="Provision")

@@ -28,11 +28,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Remains:
-    """Deletes them. Everything raises KubeError."""
+    """Deletes them, but no credentials that another than ``release`` stored. Everything raises KubeError.
 
-    def __init__(self, kube: Kube, caches: Caches, *, credentials_namespace: str) -> None:
+    Releases may share the credentials' namespace, and one customer's installation may be known to several.
+    """
+
+    def __init__(self, kube: Kube, caches: Caches, *, release: str, credentials_namespace: str) -> None:
         self._kube = kube
         self._caches = caches
+        self._release = release
         self._credentials = credentials_namespace
 
     async def installation(self, judged: TalkdeskInstallation) -> None:
@@ -88,6 +92,8 @@ class Remains:
 
     async def _secrets(self, found: Iterable[Found]) -> None:
         for one in found:
+            if one.labels.get(names.RELEASE_LABEL, self._release) != self._release:
+                continue
             try:
                 await self._kube.delete(resources.SECRETS, one.name, namespace=self._credentials, uid=one.uid)
             except (NotFound, Conflict):

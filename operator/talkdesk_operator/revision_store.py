@@ -86,15 +86,38 @@ class RevisionStore:
             labels={names.MANAGED_LABEL: release.id},
         )
         try:
-            made = await self._kube.create(
-                resources.CONTROLLER_REVISIONS, wanted, namespace=release.namespace
-            )
+            made = await self._create(wanted)
         except AlreadyExists:
-            return name  # another replica was quicker, and the watch has not shown it yet
+            if not await self._displaced(name):
+                return name  # another replica was quicker, and the watch has not shown it yet
+            made = await self._create(wanted)
         made["metadata"].pop("managedFields", None)
         self._caches.revisions.remember(made)
         _log.info("revision stored", app=app.metadata.name, revision=name)
         return name
+
+    async def _create(self, wanted: Obj) -> Obj:
+        return await self._kube.create(
+            resources.CONTROLLER_REVISIONS, wanted, namespace=self._release.namespace
+        )
+
+    async def _displaced(self, name: str) -> bool:
+        """Where the revision is of another release, which no watch of ours shows, it is deleted: then True.
+
+        Names are made of app and content, and one release has the namespace: what is there was left behind.
+        """
+        found = await self._kube.list(
+            resources.CONTROLLER_REVISIONS, namespace=self._release.namespace, fields=f"metadata.name={name}"
+        )
+        foreign = [
+            one
+            for one in found.items
+            if (one["metadata"].get("labels") or {}).get(names.MANAGED_LABEL) != self._release.id
+        ]
+        for one in foreign:
+            _log.warning("a revision of another release is made anew", revision=name)
+            await self._delete(one)
+        return bool(foreign)
 
     async def prune(self, app_id: str, *, kept: Iterable[str | None], tenants: Iterable[str]) -> list[str]:
         """Delete the revisions that neither ``kept`` nor any of ``tenants`` names. Raises KubeError."""

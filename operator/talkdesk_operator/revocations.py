@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from talkdesk_crds.meta import parse_time, time
 from talkdesk_crds.user_slice import bucket_of
-from talkdesk_kube import Conflict, NotFound, resources
+from talkdesk_kube import Conflict, KubeError, NotFound, resources
 from talkdesk_operator import audit
 from talkdesk_operator.users import Revoked, held, revoke
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from talkdesk_crds.installation import TalkdeskInstallation
@@ -133,7 +133,24 @@ class RevocationDesk:
                     if buckets == current:
                         before |= users
                         after |= left
-            await self._slices.put(installation, buckets, changed)
+            try:
+                await self._slices.put(installation, buckets, changed, over=slices)
+            except KubeError:
+                stored = self._slices.current(installation).users
+                await self._tell(
+                    installation, before, {name: stored[name] for name in before.keys() & stored}, found
+                )
+                raise
+        await self._tell(installation, before, after, found)
+
+    async def _tell(
+        self,
+        installation: TalkdeskInstallation,
+        before: Mapping[str, Entry],
+        after: Mapping[str, Entry],
+        found: Sequence[TalkdeskRevocation],
+    ) -> None:
+        """To the audit log."""
         causes = {user: one.spec.cause for one in found for user in one.spec.users}
         lines = audit.users_changed(
             installation,

@@ -11,6 +11,7 @@ from talkdesk_client import InstallationRef, TalkdeskError
 from talkdesk_crds.meta import time
 from talkdesk_operator import failures, rotation
 from talkdesk_operator.failures import Kind
+from talkdesk_operator.hanging import Call
 from talkdesk_operator.incumbent import Role
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from talkdesk_client import TalkdeskClient
     from talkdesk_crds.app import TalkdeskApp
+    from talkdesk_operator.hanging import Hanging
     from talkdesk_operator.keyring import Keyring
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.publish import Publisher
@@ -33,6 +35,7 @@ class Rotator:
         self,
         *,
         client: TalkdeskClient,
+        hanging: Hanging,
         keyring: Keyring,
         publisher: Publisher,
         settle: timedelta,
@@ -40,6 +43,7 @@ class Rotator:
         monotonic: Callable[[], float],
     ) -> None:
         self._client = client
+        self._hanging = hanging
         self._keyring = keyring
         self._publisher = publisher
         self._settle = settle.total_seconds()
@@ -81,7 +85,8 @@ class Rotator:
         if not isinstance(ref, InstallationRef):
             return
         try:
-            await self._client.acknowledge(ref)
+            with self._hanging.asking(ref.hosts.api, Call.ROTATION):
+                await self._client.acknowledge(ref)
         except TalkdeskError as error:
             failure = failures.of_talkdesk(error)
             waits_for_none = error.status in _NOTHING_TO_ACKNOWLEDGE
@@ -101,7 +106,8 @@ class Rotator:
         if not isinstance(ref, InstallationRef):
             return
         try:
-            await self._client.rotate(ref)
+            with self._hanging.asking(ref.hosts.api, Call.ROTATION):
+                await self._client.rotate(ref)
         except TalkdeskError as error:
             failure = failures.of_talkdesk(error)
             _log.warning("could not ask for new credentials", installation=notes.name, error=str(error))

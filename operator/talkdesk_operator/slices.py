@@ -104,24 +104,42 @@ class SliceStore:
             for bucket, part in split(users, buckets).items()
             if bucket not in existing or existing[bucket].content != encode(part)
         }
-        await self.put(installation, buckets, changed)
+        await self.put(installation, buckets, changed, over=existing.values())
         found = self.every(installation)
         return Generation(buckets, {one.bucket: one for one in found if one.buckets == buckets})
 
     async def put(
-        self, installation: TalkdeskInstallation, buckets: int, parts: Mapping[int, Mapping[str, Entry]]
+        self,
+        installation: TalkdeskInstallation,
+        buckets: int,
+        parts: Mapping[int, Mapping[str, Entry]],
+        *,
+        over: Iterable[Slice],
     ) -> None:
-        """Write these buckets of one generation. Raises KubeError."""
+        """Write these buckets of one generation; when it ends, no write of it is under way any more.
+
+        :param over: the slices that ``parts`` were made of. One that has changed since is not overwritten.
+
+        Raises the first KubeError once all were tried, Conflict where a slice is not that of ``over``.
+        """
         limit = asyncio.Semaphore(_AT_ONCE)
+        versions = {one.bucket: str(one.version) for one in over}
 
         async def put(bucket: int, part: Mapping[str, Entry]) -> None:
+            wanted = _slice(installation, buckets, bucket, part)
+            if bucket in versions:
+                # A write that comes late, or from who leads no more, must not bring back what went meanwhile.
+                wanted["metadata"]["resourceVersion"] = versions[bucket]
             async with limit:
-                stored = await self._kube.apply(
-                    _slice(installation, buckets, bucket, part), field_manager=FIELD_MANAGER
-                )
+                stored = await self._kube.apply(wanted, field_manager=FIELD_MANAGER)
             self._caches.slices.remember(stored)
 
-        await asyncio.gather(*(put(bucket, part) for bucket, part in parts.items()))
+        results = await asyncio.gather(
+            *(put(bucket, part) for bucket, part in parts.items()), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def prune(self, installation: TalkdeskInstallation) -> None:
         """Delete the slices of generations that the *stored* status no longer names. Raises KubeError."""

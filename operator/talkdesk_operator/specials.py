@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from talkdesk_crds.conditions import Reason
-from talkdesk_kube import AlreadyExists, NotFound, Obj
+from talkdesk_kube import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Obj
 from talkdesk_kube.resources import JOBS, SECRETS
 from talkdesk_operator import inventory
 from talkdesk_operator.confirm import Readiness
@@ -52,17 +52,21 @@ class Specials:
         self._write = write
 
     async def generate(self, round_: Round, one: Generated) -> None:
-        """Make the Secret unless it is there. Nothing may look at it, so making it is how one finds out."""
+        """Make the Secret unless it is there."""
         name, tenant = object_id(one.obj), round_.tenant
         record = round_.known.records.get(name) or Record()
-        if record.wanted is not None and not round_.again:
+        if record.wanted is not None and (not round_.again or await self._is_there(tenant, one.obj)):
             return
         there = Record(uid=record.uid, wanted=_MADE, use=inventory.GENERATED)
         try:
             made = await self._write.patiently(
                 tenant, lambda: self._kube.create(SECRETS, {**one.obj, "data": drawn(one.keys)})
             )
-        except AlreadyExists:
+        except (AlreadyExists, Forbidden) as error:
+            # A quota that is full refuses it before anybody looks whether it is there.
+            full = isinstance(error, Forbidden) and error.quota_exceeded
+            if not isinstance(error, AlreadyExists) and not (full and await self._is_there(tenant, one.obj)):
+                raise
             round_.records[name] = there
             return
         round_.records[name] = replace(there, uid=made["metadata"].get("uid"))
@@ -70,6 +74,23 @@ class Specials:
         earlier = round_.before.records.get(name)
         if earlier is not None and earlier.wanted is not None:
             round_.applied.remade.append(name[2])
+
+    async def _is_there(self, tenant: Tenant, secret: Obj) -> bool:
+        """By a patch that changes nothing, and shows nothing of the content: nothing here may read Secrets.
+
+        Making it would tell as well, but counts against a quota for a while, and is refused by a full one.
+        """
+        metadata = secret["metadata"]
+        try:
+            await self._write.patiently(
+                tenant,
+                lambda: self._kube.merge_patch(
+                    SECRETS, metadata["name"], {}, namespace=metadata["namespace"], metadata_only=True
+                ),
+            )
+        except NotFound:
+            return False
+        return True
 
     async def copy(self, round_: Round, one: Copied) -> None:
         """Bring a copy to what its source is now; a Secret's is read only where it may have changed."""
@@ -84,7 +105,16 @@ class Specials:
         filled, mark = await self._sources.secret(tenant, one.obj)
         if record is not None and record.wanted == mark and not round_.again:
             return
-        stored = await self._write.send(tenant, filled)
+        try:
+            stored = await self._write.send(tenant, filled)
+        except Invalid as error:
+            uid = record.uid if record is not None else None
+            if uid is None or all(cause.field != "type" for cause in error.status.causes):
+                raise
+            # No Secret ever changes its type: another one takes its place. Gone already is as good.
+            with contextlib.suppress(NotFound, Conflict):
+                await self._kube.delete(SECRETS, name[2], namespace=tenant.name, uid=uid)
+            stored = await self._write.send(tenant, filled)
         round_.applied.written.append(f"{name[1]} {name[2]}")
         round_.records[name] = Record(uid=stored["metadata"].get("uid"), wanted=mark)
 

@@ -3,7 +3,7 @@
 *Superseded*: the installation's newest set is in use, Talkdesk knows it, and this is another that was there
 before it; one that came later may be the next, whose event is still being stored. *Unclaimed*:
 no installation and no tenant is there for it. Where anything is in doubt a Secret stays, for Talkdesk never
-sends a key twice.
+sends a key twice; so does one that another release stored, of whose customers nothing is known here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Kept:
     uid: str
     owner: Owner
     created: datetime
-    #: This release's webhook stored it: the namespace may be shared with another release.
-    ours: bool = False
+    #: Whose webhook stored it, for releases may share the namespace; None where it does not say.
+    release: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def superfluous(
     secrets: Iterable[Kept],
     installations: Iterable[TalkdeskInstallation],
     *,
+    release: str,
     apps: AbstractSet[str],
     tenants: AbstractSet[tuple[str, str]],
     ages: Ages,
@@ -76,8 +77,9 @@ def superfluous(
 ) -> list[Superfluous]:
     """What to delete.
 
-    :param apps: labels of the apps that are declared here. What belongs to another app is deleted only where
-        it is known to be of this release.
+    :param release: this one's id: what another one stored is never deleted.
+    :param apps: labels of the apps that are declared here. What does not say who stored it is unclaimed only
+        where it belongs to one of them.
     :param tenants: labels (app, account) of the tenants there are: their retention deletes what is theirs.
     """
     everything = list(secrets)
@@ -87,6 +89,8 @@ def superfluous(
     for secret in everything:
         installation, age = owners.get(secret.owner), now - secret.created
         app, account, _ = secret.owner
+        if secret.release not in (None, release):
+            continue
         if installation is not None:
             newest = _outdone_by(secret, installation, there)
             if newest is None:
@@ -94,7 +98,7 @@ def superfluous(
             # Kubernetes' times are whole seconds: of two in one second either may be the later one.
             if age >= (ages.superseded if secret.created < newest.created else ages.unclaimed):
                 found.append(Superfluous(secret, "superseded", installation))
-        elif (app in apps or secret.ours) and (app, account) not in tenants and age >= ages.unclaimed:
+        elif (app in apps or secret.release) and (app, account) not in tenants and age >= ages.unclaimed:
             found.append(Superfluous(secret, "unclaimed"))
     return found
 

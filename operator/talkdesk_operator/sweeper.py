@@ -92,6 +92,7 @@ class Sweeper:
             for one in superfluous(
                 [self._kept(item) for item in listing.items],
                 self._caches.installations.all(),
+                release=self._release,
                 apps={names.label_value(app.spec.app_id) for app in self._caches.apps.all()},
                 tenants=self._tenants(),
                 ages=self._bounds.ages,
@@ -190,7 +191,7 @@ class Sweeper:
             metadata["uid"],
             (app, account, installation),
             created=datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC),
-            ours=metadata["labels"].get(names.RELEASE_LABEL) == self._release,
+            release=metadata["labels"].get(names.RELEASE_LABEL),
         )
 
 

@@ -9,12 +9,14 @@ import structlog
 
 from talkdesk_client import Forbidden, NotFound, TalkdeskError, TokenRefused
 from talkdesk_crds.conditions import Reason
+from talkdesk_operator.hanging import Call
 from talkdesk_operator.users import TalkdeskRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from talkdesk_client import InstallationRef, ScimUser, TalkdeskClient, User
+    from talkdesk_operator.hanging import Hanging
     from talkdesk_operator.user_rules import UserRules
 
 _log = structlog.get_logger(__name__)
@@ -33,7 +35,7 @@ class Told:
 
 
 async def ask(
-    client: TalkdeskClient, ref: InstallationRef, rules: UserRules
+    client: TalkdeskClient, ref: InstallationRef, rules: UserRules, hanging: Hanging
 ) -> tuple[Sequence[ScimUser], Told]:
     """The account's users with their roles, if ``rules`` need them. Raises nothing of Talkdesk's.
 
@@ -44,7 +46,8 @@ async def ask(
     if not rules.roles:
         return (), Told()
     try:
-        return await client.scim_roles(ref), Told()
+        with hanging.asking(ref.hosts.api, Call.ROLES):
+            return await client.scim_roles(ref), Told()
     except TalkdeskError as error:
         if _refused(error):
             _log.warning("Talkdesk tells no roles", installation=ref.installation_id, error=str(error))

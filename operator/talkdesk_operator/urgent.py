@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from talkdesk_kube import KubeError
+from talkdesk_kube import Conflict, KubeError
 from talkdesk_operator.queue import Outcome
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class UrgentRevoker:
             if may_have_ended(installation):
                 await self._end(self._directory.key_of(installation))
         except KubeError as error:
-            _log.warning("access could not be ended yet", installation=key.name, error=str(error))
+            # Slices that somebody else has just written are read again first: everyday business.
+            say = _log.debug if isinstance(error, Conflict) else _log.warning
+            say("access could not be ended yet", installation=key.name, error=str(error))
             return Outcome(after=error.retry_after, failed=True)
         return Outcome()
 

@@ -13,23 +13,27 @@ import structlog
 from talkdesk_client import TalkdeskError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.conditions import Reason
+from talkdesk_kube import KubeError
 from talkdesk_operator import audit, failures, talkdesk_roles
 from talkdesk_operator.conditions import false, true
 from talkdesk_operator.confirm import SETTLED_STATES
 from talkdesk_operator.failures import Kind
+from talkdesk_operator.hanging import Call
 from talkdesk_operator.reading import NO_STATE
 from talkdesk_operator.revocations import new_epoch, revoked
 from talkdesk_operator.standing import Suspension
 from talkdesk_operator.users import ListedUser, held, merge, missing, settleable, settled_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from talkdesk_client import InstallationRef, TalkdeskClient, User
     from talkdesk_crds.app import TalkdeskApp
     from talkdesk_operator.conditions import Verdict
     from talkdesk_operator.endings import Endings
+    from talkdesk_operator.entries import Entry
+    from talkdesk_operator.hanging import Hanging
     from talkdesk_operator.notes import Agenda, Notes
     from talkdesk_operator.reading import Reading
     from talkdesk_operator.revocations import RevocationDesk
@@ -83,6 +87,8 @@ class UserSync:
     def __init__(
         self,
         client: TalkdeskClient,
+        hanging: Hanging,
+        *,
         slices: SliceStore,
         revocations: RevocationDesk,
         endings: Endings,
@@ -91,6 +97,7 @@ class UserSync:
         self._clock = clock
         self._endings = endings
         self._client = client
+        self._hanging = hanging
         self._slices = slices
         self._revocations = revocations
 
@@ -102,6 +109,7 @@ class UserSync:
         A list that lets nobody in any more, without an event that says so, ends everybody's access: it waits
         as other ends do that Talkdesk's API alone tells of, and the brake may stop it.
         """
+        notes.memory.listed_for = None  # until the slices hold a list every pass asks again
         try:
             listing = await self._listing(notes, ref, reading)
         except TalkdeskError as error:
@@ -144,7 +152,6 @@ class UserSync:
         return self._missing(notes, ())
 
     def _not_listed(self, notes: Notes, message: str) -> None:
-        notes.memory.listed_for = None  # until there is a list every pass asks again
         _log.warning("the users could not be listed", installation=notes.name, error=message)
         notes.verdicts[types.USERS_SYNCED] = false(Reason.LIST_FAILED, message)
 
@@ -169,8 +176,6 @@ class UserSync:
             roles=listing.told.roles,
             new_epoch=new_epoch,
         )
-        generation = await self._slices.write(installation, merged)
-        notes.users = generation.status
         state, updated_at = listing.moment
         read = {"kind": "list", "state": state, "updatedAt": updated_at}
         events = {user: one.spec.cause for one in revocations for user in one.spec.users}
@@ -178,10 +183,21 @@ class UserSync:
         def cause(user: str) -> dict[str, str | None]:
             return {"kind": "event", "event": events[user]} if user in out and user in events else read
 
-        lines = audit.users_changed(installation, before, merged, cause=cause, now=self._clock())
-        if listing.settling:
-            await self._revocations.settle(installation, listing.settling)
-        return len(merged), lines
+        def lines(after: Mapping[str, Entry]) -> Iterator[dict[str, Any]]:
+            return audit.users_changed(installation, before, after, cause=cause, now=self._clock())
+
+        written = False
+        try:
+            notes.users = (await self._slices.write(installation, merged)).status
+            written = True
+            if listing.settling:
+                await self._revocations.settle(installation, listing.settling)
+        except KubeError:
+            # What of it is stored counts already.
+            after = merged if written else self._slices.current(installation).users
+            await audit.say_each("user access changed", lines(after))
+            raise
+        return len(merged), lines(merged)
 
     async def _listing(self, notes: Notes, ref: InstallationRef, reading: Reading) -> Listing | None:
         """A list that says who is licensed. Raises TalkdeskError; None where there is none to be had.
@@ -200,7 +216,8 @@ class UserSync:
             seen = settleable(moment, reading.seen, removals, settled_states=SETTLED_STATES)
             if not seen and not self._missing(notes, listed):
                 return listing
-            state = (await self._client.installation(ref)).state
+            with self._hanging.asking(ref.hosts.api, Call.READING):
+                state = (await self._client.installation(ref)).state
             after = (state.state, state.updated_at) if state is not None else (NO_STATE, None)
             settling = settled_by(moment, after, seen, settled_states=SETTLED_STATES)
             if settling is not None:
@@ -218,11 +235,15 @@ class UserSync:
     async def _users(self, ref: InstallationRef, rules: UserRules) -> tuple[tuple[User, ...], Told]:
         """The licensed users, and what is told of their roles. Raises TalkdeskError for the former alone."""
         users, (scim, told) = await asyncio.gather(
-            self._client.users(ref), talkdesk_roles.ask(self._client, ref, rules)
+            self._licensed(ref), talkdesk_roles.ask(self._client, ref, rules, self._hanging)
         )
         if scim:
             told = replace(told, roles=talkdesk_roles.by_user(users, scim, rules))
         return users, told
+
+    async def _licensed(self, ref: InstallationRef) -> tuple[User, ...]:
+        with self._hanging.asking(ref.hosts.api, Call.USERS):
+            return await self._client.users(ref)
 
 
 def listed_users(users: Iterable[User]) -> tuple[list[ListedUser], int]:

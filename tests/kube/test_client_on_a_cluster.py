@@ -235,6 +235,16 @@ async def test_a_list_of_metadata_leaves_the_content_of_secrets_with_the_server(
     assert listing.resource_version
 
 
+async def test_the_answer_to_a_patch_can_leave_the_content_of_a_secret_with_the_server(
+    kube: Kube, namespace: str
+) -> None:
+    secret = {"metadata": {"name": "kept"}, "stringData": {"key": "hunter2"}}
+    await kube.create(SECRETS, secret, namespace=namespace)
+    found = await kube.merge_patch(SECRETS, "kept", {}, namespace=namespace, metadata_only=True)
+    assert (found["kind"], found["metadata"]["name"]) == ("PartialObjectMetadata", "kept")
+    assert not found.keys() & {"data", "type"}
+
+
 async def test_a_watch_shows_what_came_after_the_list(kube: Kube, namespace: str) -> None:
     listing = await kube.list(PODS, namespace=namespace)
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}

@@ -10,6 +10,7 @@ import pytest
 
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import FromTalkdesk, Installed, Uninstalled, Updated
+from talkdesk_crds.meta import parse_time, time
 from talkdesk_operator import annotation
 from talkdesk_operator.confirm import REMEMBERED, Given
 from talkdesk_operator.mail import record
@@ -222,6 +223,61 @@ def test_an_uninstallation_is_told_once_whatever_the_state_reads_afterwards() ->
     assert (mail.outcome, mail.request) == (Outcome.UNINSTALLED, "e-uninstalled")
     for state in ("uninstalled", "(not found)", "timeout", "failed"):
         assert by_state(replace(gone, state=state), (mail,), now=NOW, within=DAY) is None
+
+
+@pytest.mark.parametrize("state", ["uninstalled", "timeout", "failed"])
+@pytest.mark.parametrize("said", [GONE, FRESH], ids=["its event is here", "its event is lost"])
+def test_of_an_installation_whose_tenant_a_newer_one_holds_no_end_is_told(
+    said: FromTalkdesk, state: str
+) -> None:
+    given = replace(APPROVED, state="uninstalled", result_state="uninstalled", event=None, uninstalling=True)
+    assert by_answer(given, said, superseded=True) is None
+    gone = replace(SETTLED, said=said, state=state, given=(given,), leaving=True, superseded=True)
+    assert by_state(gone, (), now=NOW, within=DAY) is None
+
+
+#: The approval of an uninstallation that Talkdesk's API alone told of, and its mail.
+LEFT = Given(
+    state="uninstalled", updated_at="2026-01-05T11:30:00Z", answer="approve", at="2026-01-05T11:31:00Z",
+    result_state="uninstalled", result_updated_at="2026-01-05T11:31:00Z", uninstalling=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["uninstalled", "(not found)", "timeout"])
+@pytest.mark.parametrize(
+    "behind", [timedelta(0), timedelta(minutes=4)], ids=["clocks agree", "ours is behind"]
+)
+def test_an_uninstallation_that_was_told_of_before_its_event_came_is_not_told_of_again(
+    behind: timedelta, state: str
+) -> None:
+    given = replace(LEFT, at=time(parse_time(LEFT.at) - behind))
+    told = by_answer(given, FRESH)
+    assert told is not None
+    assert (told.outcome, told.request) == (Outcome.UNINSTALLED, "uninstalled 2026-01-05T11:30:00Z")
+    gone = replace(SETTLED, said=GONE, state=state, given=(APPROVED, given), leaving=True)
+    for one in (told, replace(told, state="sent")):
+        assert by_state(gone, (one,), now=NOW, within=DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((LEFT,), ()),
+        ((replace(LEFT, result_state=None),), (Mail(Outcome.INSTALLED, "e-installed", at=LEFT.at),)),
+        (
+            (replace(LEFT, at="2026-01-04T11:31:00Z"),),
+            (Mail(Outcome.UNINSTALLED, "uninstalled 2026-01-05T11:30:00Z", at="2026-01-04T11:31:00Z"),),
+        ),
+    ],
+    ids=["its mail was lost", "Talkdesk did not take it", "it was about an earlier one"],
+)
+def test_an_uninstallation_that_was_not_told_of_is_told_of_under_its_event(
+    given: tuple[Given, ...], told: tuple[Mail, ...]
+) -> None:
+    gone = replace(SETTLED, said=GONE, state="uninstalled", given=given, leaving=True)
+    mail = by_state(gone, told, now=NOW, within=DAY)
+    assert mail is not None
+    assert (mail.outcome, mail.request) == (Outcome.UNINSTALLED, "e-uninstalled")
 
 
 def test_the_record_survives_its_annotation_and_keeps_the_newest() -> None:

@@ -22,6 +22,8 @@ from talkdesk_operator.cache import Caches
 from talkdesk_operator.confirm import Readiness, uninstall_approved
 from talkdesk_operator.directory import Directory
 from talkdesk_operator.gate import Verdict
+from talkdesk_operator.hanging import Hanging
+from talkdesk_operator.incumbent import Role
 from talkdesk_operator.keys import MailKey
 from talkdesk_operator.mail import record
 from talkdesk_operator.mail.desk import MailDesk, Policy
@@ -163,24 +165,22 @@ class Talkdesk:
 class Observer:
     """What an answer needs of one."""
 
-    async def ref(self, _notes: object, _app: object) -> str:
-        return "ref"
+    async def ref(self, _notes: object, _app: object) -> object:
+        return SimpleNamespace(hosts=SimpleNamespace(api="api.talkdeskapp.eu"))
 
     def stored(self, _obj: object) -> None:
         """Nobody looks."""
 
 
-@pytest.mark.parametrize("state", ["pending", "uninstalled", "leaving"])
-async def test_an_approved_uninstallation_is_recorded_and_told_as_one_whatever_its_state_is_called(
-    state: str,
-) -> None:
-    post, talkdesk = Post(), Talkdesk(State(state="left", updated_at="2026-01-07T10:00:09Z"))
+async def approve_uninstallation(post: Post, *, state: str, role: Role) -> dict[str, str]:
+    """The annotations once Talkdesk, which shows ``state``, has taken the approval."""
+    talkdesk = Talkdesk(State(state="left", updated_at="2026-01-07T10:00:09Z"))
     desk = SimpleNamespace(
-        kube=post.server, client=talkdesk, observer=Observer(), mails=post.desk,
-        metrics=Metrics(CollectorRegistry()), clock=lambda: post.now, monotonic=lambda: 0.0,
-        delivered_within=timedelta(0),
+        kube=post.server, client=talkdesk, hanging=Hanging(1, lambda: 0.0), observer=Observer(),
+        mails=post.desk, metrics=Metrics(CollectorRegistry()), clock=lambda: post.now,
+        monotonic=lambda: 0.0, delivered_within=timedelta(0),
     )  # fmt: skip
-    notes = Notes(installation=post.installation, memory=InstallationMemory(), given=())
+    notes = Notes(installation=post.installation, memory=InstallationMemory(), given=(), role=role)
     notes.fresh = Reading(
         begun=0.0, generation=1, resync_token=None, seen=frozenset(), state=state,
         updated_at="2026-01-07T10:00:00Z", admin=None,
@@ -189,9 +189,21 @@ async def test_an_approved_uninstallation_is_recorded_and_told_as_one_whatever_i
     assert app is not None
     ready = Verdict(Readiness.NOT_YET, Reason.UNINSTALLED, "")
     await Answerer(cast("Desk", desk)).answer(notes, app, ready, Agenda())
-
     assert talkdesk.taken == ["approve"]
-    written = post.server.installation["metadata"]["annotations"]
+    written: dict[str, str] = post.server.installation["metadata"]["annotations"]
     assert uninstall_approved(answers.parse(written[ANSWERS_ANNOTATION]))
+    return written
+
+
+@pytest.mark.parametrize("state", ["pending", "uninstalled", "leaving"])
+async def test_an_approved_uninstallation_is_recorded_and_told_as_one_whatever_its_state_is_called(
+    state: str,
+) -> None:
+    written = await approve_uninstallation(Post(), state=state, role=Role.UNINSTALLED)
     *_, mail = record.parse(written[MAILS_ANNOTATION])
     assert (mail.outcome, mail.request) == (Outcome.UNINSTALLED, "e-3")
+
+
+async def test_whoever_has_installed_again_is_not_told_that_nobody_has_access_any_more() -> None:
+    written = await approve_uninstallation(Post(), state="uninstalled", role=Role.SUPERSEDED)
+    assert record.parse(written[MAILS_ANNOTATION]) == (OWED,)

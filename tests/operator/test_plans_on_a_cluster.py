@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_crds.names import RESYNC_ANNOTATION
+from talkdesk_crds.names import PAUSED_ANNOTATION, RESYNC_ANNOTATION
 from talkdesk_kube import resources
 
 if TYPE_CHECKING:
@@ -465,6 +465,50 @@ async def test_two_app_versions_live_at_once_and_each_keeps_its_own_until_an_eve
 
     await eventually(moved)
     assert await living(second) == ("version two", v2, new)
+
+
+async def test_what_a_paused_tenant_has_not_become_is_not_said_of_it_and_its_service_stays_in_use(
+    world: World, eventually: Any
+) -> None:
+    def service(name: str) -> dict[str, Any]:
+        spec = {"selector": {"app": "demo"}, "ports": [{"port": 80}]}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+    await declared(world, template=[service("web")], service={"name": "web", "port": 80})
+    state = (await world.control.get("/control/state")).json()
+    (v1,) = [one["version"]["id"] for one in state["apps"] if one["id"] == world.app_id]
+    old = {"template": [service("old")], "service": {"name": "old", "port": 80}}
+    await change(world, variants=[{"appVersion": v1, **old}])
+    installed = await world.install(plan=FREE)
+    await world.approved(installed)
+    await world.condition(installed, "Ready", "True")
+    tenant = await world.tenant(installed)
+
+    async def says() -> tuple[str, str]:
+        """App version and Service, by status; that Service is there."""
+        status = (await world.installation(installed))["status"]
+        await world.kube.get(resources.SERVICES, status["service"]["name"], namespace=tenant)
+        return status["appVersion"], status["service"]["name"]
+
+    assert await says() == (v1, "old")
+
+    async def paused(why: str | None) -> None:
+        patch = {"metadata": {"annotations": {PAUSED_ANNOTATION: why}}}
+        where = {"namespace": world.release.namespace}
+        await world.kube.merge_patch(resources.INSTALLATIONS, installed.name, patch, **where)
+
+    await paused("moving the database")
+    await told(world, installed, "v2")
+    found = await world.condition(installed, "TenantReady", "False", "Paused")
+    assert "Service web" in found["message"]
+    assert await says() == (v1, "old")
+    await paused(None)
+
+    async def moved() -> bool:
+        return await says() == ("v2", "web")
+
+    await eventually(moved)
+    await world.condition(installed, "TenantReady", "True")
 
 
 async def test_a_suspended_tenant_keeps_running_where_its_plan_says_so(world: World, eventually: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from talkdesk_kube import resources
+from talkdesk_kube import NotFound, resources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,6 +116,39 @@ async def test_an_uninstall_whose_event_was_lost_is_answered_after_access_ended(
         return bool(deployment["spec"]["replicas"] == 0)
 
     await eventually(stopped)
+
+
+@pytest.mark.parametrize("brisk", ["2"], indirect=True, ids=["resync"])
+async def test_who_left_by_a_lost_uninstall_is_deleted_in_time_whatever_talkdesk_calls_them_afterwards(
+    brisk: World, eventually: Any
+) -> None:
+    # Its last word and the end of the credentials come with the approval.
+    switch = {"after_uninstall": "revoked"}
+    before = (await brisk.control.get("/control/switches")).json()
+    (await brisk.control.patch("/control/switches", json=switch)).raise_for_status()
+    try:
+        await brisk.declare(retention={"seconds": 1})
+        installed = await brisk.install()
+        await brisk.approved(installed)
+        await brisk.condition(installed, "Ready", "True")
+        tenant = await brisk.tenant(installed)
+        await lost(brisk, f"/control/installations/{installed.id}/uninstall", {})
+        await brisk.approved(installed, 2)
+        assert await state(brisk, installed) == "revoked"
+
+        async def gone() -> bool:
+            try:
+                await brisk.kube.get(resources.NAMESPACES, tenant)
+            except NotFound:
+                return True
+            return False
+
+        await eventually(gone)
+        found = await brisk.kube.list(resources.INSTALLATIONS, namespace=brisk.release.namespace)
+        assert installed.name not in {one["metadata"]["name"] for one in found.items}
+    finally:
+        kept = {name: before[name] for name in switch}
+        (await brisk.control.patch("/control/switches", json=kept)).raise_for_status()
 
 
 async def test_a_lost_uninstall_is_answered_although_the_customer_is_back_and_the_new_one_is_left_alone(

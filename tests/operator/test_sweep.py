@@ -19,6 +19,7 @@ from talkdesk_operator.sweep import Ages, Kept, owner_of, superfluous, unclaimed
 SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 AGES = Ages(superseded=timedelta(hours=1), unclaimed=timedelta(days=30))
+OURS, THEIRS = "prod.td", "staging.td"
 ACKNOWLEDGED = {"credentials": "new", "acknowledged": "new"}
 
 
@@ -37,12 +38,14 @@ def installation(status: dict[str, Any], *, register: str | None = "new") -> Tal
 def secret(name: str, *, age: timedelta = timedelta(days=40), **owner: str) -> Kept:
     app, account, own = owner_of(installation({}))
     whose = (owner.get("app", app), owner.get("account", account), owner.get("own", own))
-    return Kept(name, f"uid-{name}", whose, NOW - age, ours=bool(owner.get("ours")))
+    return Kept(name, f"uid-{name}", whose, NOW - age, release=owner.get("release"))
 
 
 def swept(secrets: list[Kept], *installations: TalkdeskInstallation, **more: Any) -> dict[str, str]:
     app, account, _ = owner_of(installation({}))
-    given: dict[str, Any] = {"apps": {app}, "tenants": {(app, account)}, "ages": AGES, "now": NOW} | more
+    given: dict[str, Any] = {
+        "release": OURS, "apps": {app}, "tenants": {(app, account)}, "ages": AGES, "now": NOW
+    } | more  # fmt: skip
     return {one.secret.name: one.why for one in superfluous(secrets, installations, **given)}
 
 
@@ -88,9 +91,32 @@ def test_what_no_installation_and_no_tenant_claims_goes_after_a_long_time() -> N
 
 def test_what_belongs_to_an_app_that_is_not_declared_here_goes_only_if_this_release_stored_it() -> None:
     assert swept([secret("foreign", app="other")], tenants=set()) == {}
-    own = secret("own", app="other", ours="yes")
+    own = secret("own", app="other", release=OURS)
     assert swept([own], tenants=set()) == {"own": "unclaimed"}
     assert swept([own], tenants={own.owner[:2]}) == {}
+
+
+def test_what_another_release_stored_is_not_this_ones_to_delete_though_the_app_is_declared_here_too() -> None:
+    lost, theirs = secret("lost", own="theirs"), secret("theirs", own="theirs", release=THEIRS)
+    assert swept([lost, theirs], tenants=set()) == {"lost": "unclaimed"}
+    assert swept([theirs], release=THEIRS, tenants=set()) == {"theirs": "unclaimed"}
+
+
+def test_a_set_that_came_to_another_release_is_not_superseded_by_the_newest_that_is_known_here() -> None:
+    known = secret("new", age=timedelta(days=40))
+    before, after = (
+        secret("before", age=timedelta(days=50), release=THEIRS),
+        secret("after", age=timedelta(days=35), release=THEIRS),
+    )
+    assert swept([before, known, after], installation(ACKNOWLEDGED)) == {}
+    assert swept([before, known, after], installation(ACKNOWLEDGED), release=THEIRS) == {
+        "before": "superseded", "after": "superseded",
+    }  # fmt: skip
+
+
+def test_the_set_in_use_may_be_one_that_another_release_stored() -> None:
+    both = [secret("old", release=OURS), secret("new", release=THEIRS)]
+    assert swept(both, installation(ACKNOWLEDGED)) == {"old": "superseded"}
 
 
 def revocation(name: str, *, age: timedelta, **spec: str) -> TalkdeskRevocation:

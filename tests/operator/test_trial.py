@@ -14,12 +14,15 @@ from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import FromTalkdesk, TalkdeskInstallation, Trial
 from talkdesk_crds.meta import stamp_time
+from talkdesk_operator import not_found
 from talkdesk_operator import trial as trials
 from talkdesk_operator.incumbent import Role
+from talkdesk_operator.memory import InstallationMemory
+from talkdesk_operator.notes import Notes
 from talkdesk_operator.reading import Reading
 from talkdesk_operator.standing import Case, Judgement, judge
 from talkdesk_operator.standing.trial import rule
-from talkdesk_operator.tenant.facts import TrialFacts
+from talkdesk_operator.tenant.facts import Facts, TrialFacts
 
 START = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -385,3 +388,31 @@ def test_an_end_in_the_very_second_of_the_start_ends_that_trial_and_not_one_that
     assert judged(installation(said), reading(shown, at=START), now=START).suspension is not None
     again = shown.model_copy(update={"expires_at": stamp(END + DAY)})
     assert judged(installation(said), reading(again, at=START), now=START).suspension is None
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_pays_and_gets_a_404_is_suspended_for_that_and_not_for_a_trial_of_long_ago(
+    *, restarted: bool
+) -> None:
+    """The brake holds back the one, for it is read, and not the other, which an event has told."""
+    told = Trial(at=stamp(START), rank=30, event="t", state="started", expires_at=stamp(END))
+    one = installation(told)
+    before = None if restarted else reading(None, at=END, kind="paid")
+    found = not_found.reading(one, before, 0.0)
+    stored = Facts(app_id="a", region="eu", account_id="c", installation_id="i", subscription_type="paid")
+    notes = Notes(installation=one, memory=InstallationMemory(reading=found), given=(), stored=stored)
+    case = Case(
+        one, Role.INCUMBENT, APP, notes.reading, notes.state, END + 90 * DAY,
+        trial=notes.trial, subscription_type=notes.subscription_type,
+    )  # fmt: skip
+    suspension = judge(case).suspension
+    assert suspension is not None
+    assert (suspension.reason, suspension.read) == (Reason.UNKNOWN_TO_TALKDESK, True)
+
+
+def test_the_trial_that_was_read_before_a_restart_outlives_a_404() -> None:
+    one = installation()
+    ran = TrialFacts(state="active", started_at=stamp(START), expires_at=stamp(END))
+    stored = Facts(app_id="a", region="eu", account_id="c", installation_id="i", trial=ran)
+    memory = InstallationMemory(reading=not_found.reading(one, None, 0.0))
+    assert Notes(installation=one, memory=memory, given=(), stored=stored).trial == ran

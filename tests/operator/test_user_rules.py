@@ -12,6 +12,7 @@ import pytest
 from talkdesk_client import Forbidden, NotFound, ScimUser, TokenRefused, Unauthorized, User
 from talkdesk_crds.conditions import Reason
 from talkdesk_operator import talkdesk_roles, users
+from talkdesk_operator.hanging import Hanging
 from talkdesk_operator.user_rules import UserRules
 from talkdesk_operator.users import ListedUser, TalkdeskRoles
 
@@ -153,8 +154,9 @@ async def told_by(error: TalkdeskError) -> talkdesk_roles.Told:
         raise error
 
     client = cast("TalkdeskClient", SimpleNamespace(scim_roles=scim_roles))
-    ref = cast("InstallationRef", SimpleNamespace(installation_id="one"))
-    users, found = await talkdesk_roles.ask(client, ref, RANKED)
+    hosts = SimpleNamespace(api="api.talkdeskapp.eu")
+    ref = cast("InstallationRef", SimpleNamespace(installation_id="one", hosts=hosts))
+    users, found = await talkdesk_roles.ask(client, ref, RANKED, Hanging(1, lambda: 0.0))
     assert not users
     return found
 

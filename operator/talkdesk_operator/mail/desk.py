@@ -12,6 +12,7 @@ from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import MAILS_ANNOTATION
 from talkdesk_kube import resources
 from talkdesk_operator import annotation
+from talkdesk_operator.incumbent import Role
 from talkdesk_operator.keys import MailKey
 from talkdesk_operator.mail import owed, record
 from talkdesk_operator.mail.verdict import verdict
@@ -77,13 +78,12 @@ class MailDesk:
         same = newest is not None and newest.metadata.uid == metadata.uid
         return record.of(newest if newest is not None and same else installation)
 
-    def with_answer(
-        self, installation: TalkdeskInstallation, app: TalkdeskApp, given: Given
-    ) -> dict[str, str]:
+    def with_answer(self, notes: Notes, app: TalkdeskApp, given: Given) -> dict[str, str]:
         """The annotation that is to be written together with an answer's own; empty where nothing is owed."""
         if not self._writes(app):
             return {}
-        mail = owed.by_answer(given, installation.spec.talkdesk)
+        installation, superseded = notes.installation, notes.role is Role.SUPERSEDED
+        mail = owed.by_answer(given, installation.spec.talkdesk, superseded=superseded)
         known = self.mails(installation)
         after = record.remember(known, mail) if mail is not None else known
         return {MAILS_ANNOTATION: annotation.render(after)} if after != known else {}
@@ -160,4 +160,5 @@ def _standing(notes: Notes) -> owed.Standing:
         updated_at=shown.updated_at if shown is not None else None,
         leaving=notes.leaving,
         confirmed=said is not None and said.status == "True",
+        superseded=notes.role is Role.SUPERSEDED,
     )

@@ -2,6 +2,9 @@
 
 Level-based: an answer whose record was lost (the process ended between Talkdesk's acceptance and our note),
 or whose outcome was unknown, is told of once the state shows how it ended, and so is what Talkdesk ended.
+
+The end of an installation whose tenant a newer one holds is not told of: the company has access by that one,
+and its data stays.
 """
 
 from __future__ import annotations
@@ -29,14 +32,18 @@ if TYPE_CHECKING:
 _FAILED_STATES = frozenset({"timeout", "failed"})
 #: What it may show of an update that it has ended: the state before.
 _RESTORED_STATES = frozenset({"completed", "suspended"})
-#: So much less than :data:`ANSWER_WITHIN` may lie between its times of the event and of the end.
+#: So much less than :data:`ANSWER_WITHIN` may lie between its times of the event and of the end; so much may
+#: our clock be behind its.
 _SKEW = timedelta(minutes=10)
 _TOOK_TOO_LONG = "It took too long, and Talkdesk ended it."
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How an installation stands after a pass; ``confirmed`` where Talkdesk waits for nothing."""
+    """How an installation stands after a pass.
+
+    ``confirmed`` where Talkdesk waits for nothing, ``superseded`` where a newer one holds the tenant.
+    """
 
     said: FromTalkdesk
     given: tuple[Given, ...]
@@ -44,14 +51,18 @@ class Standing:
     updated_at: str | None
     leaving: bool
     confirmed: bool
+    superseded: bool = False
 
 
-def by_answer(given: Given, said: FromTalkdesk) -> Mail | None:
-    """The mail that an answer owes; None while it is not known what became of the answer."""
+def by_answer(given: Given, said: FromTalkdesk, *, superseded: bool = False) -> Mail | None:
+    """The mail that an answer owes; None while it is not known what became of the answer.
+
+    :param superseded: a newer installation holds the tenant.
+    """
     if given.result_state is None:
         return None
     if given.is_uninstallation or (said.is_uninstalled and given.state not in INSTALL_STATES):
-        if given.answer != "approve":
+        if given.answer != "approve" or superseded:
             return None
         left = said.uninstalled if said.is_uninstalled else None
         return Mail(Outcome.UNINSTALLED, left.event if left is not None else _moment(given), at=given.at)
@@ -77,7 +88,7 @@ def by_state(standing: Standing, mails: Sequence[Mail], *, now: datetime, within
     if not standing.confirmed or standing.state is None:
         return None
     told = frozenset(one.request for one in mails)
-    found = _left(standing) if standing.leaving else _settled(standing, told)
+    found = _left(standing, told) if standing.leaving else _settled(standing, told)
     if found is None or any(one.same(found) for one in mails):
         return None
     if standing.leaving and any(one.request == found.request for one in mails):
@@ -87,14 +98,23 @@ def by_state(standing: Standing, mails: Sequence[Mail], *, now: datetime, within
     return replace(found, at=time(now))
 
 
-def _left(standing: Standing) -> Mail | None:
+def _left(standing: Standing, told: frozenset[str]) -> Mail | None:
     left = standing.said.uninstalled
     at = moment(left.at) if left is not None else None
-    if left is None or at is None:
+    if left is None or at is None or standing.superseded:
         return None
+    if any(_approves(one, since=at - _SKEW) and _moment(one) in told for one in standing.given):
+        return None  # its event came after the answer, which was told of under its moment
     if standing.state in _FAILED_STATES:
         return Mail(Outcome.UNINSTALL_FAILED, left.event, at=time(at), reason=_TOOK_TOO_LONG)
     return Mail(Outcome.UNINSTALLED, left.event, at=time(at))
+
+
+def _approves(given: Given, *, since: datetime) -> bool:
+    """Talkdesk took it as the approval of an uninstallation, not before ``since``."""
+    at = moment(given.at)
+    accepted = given.answer == "approve" and given.is_uninstallation and given.result_state is not None
+    return accepted and at is not None and at >= since
 
 
 def _settled(standing: Standing, told: frozenset[str]) -> Mail | None:

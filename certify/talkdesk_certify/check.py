@@ -49,8 +49,8 @@ class Check:
 class Item:
     """An item of the checklist: its number, and its checks in the order in which they are made.
 
-    ``prepare`` brings about what the item starts from, where no item before it did; without that all its
-    checks are skipped.
+    ``prepare`` brings about what the item starts from, where no item before it did; without that its first
+    check fails in a sandbox, and of a deployment all are skipped.
     """
 
     id: str

@@ -192,6 +192,8 @@ class Journey:
     async def confirms(self, act: Act, button: str) -> Ending:
         """The gear's last button, and the message; those who have no access then try at once to get in."""
         page = self._open_dialogue()
+        # A page that is cut off may go elsewhere by itself, before the message: where each one was.
+        addresses = {role: visit.page.url for role, visit in self.visits.items()}
         async with self.console.steady.one_request():
             self.endings[act] = end = await ending(page, page.get_by_role("button", name=button))
         gone: set[Role] = self.licensed if act == "uninstall" else set()
@@ -199,20 +201,24 @@ class Journey:
             gone = {"second"}
             self.licensed = (self.licensed - gone) | {"added"}
         if end.succeeded and gone:
-            self.tries = [each for role in sorted(gone) for each in await self.tries_to_enter(role, end)]
+            self.tries = [
+                each
+                for role in sorted(gone & addresses.keys())
+                for each in await self.tries_to_enter(role, end, addresses[role])
+            ]
         return end
 
-    async def tries_to_enter(self, role: Role, after: Ending) -> list[Try]:
-        """By the page that is open, by the app's address, and by the icon's link; each in turn."""
-        person, before = await self.person(role), self.visits.get(role)
-        if before is None or person.link is None:
+    async def tries_to_enter(self, role: Role, after: Ending, address: str) -> list[Try]:
+        """By the page that is open, by the app's ``address``, and by the icon's link; each in turn."""
+        person, page = await self.person(role), self.visits[role].page
+        if person.link is None:
             return []
         now = asyncio.get_running_loop().time
         found = []
         since = now() - after.at
-        statuses = tuple(await asked_in_background(before.page))
+        statuses = tuple(await asked_in_background(page, address))
         found.append(Try(person.name, "the page that was open", since, statuses=statuses))
-        for how, url in (("the app's address", before.page.url), ("the icon's link", person.link)):
+        for how, url in (("the app's address", address), ("the icon's link", person.link)):
             since = now() - after.at
             found.append(Try(person.name, how, since, visit=await person.opens(url)))
         return found

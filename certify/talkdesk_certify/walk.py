@@ -41,9 +41,16 @@ class Walker:
         prepare: Callable[[Scene], Awaitable[None]] | None,
         simulator: bool = True,
     ) -> ItemResult:
-        """Make the checks. Without ``simulator`` those that need one are left out."""
+        """Make the checks. Without ``simulator`` those that need one are left out.
+
+        In a sandbox nothing is: where what they start from does not come about, they are given up.
+        """
         began = time.perf_counter()
+        scene.page = None
         missing = await _prepared(scene, prepare)
+        if missing and simulator:
+            failed = await self.given_up(scene, id=id, title=title, checks=checks, why=missing)
+            return replace(failed, seconds=round(time.perf_counter() - began, 1))
         results: list[CheckResult] = []
         for check in checks:
             if check.simulator and not simulator:

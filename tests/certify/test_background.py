@@ -50,9 +50,10 @@ async def test_a_page_whose_policy_forbids_requests_is_asked_for_all_the_same(po
     async with person_at(app.site) as (person, root):
         visit = await person.opens(f"{root}/app")
         await settled(visit.page)
-        assert await asked_in_background(visit.page) == [200, 200, 200]
-        assert await fetched_in_background(visit.page) == [200, 200, 200]
+        address = visit.page.url
+        assert await asked_in_background(visit.page, address) == [200, 200, 200]
+        assert await fetched_in_background(visit.page, address) == [200, 200, 200]
         assert len(person.context.pages) == 2
         app.removed = True
-        assert await asked_in_background(visit.page) == [403, 403, 403]
+        assert await asked_in_background(visit.page, address) == [403, 403, 403]
     assert set(app.asked) == {("same-origin", "mara")}

@@ -68,6 +68,14 @@ async def _as_jon(said: str) -> str:
         return await _judged(another_user.item, "own-account", Scene(app="App", customer=journey))
 
 
+async def _of_acme(said: str) -> str:
+    """The same of ``account-data``."""
+    async with person_at(pages(home=said)) as (person, root):
+        journey = _journey(person, _EMAILS)
+        journey.visits["second"] = await person.opens(f"{root}/home")
+        return await _judged(another_user.item, "account-data", Scene(app="App", customer=journey))
+
+
 async def _as_lia(said: str) -> str:
     """The same of ``added-launches``, of Lia's."""
     async with person_at(pages(home=said)) as (person, root):
@@ -97,6 +105,12 @@ async def test_a_name_in_capitals_is_that_name() -> None:
 async def test_who_is_shown_by_nothing_is_not_shown() -> None:
     expected = f"failed: the app shows neither Jon Reyes nor {_EMAILS['second']}"
     assert await _as_jon("<h1>Good morning</h1>") == expected
+
+
+async def test_an_address_or_a_link_that_has_the_accounts_name_in_it_does_not_show_the_account() -> None:
+    missing = "failed: the app does not show acme"
+    assert await _of_acme(f"<p>{_EMAILS['admin']}, https://acme.mytalkdesk.com/apps") == missing
+    assert await _of_acme(f"<p>{_EMAILS['admin']} of Acme") == "the app shows the account acme"
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,15 @@ def open_pages_refused(scene: Scene) -> str:
     return "; ".join(f"{one.who}: {', '.join(map(str, one.statuses))}" for one in asked)
 
 
-async def refused_in_time(page: Page) -> float:
-    """After how many seconds the open ``page`` gets nothing more. Raises Failed where it still does."""
+async def refused_in_time(page: Page, url: str) -> float:
+    """After how many seconds the open ``page`` gets nothing more of the app at ``url``, where it was before.
+
+    Raises Failed where it still does.
+    """
     now = asyncio.get_running_loop().time
     began = now()
     while True:
-        statuses = await asked_in_background(page)
+        statuses = await asked_in_background(page, url)
         if all(400 <= status < 500 for status in statuses):
             return now() - began
         if now() - began > NEAR_REAL_TIME_SECONDS:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from talkdesk_certify.check import Failed, Item
 from talkdesk_certify.checks.mail import add_mail
 from talkdesk_certify.checks.refused import links_refused, no_icon, open_pages_refused, refused_in_time
-from talkdesk_certify.reviewer.mailbox import ADDRESS
+from talkdesk_certify.reviewer.prose import ADDRESS
 
 if TYPE_CHECKING:
     from talkdesk_certify.scene import Scene
@@ -145,9 +145,10 @@ async def trial_ended(scene: Scene) -> str:
     """Certification guidelines, of the expiration of trials."""
     journey = scene.journey
     visit = await scene.visit("admin")
+    address = visit.page.url
     await journey.console.ends_trial(journey.account, scene.app)
-    took = await refused_in_time(visit.page)
-    refused = await (await journey.person("admin")).opens(visit.page.url, visit.page)
+    took = await refused_in_time(visit.page, address)
+    refused = await (await journey.person("admin")).opens(address, visit.page)
     words = await refused.words()
     if not 400 <= refused.status < 500:
         raise Failed(f"the app's address is not refused: {refused.way}")

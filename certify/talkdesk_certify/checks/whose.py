@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed
 from talkdesk_certify.reviewer.drawn import appears, settled
+from talkdesk_certify.reviewer.prose import ADDRESS, prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,10 +23,14 @@ def known(customer: Journey | Guest, role: Role) -> tuple[list[str], list[str]]:
 
 
 async def shows_alone(visit: Visit, own: Sequence[str], others: Iterable[str]) -> str:
-    """The page has one of the words ``own``, and none of ``others``; which it has. Raises Failed."""
+    """The page has one of the words ``own``, and none of ``others``; which it has. Raises Failed.
+
+    A name of ``own`` that stands only in an address or a link, as an account's may, is not there.
+    """
 
     async def found_own() -> list[str]:
-        return _among(await visit.words(), own)
+        words = await visit.words()
+        return [one for one in own if _among(words if ADDRESS.search(one) else prose(words), [one])]
 
     found = await appears(found_own)
     await settled(visit.page)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from talkdesk_certify.check import Failed
+from talkdesk_certify.reviewer.prose import ADDRESS, LINK, prose
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: How long after the dialogue's message a mail may take.
 MAIL_SECONDS = 20.0
-ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w")
-_LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,11 @@ class Mail:
     def useful(self, *, to: str, app: str) -> str:
         """It says what happened, whom to ask and what to do next. Raises Failed."""
         missing = []
-        if app.casefold() not in f"{self.subject} {self.text}".casefold():
+        if app.casefold() not in prose(f"{self.subject} {self.text}").casefold():
             missing.append(f"the app's name ({app})")
         if not [one for one in ADDRESS.findall(self.text) if one.casefold() != to.casefold()]:
             missing.append("a contact (an e-mail address)")
-        if not _LINK.search(self.text):
+        if not LINK.search(self.text):
             missing.append("a link to go on")
         if missing:
             raise Failed(f"the mail “{self.subject}” lacks {' and '.join(missing)}")

@@ -93,7 +93,7 @@ class Person:
 
     async def clicks(self, link: Locator) -> Visit:
         """Clicks a link that opens a new tab."""
-        async with self._listening() as listening:
+        async with self._listening(self.context) as listening:
             async with self.context.expect_page() as opened:
                 await link.click()
             page = await opened.value
@@ -103,18 +103,18 @@ class Person:
 
     async def opens(self, url: str, page: Page | None = None) -> Visit:
         """Types an address into a new tab, or into ``page``."""
-        async with self._listening() as listening:
-            page = page or await self.context.new_page()
+        page = page or await self.context.new_page()
+        async with self._listening(page) as listening:
             await page.goto(url)
             await listening.settled(page)
         return Visit(page, listening.hops)
 
     @contextlib.asynccontextmanager
-    async def _listening(self) -> AsyncIterator[Listening]:
+    async def _listening(self, where: BrowserContext | Page) -> AsyncIterator[Listening]:
         listening = Listening()
-        self.context.on("response", listening.hear)
+        where.on("response", listening.hear)
         try:
             async with self.steady.acting():
                 yield listening
         finally:
-            self.context.remove_listener("response", listening.hear)
+            where.remove_listener("response", listening.hear)

@@ -104,6 +104,7 @@ BREAKAGES = (
     ),
     _by_image("approved too early", "early", "1", fails={"1.usable-at-once"}),
     _by_image("another user signed in than launched", "impostor", "3", fails={"3.own-account"}),
+    _by_proxy("signed out for good", rules.LockedOut, "3", fails={"3.signs-in-again"}),
     _by_proxy("identity by e-mail", rules.ByEmail, "7", fails={"7.second-identity"}),
     _by_proxy("first agent gets the second's page", rules.LastByEmail, "7", fails={"7.apart"}),
     _by_proxy(

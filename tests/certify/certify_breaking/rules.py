@@ -100,6 +100,20 @@ class Cache(Rule):
         return answer
 
 
+class LockedOut(Rule):
+    """Once somebody has signed out of Talkdesk the app refuses whoever signs on."""
+
+    def __init__(self) -> None:
+        self._signed_out = False
+
+    def changed(self, asked: Asked, answer: Answer) -> Answer:
+        if ".id." in asked.host and asked.path == "/logout":
+            self._signed_out = True
+        if self._signed_out and _page_of_app(asked, answer):
+            return page("<h1>You have no access</h1>", status=403)
+        return answer
+
+
 class ByEmail(Rule):
     """A cache that takes an e-mail address for who somebody is."""
 

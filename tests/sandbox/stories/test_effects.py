@@ -207,6 +207,30 @@ class DamagedStory(Story):
 
 
 @dataclass
+class Unlisted:
+    """Talkdesk's list of the installation's users lacks the one whom the update adds."""
+
+    async def do(self, sandbox: Any, story: Story) -> None:
+        added = story.users[3]
+
+        async def rule(exchange: Exchange) -> web.StreamResponse:
+            answer = await exchange.forward()
+            if exchange.method == "GET" and exchange.path.endswith("/users") and answer.status == 200:
+                assert isinstance(answer, web.Response)
+                page = json.loads(answer.text or "")
+                listed = page["_embedded"]["users"]
+                page["_embedded"]["users"] = [user for user in listed if user["id"] != added]
+                page["total"] -= len(listed) - len(page["_embedded"]["users"])
+                return web.json_response(page)
+            return answer
+
+        sandbox.talkdesk.rule = rule
+
+    async def undo(self, sandbox: Any) -> None:
+        sandbox.talkdesk.rule = passing
+
+
+@dataclass
 class Unposted:
     """Mails are taken on their way, and lost."""
 
@@ -239,7 +263,7 @@ CASES: list[tuple[Damage, str, str]] = [
         "update: event stored",
         "update: removed user is refused",
     ),
-    (Refused("GET", "/users"), "update: event stored", "update: users changed"),
+    (Unlisted(), "update: event stored", "update: users changed"),
     (Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
     (Refused("POST", "/state"), "update: event stored", "update: approved"),
     (Unposted(), "update: event stored", "update: the admin gets a mail"),

@@ -312,6 +312,7 @@ class Applier:
             return record or Record()
         stored = await self._scaled(tenant, item, record)
         applied.written.append(f"{name[1]} {name[2]}")
+        applied.rerouted |= name[1] == "Service" and record is not None and record.uid is not None
         uid, wanted = stored["metadata"].get("uid"), digest_of(item)
         if view is None:
             return Record(uid=uid, wanted=wanted)  # nothing of its content is kept, not even a digest of it

@@ -65,6 +65,8 @@ class ProbeMemory:
     """About the probe of one tenant: what was last found, when, and since when it fails."""
 
     at: float = float("-inf")
+    #: It is not asked before then.
+    not_before: float = float("-inf")
     passed: bool = False
     message: str = "not asked yet"
     failing_since: float | None = None

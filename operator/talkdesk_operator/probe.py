@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 2.0
 #: A probe that fails for long is asked less often, at most every so many seconds.
 _SLOWEST_SECONDS = 5.0
+#: A Service that has changed leads where it did until its endpoints and the nodes' rules have followed: a
+#: second each, by Kubernetes' defaults, and some for a busy cluster.
+_ROUTED_SECONDS = 3.0
 
 
 class Prober:
@@ -34,6 +37,8 @@ class Prober:
             trust_env=False,
             timeout=_TIMEOUT_SECONDS,
             follow_redirects=False,
+            # A connection that was kept leads to the pod that it led to.
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     async def aclose(self) -> None:
@@ -47,6 +52,9 @@ class Prober:
         now = self._monotonic()
         if memory.passed:
             return None
+        if now < memory.not_before:
+            memory.message = f"Service {service.name} has just changed"
+            return memory.not_before - now
         pause = self._pause(memory, now)
         if now < memory.at + pause:
             return memory.at + pause - now
@@ -59,6 +67,10 @@ class Prober:
         if memory.failing_since is None:
             memory.failing_since = now
         return self._pause(memory, now)
+
+    def rerouted(self, memory: ProbeMemory) -> None:
+        """The tenant's Services were changed: what answered before says nothing any more, nor at once."""
+        memory.passed, memory.not_before = False, self._monotonic() + _ROUTED_SECONDS
 
     def _pause(self, memory: ProbeMemory, now: float) -> float:
         failing = now - memory.failing_since if memory.failing_since is not None else 0.0

@@ -154,6 +154,8 @@ class Provisioner:
                 "tenant changed", tenant=made.tenant.name, written=applied.written, pruned=applied.pruned
             )
             self._metrics.wrote(applied=len(applied.written), pruned=len(applied.pruned))
+        if applied.rerouted:
+            self._prober.rerouted(self._memory.probe(made.tenant.name))
         failure = applied.failure
         if failure is not None:
             _log.warning("tenant not complete", tenant=made.tenant.name, error=failure.message)

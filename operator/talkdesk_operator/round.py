@@ -27,6 +27,8 @@ class Applied:
     #: Generated Secrets that were lost and have new values now.
     remade: list[str] = field(default_factory=list)
     created_namespace: bool = False
+    #: A Service that was there before was changed: nodes send requests where it led for a moment longer.
+    rerouted: bool = False
     #: What has to be ready before the rest is applied, or why it never will be.
     waiting: Verdict | None = None
 

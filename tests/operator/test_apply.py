@@ -62,6 +62,11 @@ class Server:
         raise refusal(403, "Forbidden")  # who may do what is not told here
 
 
+def service(port: int) -> dict[str, Any]:
+    spec = {"ports": [{"port": 80, "targetPort": port}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+
+
 def workload(name: str) -> dict[str, Any]:
     metadata = {"name": name}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": 2}}
@@ -77,9 +82,9 @@ class World:
         sources = Sources(kube, self.caches, Memory())
         self.applier = Applier(kube, self.caches, sources, lambda: datetime.now(UTC))
 
-    async def apply(self, *, suspended: bool = False) -> Applied:
+    async def apply(self, *, suspended: bool = False, port: int = 8080) -> Applied:
         """One run; ``server.taken`` is then what was taken in it."""
-        declared = app(template=[workload("web"), workload("worker")])
+        declared = app(template=[workload("web"), workload("worker"), service(port)])
         made = making(TENANT, declared, declared.spec, FACTS, suspended=suspended)
         self.server.taken.clear()
         return await self.applier.apply(TENANT, desired(made), FACTS, revision="one", again=False, prune=True)
@@ -124,3 +129,13 @@ async def test_a_suspension_stops_workloads_whatever_is_refused_before_them() ->
     assert (await world.apply(suspended=True)).failures
     stopped = [world.server.objects["Deployment", name]["spec"]["replicas"] for name in ("web", "worker")]
     assert stopped == [0, 0]
+
+
+async def test_it_is_told_that_a_service_which_was_there_leads_elsewhere() -> None:
+    world = World()
+    assert not (await world.apply()).rerouted
+    assert not (await world.apply()).rerouted
+    applied = await world.apply(port=9)
+    assert applied.rerouted
+    assert "Service web" in applied.written
+    assert not (await world.apply(port=9)).rerouted

@@ -306,7 +306,8 @@ async def test_a_server_that_is_not_there_is_a_transport_error_of_a_request_neve
 async def test_the_libraries_debug_logs_hold_no_secret_either(
     network: Network, authority: Authority, ref_with: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for logger in ("", "httpcore", "httpx"):  # a command that ran in this process may have quietened them
+        caplog.set_level(logging.DEBUG, logger=logger)
     ref = ref_with(client_secret="CANARY-secret")
     async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
         for method in ("client_secret_basic", "private_key_jwt"):

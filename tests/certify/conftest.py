@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest_asyncio
 
 from certify_breaking import images
-from certify_breaking.post import Post
 from certify_breaking.proxy import proxying
 from certify_breaking.rules import Addressees
+from post import Post
 from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.run import certify
 from talkdesk_certify.target import Sandbox

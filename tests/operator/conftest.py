@@ -244,6 +244,25 @@ class World:
     async def installation(self, installed: Installed) -> Obj:
         return await self.kube.get(resources.INSTALLATIONS, installed.name, namespace=self.release.namespace)
 
+    async def annotate(self, installed: Installed, **annotations: str | None) -> None:
+        """Annotations of ours by what follows the group (``resync="now"``); None takes one away."""
+        ours = {f"{names.GROUP}/{name}": value for name, value in annotations.items()}
+        await self.kube.merge_patch(
+            resources.INSTALLATIONS,
+            installed.name,
+            {"metadata": {"annotations": ours}},
+            namespace=self.release.namespace,
+        )
+
+    async def settled(self, **spec: Any) -> Installed:
+        """An installation of an app of its own, of which everything is told: also its trial's beginning."""
+        await self.declare(**spec)
+        installed = await self.install()
+        await self.approved(installed)
+        await self.condition(installed, "Ready", "True")
+        await self.quiet()
+        return installed
+
     async def condition(
         self, installed: Installed, kind: str, status: str, reason: str | None = None, *, within: float = 90.0
     ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_crds.app import TalkdeskApp
+from declared import app
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_kube import ReflectorTimings, Timeouts
 from talkdesk_operator import not_found
@@ -91,22 +91,6 @@ def test_the_brake_is_off_once_nothing_impends(everyone: list[tuple[bool, int | 
     assert not found([Member(item.name, item.served) for item in told]).holds
 
 
-def app(release: str | None) -> TalkdeskApp:
-    annotations = {} if release is None else {"talkdesk-operator.io/release-brake": release}
-    return TalkdeskApp.model_validate(
-        {
-            "metadata": {"name": "demo", "annotations": annotations},
-            "spec": {
-                "appId": "app",
-                "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-                "baseDomain": "apps.example.com",
-                "service": {"name": "web", "port": 80},
-                "template": [],
-            },
-        }
-    )
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -119,7 +103,8 @@ def app(release: str | None) -> TalkdeskApp:
     ],
 )
 def test_the_release_is_a_time_with_its_zone(text: str | None, expected: datetime | None) -> None:
-    assert released_until(app(text)) == expected
+    annotations = {} if text is None else {"talkdesk-operator.io/release-brake": text}
+    assert released_until(app(annotations=annotations)) == expected
 
 
 def test_steady_names_the_region_the_numbers_and_who_keeps_access() -> None:

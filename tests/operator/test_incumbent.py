@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkdesk_crds.app import TalkdeskApp
+from declared import app
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import Access, TalkdeskInstallation, TalkdeskState
 from talkdesk_operator.access import ALLOWED, access
@@ -24,18 +24,7 @@ from talkdesk_operator.reading import Reading
 from talkdesk_operator.region import Placed, Unplaced, place
 from talkdesk_operator.standing import Case, judge
 
-APP = TalkdeskApp.model_validate(
-    {
-        "metadata": {"name": "demo"},
-        "spec": {
-            "appId": "app",
-            "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-            "baseDomain": "apps.example.com",
-            "service": {"name": "web", "port": 80},
-            "template": [],
-        },
-    }
-)
+APP = app()
 
 
 def stamp(hour: int, rank: int = 1) -> dict[str, Any]:

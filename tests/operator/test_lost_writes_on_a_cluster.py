@@ -64,23 +64,6 @@ async def brittle(open_world: Any) -> AsyncIterator[World]:
         yield made
 
 
-async def settled(world: World, **spec: Any) -> Any:
-    """An installation of which everything is told."""
-    await world.declare(**spec)
-    installed = await world.install()
-    await world.approved(installed)
-    await world.condition(installed, "Ready", "True")
-    await world.quiet()
-    return installed
-
-
-async def annotate(world: World, installed: Any, **annotations: str | None) -> None:
-    patch = {"metadata": {"annotations": {f"{names.GROUP}/{k}": v for k, v in annotations.items()}}}
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS, installed.name, patch, namespace=world.release.namespace
-    )
-
-
 async def observed(world: World, installed: Any, token: str) -> bool:
     return bool((await world.installation(installed))["status"].get("observedResync") == token)
 
@@ -103,9 +86,9 @@ COPIES = [{"kind": "Secret", "name": "copied"}]
 async def test_what_a_status_should_have_said_is_found_out_again_where_it_could_not_be_stored(
     brittle: World, eventually: Any
 ) -> None:
-    installed = await settled(brittle)
+    installed = await brittle.settled()
     brittle.faults.fail_one(f"/{installed.name}/status$")
-    await annotate(brittle, installed, resync="status")
+    await brittle.annotate(installed, resync="status")
     await eventually(lambda: observed(brittle, installed, "status"), within=30)
     assert brittle.faults.failed
 
@@ -113,12 +96,12 @@ async def test_what_a_status_should_have_said_is_found_out_again_where_it_could_
 async def test_a_list_of_users_that_could_not_be_stored_is_read_again(
     brittle: World, eventually: Any
 ) -> None:
-    installed = await settled(brittle)
+    installed = await brittle.settled()
     person = installed.users[1]
     renamed = await brittle.control.patch(f"/control/users/{person}", json={"name": "Somebody Else"})
     renamed.raise_for_status()
     brittle.faults.fail_one("/talkdeskuserslices/")
-    await annotate(brittle, installed, resync="users")
+    await brittle.annotate(installed, resync="users")
 
     async def followed() -> bool:
         return bool((await brittle.licensed(installed))[person]["name"] == "Somebody Else")
@@ -131,11 +114,11 @@ async def test_a_copied_secret_that_could_not_be_written_at_a_resync_follows_soo
     brittle: World, eventually: Any
 ) -> None:
     await source(brittle, "one")
-    installed = await settled(brittle, copies=COPIES)
+    installed = await brittle.settled(copies=COPIES)
     tenant = await brittle.tenant(installed)
     await source(brittle, "two")
     brittle.faults.fail_one(f"/namespaces/{tenant}/secrets/")
-    await annotate(brittle, installed, resync="copies")
+    await brittle.annotate(installed, resync="copies")
 
     async def followed() -> bool:
         return await copied(brittle, tenant) == "two"
@@ -149,15 +132,15 @@ async def test_what_a_resync_owes_to_a_paused_tenant_comes_when_it_is_let_go(
     brittle: World, eventually: Any
 ) -> None:
     await source(brittle, "one")
-    installed = await settled(brittle, copies=COPIES)
+    installed = await brittle.settled(copies=COPIES)
     tenant = await brittle.tenant(installed)
-    await annotate(brittle, installed, paused="being looked at")
+    await brittle.annotate(installed, paused="being looked at")
     await source(brittle, "two")
-    await annotate(brittle, installed, resync="paused")
+    await brittle.annotate(installed, resync="paused")
     await eventually(lambda: observed(brittle, installed, "paused"))
     await brittle.quiet()
     assert await copied(brittle, tenant) == "one"
-    await annotate(brittle, installed, paused=None)
+    await brittle.annotate(installed, paused=None)
 
     async def followed() -> bool:
         return await copied(brittle, tenant) == "two"
@@ -169,12 +152,12 @@ async def test_a_copied_secret_follows_a_source_that_was_made_anew_with_another_
     brittle: World, eventually: Any
 ) -> None:
     await source(brittle, "one")
-    installed = await settled(brittle, copies=COPIES)
+    installed = await brittle.settled(copies=COPIES)
     tenant = await brittle.tenant(installed)
     await brittle.kube.delete(resources.SECRETS, "copied", namespace=brittle.release.namespace)
     try:
         await source(brittle, "two", type="example.com/another")
-        await annotate(brittle, installed, resync="type")
+        await brittle.annotate(installed, resync="type")
 
         async def followed() -> bool:
             found = await brittle.kube.get(resources.SECRETS, "copied", namespace=tenant)
@@ -190,11 +173,11 @@ async def test_a_generated_secret_is_found_under_a_quota_that_has_room_for_no_ot
     brittle: World, eventually: Any
 ) -> None:
     generated = [{"name": "database", "keys": {"password": {}}}]
-    installed = await settled(brittle, generatedSecrets=generated, plans={PLAN: {"quota": {"secrets": "1"}}})
+    installed = await brittle.settled(generatedSecrets=generated, plans={PLAN: {"quota": {"secrets": "1"}}})
     tenant = await brittle.tenant(installed)
     before = await brittle.kube.get(resources.SECRETS, "database", namespace=tenant)
     since = brittle.plane.audit_position()
-    await annotate(brittle, installed, resync="quota")
+    await brittle.annotate(installed, resync="quota")
     await eventually(lambda: observed(brittle, installed, "quota"))
     await brittle.condition(installed, "TenantReady", "True")
     refused = [

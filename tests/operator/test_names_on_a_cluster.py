@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_crds import names
 from talkdesk_kube import resources
 
 if TYPE_CHECKING:
@@ -125,10 +124,7 @@ async def test_an_account_that_is_renamed_keeps_its_tenant_and_its_host(
     after = f"after-{world.app_id[:8]}"
     answer = await world.control.patch(f"/control/accounts/{account_id}", json={"name": after})
     answer.raise_for_status()
-    asked = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "renamed"}}}
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS, installed.name, asked, namespace=world.release.namespace
-    )
+    await world.annotate(installed, resync="renamed")
 
     async def told() -> bool:
         return bool((await record(world, home[0]))["account"]["name"] == after)

@@ -23,28 +23,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def annotate(world: World, installed: Any, **annotations: str | None) -> None:
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS,
-        installed.name,
-        {"metadata": {"annotations": {f"talkdesk-operator.io/{k}": v for k, v in annotations.items()}}},
-        namespace=world.release.namespace,
-    )
-
-
-async def ready(world: World, **spec: Any) -> Any:
-    """An installation of which everything is told: its trial, too, which begins after the approval."""
-    await world.declare(**spec)
-    installed = await world.install()
-    await world.approved(installed)
-    await world.condition(installed, "Ready", "True")
-    await world.quiet()
-    return installed
-
-
 async def pause(world: World, installed: Any, why: str, eventually: Any) -> None:
     """Annotate, and wait until the operator says so."""
-    await annotate(world, installed, paused=why)
+    await world.annotate(installed, paused=why)
 
     async def shown() -> bool:
         stored = await world.installation(installed)
@@ -83,7 +64,7 @@ async def repaired(world: World, tenant: str, resource: str, name: str, since: i
 async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_their_access(
     world: World, eventually: Any
 ) -> None:
-    installed = await ready(world)
+    installed = await world.settled()
     tenant = await world.tenant(installed)
     await pause(world, installed, "maintenance until Monday", eventually)
     since = world.plane.audit_position()
@@ -108,7 +89,7 @@ async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_th
     assert "paused" in found["message"]
     assert world.writes(since, tenant=tenant) == []
     assert len(await world.approvals(installed)) == 1
-    await annotate(world, installed, paused=None)
+    await world.annotate(installed, paused=None)
     await eventually(lambda: mended(world, tenant))
     await world.approved(installed, 2)
     await world.condition(installed, "Ready", "True")
@@ -118,7 +99,7 @@ async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_th
 async def test_who_is_suspended_and_leaves_while_paused_loses_access_and_nothing_else(
     world: World, eventually: Any
 ) -> None:
-    installed = await ready(world, retention={"seconds": 1})
+    installed = await world.settled(retention={"seconds": 1})
     tenant = await world.tenant(installed)
     await pause(world, installed, "moving the database", eventually)
     since = world.plane.audit_position()
@@ -145,7 +126,7 @@ async def test_who_is_suspended_and_leaves_while_paused_loses_access_and_nothing
     another = await world.install()
     await world.approved(another)
     passes = await world.passes()
-    await annotate(world, installed, resync="now")
+    await world.annotate(installed, resync="now")
 
     async def looked() -> bool:
         return bool(await world.passes() > passes)
@@ -153,7 +134,7 @@ async def test_who_is_suspended_and_leaves_while_paused_loses_access_and_nothing
     await eventually(looked)
     assert world.writes(since, tenant=tenant) == []
     assert not (await world.kube.get(resources.NAMESPACES, tenant))["metadata"].get("deletionTimestamp")
-    await annotate(world, installed, paused=None)
+    await world.annotate(installed, paused=None)
 
     async def gone() -> bool:
         return f"delete namespaces {tenant}" in world.writes(since, tenant=tenant)
@@ -164,7 +145,7 @@ async def test_who_is_suspended_and_leaves_while_paused_loses_access_and_nothing
 
 
 async def test_nobody_is_rejected_because_a_tenant_is_paused(world: World, eventually: Any) -> None:
-    installed = await ready(world, approval={"gate": "NamespaceReady", "patienceSeconds": 1})
+    installed = await world.settled(approval={"gate": "NamespaceReady", "patienceSeconds": 1})
     tenant = await world.tenant(installed)
     await pause(world, installed, "true", eventually)
     await spoil(world, tenant, "wrong")
@@ -176,14 +157,14 @@ async def test_nobody_is_rejected_because_a_tenant_is_paused(world: World, event
     another = await world.install()
     await world.approved(another)
     assert not await world.approvals(installed, "reject")
-    await annotate(world, installed, paused="false")
+    await world.annotate(installed, paused="false")
     await world.approved(installed, 2)
 
 
 async def test_drift_is_repaired_within_two_seconds_and_what_is_foreign_stays(
     world: World, eventually: Any
 ) -> None:
-    installed = await ready(world)
+    installed = await world.settled()
     tenant = await world.tenant(installed)
     taken = []
     for number in range(4):
@@ -227,7 +208,7 @@ async def test_drift_behind_watches_that_died_unnoticed_is_found_by_listing_agai
         await blind.operator(TALKDESK_KUBECONFIG=str(through), TALKDESK_WATCH_SILENCE_SECONDS=str(silence))
         try:
             await blind.operators[0].ready()
-            installed = await ready(blind)
+            installed = await blind.settled()
             tenant = await blind.tenant(installed)
             await spoil(blind, tenant, "unseen")
             seen = len(swallowed)

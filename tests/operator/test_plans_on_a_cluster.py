@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_crds.names import PAUSED_ANNOTATION, RESYNC_ANNOTATION
+from talkdesk_crds.names import PAUSED_ANNOTATION
 from talkdesk_kube import resources
 
 if TYPE_CHECKING:
@@ -87,12 +87,7 @@ async def uids(world: World, installed: Any, *kinds: Any) -> dict[str, str]:
 async def read_again(world: World, installed: Any, eventually: Any) -> None:
     """Wait until everything has been read from Talkdesk once more, and acted on."""
     token = f"{world.plane.audit_position()}"
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS,
-        installed.name,
-        {"metadata": {"annotations": {RESYNC_ANNOTATION: token}}},
-        namespace=world.release.namespace,
-    )
+    await world.annotate(installed, resync=token)
 
     async def seen() -> bool:
         return bool((await world.installation(installed))["status"]["observedResync"] == token)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from talkdesk_crds.app import TalkdeskApp
+from declared import app
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.names import RESYNC_ANNOTATION
@@ -194,26 +194,16 @@ async def test_nobody_takes_a_tenant_back_who_left_before_the_newer_one_that_lea
     assert (old.role, new.role) == (Role.SUPERSEDED, Role.UNINSTALLED)
 
 
-APP = TalkdeskApp.model_validate(
-    {
-        "metadata": {"name": "demo"},
-        "spec": {
-            "appId": "app",
-            "regions": {"eu": {"api": "api.talkdeskapp.eu", "identity": "talkdeskid.eu"}},
-            "baseDomain": "apps.example.com",
-            "launchHost": "launch.example.com",
-            "service": {"name": "web", "port": 80},
-            "template": [],
-            "plans": {"Large": {"values": {"size": "9"}}},
-            "variants": [
-                {
-                    "appVersion": "v1",
-                    "service": {"name": "old", "port": 80},
-                    "signIn": {"scopes": ["openid", "account:read"]},
-                }
-            ],
-        },
-    }
+APP = app(
+    launchHost="launch.example.com",
+    plans={"Large": {"values": {"size": "9"}}},
+    variants=[
+        {
+            "appVersion": "v1",
+            "service": {"name": "old", "port": 80},
+            "signIn": {"scopes": ["openid", "account:read"]},
+        }
+    ],
 )
 RELEASE = Release("talkdesk-system", "td", "td-operator", "talkdesk-system-td-tenant")
 TENANT = RELEASE.tenant(TenantKey("app", "eu", "account"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_crds import names
 from talkdesk_kube import resources
 from talkdesk_operator.owned import owns
 from talkdesk_sandbox.environment import demo_app
@@ -116,10 +115,7 @@ async def test_replicas_that_others_set_come_back_after_a_suspension_and_are_the
 
     world.plane.kubectl("scale", "deployment/by-hand", "--replicas=2", "--namespace", tenant)
     passes = await world.passes()
-    asked = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "now"}}}
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS, installed.name, asked, namespace=world.release.namespace
-    )
+    await world.annotate(installed, resync="now")
 
     async def looked() -> bool:
         stored = await world.installation(installed)

@@ -220,8 +220,7 @@ async def test_news_of_an_older_installation_touches_nothing_that_the_newer_one_
 
     await eventually(seen)
     passes = await world.passes()
-    again = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "again"}}}
-    await world.kube.merge_patch(resources.INSTALLATIONS, first.name, again, **where)
+    await world.annotate(first, resync="again")
 
     async def looked() -> bool:
         return bool(await world.passes() > passes)
@@ -345,10 +344,7 @@ async def test_nothing_is_deleted_while_no_app_can_be_read(world: World, eventua
     await world.condition(installed, "AppKnown", "False", "AppUnknown")
     await world.kube.merge_patch(resources.NAMESPACES, tenant, long_ago)
     passes = await world.passes()
-    asked = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "now"}}}
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS, installed.name, asked, namespace=world.release.namespace
-    )
+    await world.annotate(installed, resync="now")
 
     async def looked() -> bool:
         return bool(await world.passes() > passes)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from talkdesk_crds import names
 from talkdesk_crds.meta import ObjectMeta
 from talkdesk_kube import Invalid, resources
 from talkdesk_operator.same_object import is_another, same_object
@@ -120,9 +119,7 @@ async def test_a_restart_writes_no_line(world: World, eventually: Any) -> None:
 
     await eventually(restarted)
     await world.operators[0].ready()
-    token = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "after the restart"}}}
-    where = {"namespace": world.release.namespace}
-    await world.kube.merge_patch(resources.INSTALLATIONS, installed.name, token, **where)
+    await world.annotate(installed, resync="after the restart")
 
     async def looked() -> bool:
         status = (await world.installation(installed))["status"]

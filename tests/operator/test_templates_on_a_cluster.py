@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from talkdesk_crds.names import RESYNC_ANNOTATION, TENANT_LABEL, WAVE_ANNOTATION
+from talkdesk_crds.names import TENANT_LABEL, WAVE_ANNOTATION
 from talkdesk_kube import NotFound, resources
 
 if TYPE_CHECKING:
@@ -98,16 +98,6 @@ async def change(world: World, **spec: Any) -> None:
     await world.kube.merge_patch(resources.APPS, world.app, {"spec": spec}, namespace=world.release.namespace)
 
 
-async def resync(world: World, installed: Any, token: str) -> None:
-    """Ask for everything to be read again, and wait until it was."""
-    await world.kube.merge_patch(
-        resources.INSTALLATIONS,
-        installed.name,
-        {"metadata": {"annotations": {RESYNC_ANNOTATION: token}}},
-        namespace=world.release.namespace,
-    )
-
-
 async def source(world: World, kind: str, name: str, **content: Any) -> None:
     """What tenants get copies of, in the operator's namespace."""
     metadata = {"name": name, "namespace": world.release.namespace}
@@ -132,7 +122,7 @@ async def test_a_generated_secret_is_made_once_and_outlives_suspension_and_reins
     assert int(values["salt"], 16) >= 0
 
     await change(world, generatedSecrets=[{"name": "database", "keys": {"password": {"length": 8}}}])
-    await resync(world, installed, "once")
+    await world.annotate(installed, resync="once")
     switch = {"spec": {"suspend": True}}
     own = world.release.namespace
     await world.kube.merge_patch(resources.INSTALLATIONS, installed.name, switch, namespace=own)
@@ -161,7 +151,7 @@ async def test_a_generated_secret_that_is_gone_is_made_again_at_the_next_resync_
     tenant = await world.tenant(installed)
     before = await secret(world, tenant, "database")
     await world.kube.delete(resources.SECRETS, "database", namespace=tenant)
-    await resync(world, installed, "gone")
+    await world.annotate(installed, resync="gone")
 
     async def made() -> Any:
         found = await secret(world, tenant, "database")
@@ -246,7 +236,7 @@ async def test_a_copy_follows_its_source(world: World, eventually: Any) -> None:
 
     await eventually(followed)
     await source(world, "Secret", "copied", stringData={"key": "two"})
-    await resync(world, installed, "copied")
+    await world.annotate(installed, resync="copied")
 
     async def followed_too() -> bool:
         found = await secret(world, tenant, "copied")
@@ -325,7 +315,7 @@ async def test_sample_data_holds_the_approval_and_is_loaded_once_in_a_tenants_li
     since = world.plane.audit_position()
     world.operators[0].kill()
     await eventually(world.restarted)
-    await resync(world, installed, "again")
+    await world.annotate(installed, resync="again")
     await world.post(f"/control/installations/{installed.id}/uninstall", {})
     await world.condition(installed, "Confirmed", "True", "UninstallApproved")
     again = await world.install(account=installed.account, people=installed.users)

@@ -118,8 +118,7 @@ async def test_a_changed_name_or_address_follows_and_nobody_signs_in_again(
     before = await world.licensed(installed)
     for user, change_of in ((married, {"name": "Ada King"}), (moved, {"email": "ben@new.example"})):
         (await world.control.patch(f"/control/users/{user}", json=change_of)).raise_for_status()
-    annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
-    await change(world, resources.INSTALLATIONS, installed.name, annotation)
+    await world.annotate(installed, resync="1")
 
     async def followed() -> bool:
         now = await world.licensed(installed)
@@ -135,8 +134,7 @@ async def test_an_inactive_user_is_out_unless_the_app_says_otherwise(world: Worl
     installed = await customer(world, ["Agent"], ["Agent"])
     leaver = installed.users[1]
     (await world.control.patch(f"/control/users/{leaver}", json={"active": False})).raise_for_status()
-    annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
-    await change(world, resources.INSTALLATIONS, installed.name, annotation)
+    await world.annotate(installed, resync="1")
     await become(world, installed, eventually, ["admin", None])
     await change(world, resources.APPS, world.app, {"spec": {"users": {"inactive": "Licensed"}}})
     await become(world, installed, eventually, ["admin", "user"])
@@ -158,8 +156,7 @@ async def test_a_list_that_fails_half_way_changes_nothing(world: World, eventual
     heard = len(await world.ledger())
     renamed = installed.users[3]
     (await world.control.patch(f"/control/users/{renamed}", json={"name": "Renamed"})).raise_for_status()
-    annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
-    await change(world, resources.INSTALLATIONS, installed.name, annotation)
+    await world.annotate(installed, resync="1")
     await world.condition(installed, "UsersSynced", "False", "ListFailed")
     written = [
         entry
@@ -280,8 +277,7 @@ async def test_a_removal_is_applied_while_the_tenants_own_pass_waits_for_talkdes
     slow = {"path": f".*/installations/{installed.id}", "method": "GET", "delay_seconds": 20}
     await world.post("/control/faults", slow)
     leaver = installed.users[2]
-    annotation = {"metadata": {"annotations": {names.RESYNC_ANNOTATION: "1"}}}
-    await change(world, resources.INSTALLATIONS, installed.name, annotation)
+    await world.annotate(installed, resync="1")
     looks = 0
 
     async def hangs() -> bool:

@@ -136,15 +136,21 @@ async def test_a_known_key_keeps_working_while_talkdesk_is_away(world: World, ca
     assert len(world.asked) > asked
 
 
+async def stale_while_gateways_hang(world: World, cache: Any) -> Any:
+    """The key that ``cache`` knows and has to renew, while nobody answers before ``world.gate`` is set."""
+    world.has("k1")
+    key = await cache.get("k1")
+    world.gate = asyncio.Event()
+    world.seconds = 100
+    return key
+
+
 async def test_a_known_key_keeps_working_while_the_gateways_hang(
     world: World, cache_of: Any, eventually: Any
 ) -> None:
     world.gateways = [US, EU, CA, AU]
     cache = cache_of(refresh=100, unknown=60, renewal_wait=0.01)
-    world.has("k1")
-    key = await cache.get("k1")
-    world.gate = asyncio.Event()
-    world.seconds = 100
+    key = await stale_while_gateways_hang(world, cache)
     async with asyncio.timeout(5):
         assert await asyncio.gather(*(cache.get("k1") for _ in range(3))) == [key] * 3
         world.seconds = 159
@@ -163,10 +169,7 @@ async def test_a_known_key_that_the_gateways_deny_too_late_to_be_waited_for_is_d
 ) -> None:
     world.gateways = [US, EU, CA, AU]
     cache = cache_of(refresh=100, renewal_wait=0.01)
-    world.has("k1")
-    key = await cache.get("k1")
-    world.gate = asyncio.Event()
-    world.seconds = 100
+    key = await stale_while_gateways_hang(world, cache)
     async with asyncio.timeout(5):
         assert await cache.get("k1") is key
     world.keys.clear()
@@ -179,10 +182,7 @@ async def test_a_known_key_that_comes_anew_too_late_to_be_waited_for_is_used_fro
     world: World, cache_of: Any, eventually: Any
 ) -> None:
     cache = cache_of(refresh=100, renewal_wait=0.01)
-    world.has("k1")
-    key = await cache.get("k1")
-    world.gate = asyncio.Event()
-    world.seconds = 100
+    key = await stale_while_gateways_hang(world, cache)
     async with asyncio.timeout(5):
         assert await cache.get("k1") is key
     world.gate.set()

@@ -12,8 +12,8 @@ from certify_breaking.rules import over_the_bar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certify_breaking.post import Manner
     from certify_breaking.proxy import Rule
+    from post import Manner
 
 
 @dataclass(frozen=True, kw_only=True)

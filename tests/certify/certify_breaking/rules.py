@@ -10,7 +10,7 @@ from certify_breaking.proxy import Answer, Asked, Rule, leads_to, page
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-    from certify_breaking.post import Manner, Post
+    from post import Manner, Post
 
 _OVER_THE_BAR = """
 addEventListener('load', () => setTimeout(() => {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from certify_breaking.post import Post
+from post import Post
 from talkdesk_sandbox.intercepted import Intercepted, intercepted
 from talkdesk_sandbox.story.script import PATIENCE
 from talkdesk_sandbox.story.wide import SOURCE, WideStory

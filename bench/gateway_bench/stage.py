@@ -240,7 +240,8 @@ async def _sign_in(stage: Stage, stand_in: StandIn, installed: list[dict[str, An
 
             async def entered() -> None:
                 front = await http.get(launch)
-                if front.status_code == 503:  # its users need not have reached every watch
+                # The installation, or its users, need not have reached every watch: pages that wait.
+                if front.status_code in {202, 503}:
                     raise NotYet(f"{front.status_code} at {front.url.host}{front.url.path}")
                 if front.status_code != 200 or front.url.host != customer["host"]:
                     raise WrongAnswer(f"no sign-in: {front.status_code} at {front.url.host}{front.url.path}")

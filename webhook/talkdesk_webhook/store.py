@@ -94,11 +94,11 @@ class Store:
         progress = _Progress(stored=set())
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._until_stored(event, progress)
+                return await self._until_stored(event, progress, deadline)
         except TimeoutError:
             raise NotStoredError("out-of-time", progress.trouble) from None
 
-    async def _until_stored(self, event: Event, progress: _Progress) -> Outcome:
+    async def _until_stored(self, event: Event, progress: _Progress, deadline: float) -> Outcome:
         # Events of one installation take turns in this process, so that only other replicas cause conflicts.
         name = installation_name(event.installation_id)
         lock = self._locks.setdefault(name, asyncio.Lock())
@@ -122,6 +122,9 @@ class Store:
                     asked = error.retry_after or 0.0
                 else:
                     return "stored" if progress.news else "already-stored"
+                # The end comes as a cancellation, once, which an attempt may have taken for its own time-out.
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise TimeoutError
                 await asyncio.sleep(max(asked, random.uniform(wait / 2, wait)))  # noqa: S311 - jitter
                 wait = min(wait * 2, LONGEST_WAIT)
 

@@ -82,6 +82,6 @@ async def test_axe_finds_nothing_in_a_report_and_no_text_is_cut(report: str) -> 
     async with chromium() as browser:
         page = await browser.new_page(reduced_motion="reduce")
         await page.goto(report)
-        for image in await page.locator("img").all():
-            await image.evaluate("one => { one.loading = 'eager'; return one.decode() }")
+        shown = "all => Promise.all(all.map(one => { one.loading = 'eager'; return one.decode() }))"
+        await page.locator("img").evaluate_all(shown)
         assert await wrong_in_any_window(page) == {}

@@ -81,7 +81,7 @@ bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thous
 	@$(MAKE) --no-print-directory install VENV=.venv-bench PYTHON="$$(sh bench/python.sh $(PYTHON))"
 	@PYTHONPATH=bench .venv-bench/bin/python -m gateway_bench
 
-breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes half of them)
+breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes a quarter)
 	@BREAKAGES=all $(PYTEST) tests/certify/test_breakages.py
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)

@@ -22,6 +22,7 @@ from talkdesk_sandbox.chromium import chromium
 from talkdesk_sandbox.environment import Environment, running
 from talkdesk_sandbox.story.neighbours import move_in
 from talkdesk_sandbox.story.opening import open_story
+from visited import browsing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,6 +102,13 @@ async def _is_impatient(story: Story, app: str, seconds: int) -> None:
     await kube.merge_patch(
         APPS, app, {"spec": {"approval": {"patienceSeconds": seconds}}}, namespace=namespace
     )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser_up() -> AsyncIterator[None]:
+    """One browser for all who visit pages in the tests of a module."""
+    async with browsing():
+        yield
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

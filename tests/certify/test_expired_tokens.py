@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("browser_up"),
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

@@ -19,13 +19,15 @@ from talkdesk_certify.reviewer.console import Account, Console
 from talkdesk_certify.reviewer.dialogue import NEAR_REAL_TIME_SECONDS
 from talkdesk_certify.reviewer.person import Person, window
 from talkdesk_certify.scene import Scene
-from talkdesk_sandbox.chromium import chromium
+from visited import browser_that_is_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("browser_up"),
     # Playwright leaves the pipes of its driver to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -95,8 +97,8 @@ async def _jon_in(world: _World) -> AsyncIterator[Journey]:
     """The second user has the app's page open."""
     site = web.Application()
     site.router.add_get("/{path:.*}", world.answer)
-    async with serving(site) as world.port, chromium() as browser:
-        context = await window(browser)
+    browser = browser_that_is_up()
+    async with serving(site) as world.port, await window(browser) as context:
         jon = Person("Jon", "jon@acme.example", world.talkdesk, context, await context.new_page())
         jon.link = f"{world.app}/launch"
         journey = Journey(

@@ -72,8 +72,9 @@ class Journey:
 
     async def moves_in(self) -> None:
         """Make the users at Talkdesk."""
-        for role, email in self.emails.items():
-            await self.console.new_user(self.account, name=self.names[role], email=email)
+        await self.console.new_users(
+            self.account, [(self.names[role], email) for role, email in self.emails.items()]
+        )
 
     async def person(self, role: Role) -> Person:
         """That person, signed in to Talkdesk in a window of their own."""

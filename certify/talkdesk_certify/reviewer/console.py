@@ -11,6 +11,8 @@ from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.reviewer.visit import origin_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from playwright.async_api import BrowserContext, Page
 
 
@@ -50,6 +52,10 @@ class Console:
     async def account(self, name: str) -> Account:
         """An account that is there. Raises NotReached."""
         page = await self.open()
+        return await self._account(page, name)
+
+    async def _account(self, page: Page, name: str) -> Account:
+        """As the console's first ``page`` shows it, which is closed."""
         card = page.get_by_test_id(f"account-{name}")
         link = card.get_by_role("link", name=f"My Apps of {name}")
         if not await link.count():
@@ -66,8 +72,7 @@ class Console:
         await form.get_by_label("Region").select_option(region)
         await form.get_by_role("button", name="Make the account").click()
         await page.get_by_test_id(f"account-{name}").wait_for()
-        await page.close()
-        return await self.account(name)
+        return await self._account(page, name)
 
     async def ends_trial(self, account: Account, app: str) -> None:
         """Talkdesk ends the trial of the app in that account. Raises NotReached where there is none."""
@@ -84,15 +89,16 @@ class Console:
             raise NotReached(f"there is no trial to end: the console answered {status}")
         await page.close()
 
-    async def new_user(self, account: Account, *, name: str, email: str) -> None:
-        """Somebody new in the account."""
+    async def new_users(self, account: Account, people: Iterable[tuple[str, str]]) -> None:
+        """Somebody new in the account, one after another, by name and e-mail address."""
         page = await self.open()
         card = page.get_by_test_id(f"account-{account.name}")
-        await card.get_by_text("Add a user").click()
-        await card.get_by_role("textbox", name="Name").fill(name)
-        await card.get_by_role("textbox", name="E-mail").fill(email)
-        async with page.expect_navigation():
-            await card.get_by_role("button", name="Add the user").click()
+        for name, email in people:
+            await card.get_by_text("Add a user").click()
+            await card.get_by_role("textbox", name="Name").fill(name)
+            await card.get_by_role("textbox", name="E-mail").fill(email)
+            async with page.expect_navigation():
+                await card.get_by_role("button", name="Add the user").click()
         await page.close()
 
     async def moves_clock(self, seconds: int) -> None:

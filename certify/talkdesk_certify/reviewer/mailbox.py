@@ -49,7 +49,7 @@ class Mailbox:
 
     async def number(self, number: int) -> Mail:
         """The mail with that number, from 1, once it has come. Raises Failed where it does not."""
-        page = self.page = self.page or await self.console.open("mailbox")
+        page = self.page = self.page or await self.console.context.new_page()
         deadline = asyncio.get_running_loop().time() + MAIL_SECONDS
         while True:
             await page.goto(self.console.root.rstrip("/") + "/mailbox")

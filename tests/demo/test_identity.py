@@ -18,7 +18,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, OctKey
 
 import talkdesk_sandbox.demo.identity as demo
-from talkdesk_sandbox.demo.identity import Keys, KeysUnavailable, NotSignedIn, User, claims_of
+from talkdesk_sandbox.demo.identity import Keys, claims_of
+from talkdesk_sandbox.demo.user import KeysUnavailable, NotSignedIn, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable

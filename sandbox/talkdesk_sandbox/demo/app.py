@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from aiohttp import web
 
 from talkdesk_sandbox.demo import pages
 from talkdesk_sandbox.demo.account import Account, read_record
-from talkdesk_sandbox.demo.identity import HEADER, Keys, KeysUnavailable, NotSignedIn, User
 from talkdesk_sandbox.demo.live import Live
+from talkdesk_sandbox.demo.user import HEADER, KeysUnavailable, NotSignedIn, User
 from talkdesk_sandbox.demo.visits import Visits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from talkdesk_sandbox.demo.identity import Keys
     from talkdesk_sandbox.demo.settings import Settings
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,7 +38,7 @@ class Demo:
         self.draining = False
         self._settings = settings
         self._visits = Visits(settings.data / "visits" if settings.data is not None else None)
-        self._keys: Keys | None = None
+        self._keys: Callable[[], Keys] | None = None
         self._ending = asyncio.Event()
         self._live = Live(self._ending)
 
@@ -103,7 +105,7 @@ class Demo:
             return await handler(request)
         account = self.account()
         try:
-            claims = await self._keys.claims(
+            claims = await self._keys().claims(
                 request.headers.get(HEADER, ""), tenant=account.issuer, installation=account.installation
             )
         except NotSignedIn:
@@ -118,11 +120,19 @@ class Demo:
         return await handler(request)
 
     async def _with_keys(self, _app: web.Application) -> AsyncIterator[None]:
-        if self._settings.jwks_url is None:
+        if (url := self._settings.jwks_url) is None:
             yield
             return
         async with aiohttp.ClientSession() as http:
-            self._keys = Keys(self._settings.jwks_url, http)
+
+            @cache
+            def keys() -> Keys:
+                """Made for the first visitor: until then a pod does without what checks signatures."""
+                from talkdesk_sandbox.demo.identity import Keys  # noqa: PLC0415 - see above
+
+                return Keys(url, http)
+
+            self._keys = keys
             yield
 
     # The life.

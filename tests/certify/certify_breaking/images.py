@@ -14,7 +14,7 @@ from talkdesk_sandbox.demo.app import USER, Demo
 from talkdesk_sandbox.demo.settings import Settings
 
 if TYPE_CHECKING:
-    from talkdesk_sandbox.demo.identity import User
+    from talkdesk_sandbox.demo.user import User
 
 #: Longer than near real-time.
 SLOW_SECONDS = 12.0

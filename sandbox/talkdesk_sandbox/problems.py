@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import httpx
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,6 +13,8 @@ _LINES = 15
 
 def in_words(problem: Exception) -> str:
     """What ``problem`` says, with the server or the file that it is about; its type where it says nothing."""
+    import httpx  # noqa: PLC0415 - a program that only reads the end of a log does not pay for it
+
     text = str(problem) or type(problem).__name__
     if isinstance(problem, OSError) and problem.strerror:
         return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from talkdesk_sandbox.controlplane.assets import Assets, build
-from talkdesk_sandbox.controlplane.control_plane import ControlPlane
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from talkdesk_sandbox.controlplane.errors import (
     AssetsError,
     CommandError,
@@ -11,7 +12,11 @@ from talkdesk_sandbox.controlplane.errors import (
     RequestError,
     StartError,
 )
-from talkdesk_sandbox.controlplane.network import Network, NodeTLS
+
+if TYPE_CHECKING:
+    from talkdesk_sandbox.controlplane.assets import Assets, build
+    from talkdesk_sandbox.controlplane.control_plane import ControlPlane
+    from talkdesk_sandbox.controlplane.network import Network, NodeTLS
 
 __all__ = [
     "Assets",
@@ -25,3 +30,18 @@ __all__ = [
     "StartError",
     "build",
 ]
+
+#: Imported where they are asked for: a node needs modules of this package, and none of what these need.
+_WHERE = {
+    "Assets": "assets",
+    "ControlPlane": "control_plane",
+    "Network": "network",
+    "NodeTLS": "network",
+    "build": "assets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if (module := _WHERE.get(name)) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -23,8 +23,21 @@ which all pods would share. Credentials: beside each projected token lies a ``ku
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from talkdesk_sandbox.node.backoff import Backoff
-from talkdesk_sandbox.node.launch import Node
 from talkdesk_sandbox.node.timings import Timings
 
+if TYPE_CHECKING:
+    from talkdesk_sandbox.node.launch import Node
+
 __all__ = ["Backoff", "Node", "Timings"]
+
+
+def __getattr__(name: str) -> Any:
+    """``Node`` is for those who start one: the node itself does not pay for what that imports."""
+    if name != "Node":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from talkdesk_sandbox.node.launch import Node  # noqa: PLC0415 - see above
+
+    return Node

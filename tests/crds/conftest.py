@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from samples import sample_of
 from talkdesk_crds.names import API_VERSION
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from talkdesk_crds.schema.kinds import Kind
     from talkdesk_sandbox.controlplane import ControlPlane
-
-_SAMPLES = Path(__file__).parent / "samples"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +95,4 @@ def api(http: httpx.Client, namespace: str) -> Api:
 def sample() -> Callable[[Kind], dict[str, Any]]:
     """``sample(kind)``: a valid object of the kind in which every field has a value."""
 
-    def load(kind: Kind) -> dict[str, Any]:
-        text = (_SAMPLES / f"{kind.singular}.yaml").read_text(encoding="utf-8")
-        return copy.deepcopy(yaml.safe_load(text))
-
-    return load
+    return lambda kind: sample_of(kind.singular)

@@ -6,13 +6,12 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_crds import conditions as types
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
@@ -34,13 +33,12 @@ from talkdesk_operator.tenant.facts import TrialFacts
 if TYPE_CHECKING:
     from talkdesk_operator.answer import Desk
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 ASKED = "2026-01-05T09:00:00.123456+00:00"
 
 
 def installation(*, spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> Any:
-    obj = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text(encoding="utf-8"))
+    obj = sample_of("talkdeskinstallation")
     obj["metadata"] |= {"namespace": "talkdesk-system", "uid": "u", "generation": 1}
     for name in ("decision", "approval"):
         obj["spec"].pop(name, None)
@@ -50,7 +48,7 @@ def installation(*, spec: dict[str, Any] | None = None, status: dict[str, Any] |
 
 
 def app(**spec: Any) -> TalkdeskApp:
-    obj = yaml.safe_load((SAMPLES / "talkdeskapp.yaml").read_text(encoding="utf-8"))
+    obj = sample_of("talkdeskapp")
     obj["spec"] |= spec
     return parse(TalkdeskApp, obj)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_client import Credentials, Hosts, InstallationRef, TransportError
 from talkdesk_crds import conditions as types
 from talkdesk_crds.app import TalkdeskApp
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from talkdesk_operator.answer import Desk
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 HOST = "api.talkdeskapp.eu"
 REF = InstallationRef(
@@ -72,7 +70,7 @@ def full(call: Call) -> Iterator[Hanging]:
 
 
 def sample(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text(encoding="utf-8"))
+    found = sample_of(kind)
     found["metadata"] |= {"namespace": "td", "uid": "u", "generation": 1}
     return found
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from samples import sample_of
 from talkdesk_client.models import State
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.names import ANSWERS_ANNOTATION, MAILS_ANNOTATION
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from talkdesk_kube import Kube
     from talkdesk_operator.answer import Desk
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 PATIENCE = timedelta(days=1)
 ADDRESS = "office@acme.example"
@@ -116,7 +114,7 @@ class Post:
 
     @staticmethod
     def sample(kind: str) -> dict[str, Any]:
-        found: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text())
+        found = sample_of(kind)
         found["metadata"] |= {"namespace": "td", "uid": f"u-{kind}", "resourceVersion": "1", "generation": 1}
         return found
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_crds import names
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
@@ -21,7 +20,6 @@ from talkdesk_operator.tenant import Release
 if TYPE_CHECKING:
     from talkdesk_kube import Kube
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 RELEASE = Release(namespace="staging", name="td", service_account="op", tenant_cluster_role="tenant")
 
 
@@ -54,7 +52,7 @@ class Vault:
 
 
 def sample(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text(encoding="utf-8"))
+    found = sample_of(kind)
     found["metadata"]["namespace"] = RELEASE.namespace
     return found
 

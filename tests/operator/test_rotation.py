@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 import talkdesk_client as talkdesk
+from samples import sample_of
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.conditions import Reason
 from talkdesk_crds.installation import TalkdeskInstallation
@@ -27,14 +26,13 @@ from talkdesk_operator.rotation import KeyMemory, in_order
 from talkdesk_operator.standing import credentials as rule
 from talkdesk_operator.standing.case import Case
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 1, 10, 10, tzinfo=UTC)
 INSTALLED = {"at": "2026-01-05T10:00:00.000000Z", "rank": 10, "event": "e-1"}
 ROTATED = {"at": "2026-01-08T10:00:00.000000Z", "rank": 50, "event": "e-2", "secret": "new"}
 
 
 def installation(*, rotated: bool, status: dict[str, Any] | None = None) -> TalkdeskInstallation:
-    obj = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text(encoding="utf-8"))
+    obj = sample_of("talkdeskinstallation")
     register = ROTATED if rotated else {**INSTALLED, "secret": "old"}
     obj["spec"]["talkdesk"] |= {"installed": INSTALLED, "credentials": register}
     obj["spec"]["talkdesk"].pop("uninstalled", None)
@@ -43,7 +41,7 @@ def installation(*, rotated: bool, status: dict[str, Any] | None = None) -> Talk
 
 
 def app(**credentials: int) -> TalkdeskApp:
-    obj = yaml.safe_load((SAMPLES / "talkdeskapp.yaml").read_text(encoding="utf-8"))
+    obj = sample_of("talkdeskapp")
     obj["spec"]["credentials"] = credentials
     return parse(TalkdeskApp, obj)
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samples import sample_of
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_crds.revocation import TalkdeskRevocation
 from talkdesk_kube import parse
 from talkdesk_operator.sweep import Ages, Kept, owner_of, superfluous, unclaimed_revocations
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 AGES = Ages(superseded=timedelta(hours=1), unclaimed=timedelta(days=30))
 OURS, THEIRS = "prod.td", "staging.td"
@@ -24,7 +22,7 @@ ACKNOWLEDGED = {"credentials": "new", "acknowledged": "new"}
 
 
 def installation(status: dict[str, Any], *, register: str | None = "new") -> TalkdeskInstallation:
-    obj = yaml.safe_load((SAMPLES / "talkdeskinstallation.yaml").read_text(encoding="utf-8"))
+    obj = sample_of("talkdeskinstallation")
     said = obj["spec"]["talkdesk"]
     said["installed"] = {"at": "2026-01-05T10:00:00.000000Z", "rank": 10, "event": "e-1"}
     said.pop("credentials", None)

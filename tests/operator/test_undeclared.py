@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samples import sample_of
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_kube import parse
 from talkdesk_operator.undeclared import surplus
-
-SAMPLE = Path(__file__).parents[1] / "crds" / "samples" / "talkdeskinstallation.yaml"
 
 
 def installation(
     name: str, second: int, *, app: str = "unknown", status: dict[str, Any] | None = None, **metadata: Any
 ) -> TalkdeskInstallation:
-    obj = yaml.safe_load(SAMPLE.read_text(encoding="utf-8"))
+    obj = sample_of("talkdeskinstallation")
     obj["metadata"] |= {"name": name, "creationTimestamp": f"2026-01-01T00:00:{second:02}Z"} | metadata
     obj["spec"] |= {"appId": app, "accountId": f"account-of-{name}"}
     obj["status"] = status or {}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_crds import names
 from talkdesk_operator.cache import Caches
 from talkdesk_operator.directory import Directory
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from talkdesk_kube.view import View
     from talkdesk_operator.keys import Key, MailKey, RevokeKey
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 RELEASE = Release(namespace="td", name="td", service_account="operator", tenant_cluster_role="tenant")
 KINDS = ("TalkdeskInstallation", "TalkdeskApp")
 
@@ -35,7 +33,7 @@ class Woken:
         self.kind = kind
         caches = Caches(cast("Kube", None), RELEASE)
         self.view: View = (caches.apps if kind == "TalkdeskApp" else caches.installations).view
-        self._sample: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind.lower()}.yaml").read_text())
+        self._sample = sample_of(kind.lower())
         self._queue: WorkQueue[Key] = WorkQueue()
         urgent: WorkQueue[RevokeKey] = WorkQueue()
         mails: WorkQueue[MailKey] = WorkQueue()

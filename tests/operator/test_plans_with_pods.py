@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+import light_app
 from talkdesk_crds.names import TENANT_LABEL
 from talkdesk_kube import resources
 from talkdesk_sandbox.environment import demo_app
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEMO = [sys.executable, "-m", "talkdesk_sandbox.demo"]
 FREE, PAID, BROKEN = "Free", "Paid", "Broken"
 AT_TALKDESK = [
     {"name": name, "type": "paid", "license_type": "individual", "price": 0} for name in (FREE, PAID, BROKEN)
@@ -63,7 +62,7 @@ def node(control_plane: ControlPlane) -> Iterator[Node]:
     timings = Timings(
         restart=Backoff(base=0.2, cap=0.5, reset=60.0), shutdown_grace=1.0, token_renewal=0.0005
     )
-    with Node.start(control_plane, {"talkdesk-demo": DEMO}, timings=timings) as running:
+    with Node.start(control_plane, {"talkdesk-demo": light_app.IMAGE}, timings=timings) as running:
         yield running
         # World and release are gone; what they left would have nobody to end its pods.
         pods = control_plane.request("GET", "/api/v1/pods")["items"]
@@ -163,7 +162,7 @@ IS_PAID = {
 async def test_free_to_paid_changes_the_running_tenant_and_is_approved_once_that_answers(
     world: World, node: Node, eventually: Any, shows: str
 ) -> None:
-    (node.directory / "images.json").write_text(json.dumps({"talkdesk-demo": {"command": DEMO}}))
+    (node.directory / "images.json").write_text(json.dumps({"talkdesk-demo": {"command": light_app.IMAGE}}))
     async with update_shows(world, shows):
         await declared(world)
         installed = await world.install(plan=FREE)

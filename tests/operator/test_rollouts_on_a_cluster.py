@@ -1,4 +1,4 @@
-"""Roll-outs over tenants that run: each of them is one process of the demo app."""
+"""Roll-outs over tenants that run: each of them is one process that answers at the demo app's address."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+import light_app
 from talkdesk_crds import names
 from talkdesk_kube import NotFound, resources
-from talkdesk_sandbox.environment import IMAGES, demo_app
+from talkdesk_sandbox.environment import demo_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -35,7 +36,7 @@ def node(control_plane: Any) -> Iterator[Any]:
     from talkdesk_sandbox.node import Node  # noqa: PLC0415 - unit tests do not pay for it
 
     crashing = [sys.executable, "-ISc", "raise SystemExit('the app is broken')"]
-    with Node.start(control_plane, {**IMAGES, CRASHING: crashing}) as running:
+    with Node.start(control_plane, {"talkdesk-demo": light_app.IMAGE, CRASHING: crashing}) as running:
         yield running
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

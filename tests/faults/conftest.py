@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from talkdesk_kube import Kube, KubeSettings
 from talkdesk_sandbox.environment import demo_app
 from talkdesk_sandbox.interceptor import before_kubernetes, before_talkdesk
 from talkdesk_sandbox.plain import plain
+from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.story.cluster import Cluster
 from talkdesk_sandbox.story.marketplace import Marketplace
 from talkdesk_sandbox.supervised import Supervised
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from talkdesk_sandbox.controlplane import ControlPlane
     from talkdesk_sandbox.interceptor.between import Interceptor
-    from talkdesk_sandbox.release import Release
 
 PLAN = "Free trial"
 
@@ -187,6 +188,21 @@ class Maker:
         # No pods: nothing runs them here, and a node of a later test would find hundreds waiting.
         declared["spec"]["template"][0]["spec"]["replicas"] = 0
         await product.cluster.kube.apply(declared, field_manager="test")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_products(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Maker]:
+    """As ``products``, in a release that the tests of a module share."""
+    release = Release(control_plane, f"faults-{secrets.token_hex(4)}")
+    release.install(WITHOUT_PODS)
+    folder = tmp_path_factory.mktemp("shared")
+    with StandIn.start(folder / "talkdesk") as stand_in:
+        async with contextlib.AsyncExitStack() as stack:
+            yield Maker(control_plane, release, stand_in, folder, stack)
+    release.uninstall()
+    release.forget()
 
 
 @pytest_asyncio.fixture

@@ -1,8 +1,4 @@
-"""How to reach the API server: the `kubernetes` library reads the configuration, aiohttp sends.
-
-The library's loaders know kubeconfig files, exec plug-ins and the pod's service account; its REST client
-builds the TLS context. Its generated models are not used: the product works on JSON.
-"""
+"""How the API server is reached: by aiohttp, with what :mod:`talkdesk_kube.access` reads."""
 
 from __future__ import annotations
 
@@ -14,20 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import yaml
-from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from talkdesk_kube import access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_loaders: Any = kubernetes_config  # which is annotated only here and there
-
-#: How long a token read from a file is used before the file is read again (kubelet replaces it at 80 % of
-#: its life, of which at least two minutes are then left).
-TOKEN_REREAD_SECONDS = 60.0
+    from talkdesk_kube.access import Access
 
 
 class KubeSettings(BaseSettings):
@@ -71,71 +61,37 @@ class NoConfiguration(Exception):  # noqa: N818 -- named after what it says
     """The API server's address or credentials cannot be read; the message names the file or variable."""
 
 
-def _token_file(kubeconfig: Path) -> Path | None:
-    # The library prefers an inline token to `tokenFile`; client-go (and so kubectl) does the opposite, and
-    # only the file is ever renewed.
-    document = yaml.safe_load(kubeconfig.read_text())
-    contexts = {entry["name"]: entry["context"] for entry in document.get("contexts") or ()}
-    context = contexts.get(document.get("current-context")) or {}
-    users = {entry["name"]: entry.get("user") or {} for entry in document.get("users") or ()}
-    name = (users.get(context.get("user")) or {}).get("tokenFile")
-    return kubeconfig.parent / name if name else None
-
-
-def _follow(token_file: Path, clock: Callable[[], float]) -> Callable[[Any], None]:
-    read_at = -TOKEN_REREAD_SECONDS
-
-    def refresh(configuration: Any) -> None:
-        nonlocal read_at
-        if clock() - read_at < TOKEN_REREAD_SECONDS:
-            return
-        configuration.api_key["BearerToken"] = f"Bearer {token_file.read_text().strip()}"
-        read_at = clock()
-
-    return refresh
-
-
-async def load_configuration(settings: KubeSettings, *, clock: Callable[[], float] = time.monotonic) -> Any:
-    """The library's ``Configuration`` for ``settings``. Raises :class:`NoConfiguration`."""
-    configuration: Any = Configuration()
-    # Many clusters' authorities (kubeadm's, EKS') lack the key identifiers that Python 3.13 began to demand.
-    # The chain and the host name are verified all the same.
-    configuration.disable_strict_ssl_verification = True
+async def load_access(settings: KubeSettings, *, clock: Callable[[], float] = time.monotonic) -> Access:
+    """The API server of ``settings``, and the credentials for it. Raises :class:`NoConfiguration`."""
+    if settings.kubeconfig is None:
+        try:
+            return access.in_pod(access.SERVICE_ACCOUNT, clock=clock)
+        except (access.CannotRead, OSError, ValueError) as error:
+            raise NoConfiguration(
+                f"cannot read the pod's service account (set TALKDESK_KUBECONFIG outside a pod): {error}"
+            ) from error
+    path = settings.kubeconfig.absolute()
+    if not path.is_file():
+        raise NoConfiguration(f"TALKDESK_KUBECONFIG: no file {os.fspath(path)!r}")
     try:
-        if settings.kubeconfig is None:
-            _loaders.load_incluster_config(client_configuration=configuration)
-            return configuration
-        path = settings.kubeconfig.absolute()
-        if not path.is_file():
-            raise NoConfiguration(f"TALKDESK_KUBECONFIG: no file {os.fspath(path)!r}")
-        await _loaders.load_kube_config(
-            config_file=os.fspath(path), client_configuration=configuration, persist_config=False
-        )
-        token_file = _token_file(path)
-        if token_file is not None:
-            refresh = _follow(token_file, clock)
-            refresh(configuration)
-            configuration.refresh_api_key_hook = refresh
-    except (_loaders.ConfigException, OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        source = settings.kubeconfig or "the pod's service account (set TALKDESK_KUBECONFIG outside a pod)"
-        raise NoConfiguration(f"cannot read {source}: {type(error).__name__}: {error}") from error
-    return configuration
+        return await access.of_kubeconfig(path, clock=clock)
+    except (access.CannotRead, OSError, KeyError, TypeError, ValueError) as error:
+        raise NoConfiguration(
+            f"cannot read {settings.kubeconfig}: {type(error).__name__}: {error}"
+        ) from error
 
 
 class Connection:
     """A pool of connections to one API server, and the credentials sent over them."""
 
-    def __init__(self, settings: KubeSettings, configuration: Any, *, timeouts: Timeouts, limit: int) -> None:
+    def __init__(self, settings: KubeSettings, access: Access, *, timeouts: Timeouts, limit: int) -> None:
         self._settings = settings
-        self._configuration = configuration
+        self._access = access
         self.timeouts = timeouts
-        self.base = str(configuration.host).rstrip("/")
-        rest = RESTClientObject(configuration)
-        self._proxy = rest.proxy
-        self._server_hostname = configuration.tls_server_name
+        self.base = access.host
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=limit, ssl=rest.ssl_context, keepalive_timeout=60, socket_factory=_socket
+                limit=limit, ssl=access.tls() or True, keepalive_timeout=60, socket_factory=_socket
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             # Nothing from the environment: TALKDESK_EGRESS_PROXY is for Talkdesk, and a `proxy-url` of the
@@ -147,17 +103,16 @@ class Connection:
     @classmethod
     async def open(cls, settings: KubeSettings, *, timeouts: Timeouts, limit: int) -> Connection:
         """Read the configuration and prepare the pool; connects nowhere yet."""
-        return cls(settings, await load_configuration(settings), timeouts=timeouts, limit=limit)
+        return cls(settings, await load_access(settings), timeouts=timeouts, limit=limit)
 
     async def authorization(self) -> str | None:
         """Value of the ``Authorization`` header, None with client certificates."""
-        value = await self._configuration.get_api_key_with_prefix("BearerToken")
-        return None if value is None else str(value).strip()
+        return await self._access.authorization()
 
     async def reload(self) -> bool:
         """Read the credentials again (after a 401); whether they are other ones now."""
         before = await self.authorization()
-        self._configuration = await load_configuration(self._settings)
+        self._access = await load_access(self._settings)
         return await self.authorization() != before
 
     async def send(
@@ -177,8 +132,8 @@ class Connection:
             data=data,
             timeout=limits,
             allow_redirects=False,
-            proxy=self._proxy,
-            server_hostname=self._server_hostname,
+            proxy=self._access.proxy,
+            server_hostname=self._access.tls_server_name,
         )
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ round: two watches, one queue.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,13 @@ import kopf
 import structlog
 
 from talkdesk_crds import names
-from talkdesk_kube.connection import load_configuration
+from talkdesk_kube.connection import load_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from talkdesk_kube import KubeSettings
+    from talkdesk_kube.access import Access
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +87,7 @@ class KopfEdge:
 
         @kopf.on.login(registry=registry)
         async def login(**_: Any) -> kopf.ConnectionInfo:
-            return connection_info(await load_configuration(settings))
+            return await connection_info(await load_access(settings))
 
         def changed(body: kopf.Body, **_: Any) -> None:
             metadata = body["metadata"]
@@ -109,15 +111,16 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def connection_info(configuration: Any) -> kopf.ConnectionInfo:
-    """The credentials of the library's ``Configuration``, as Kopf wants them. It asks again after a 401."""
-    scheme, _, token = (configuration.api_key.get("BearerToken") or "").rpartition(" ")
+async def connection_info(access: Access) -> kopf.ConnectionInfo:
+    """The credentials as Kopf wants them. It asks again after a 401."""
+    scheme, _, token = (await access.authorization() or "").rpartition(" ")
     return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        insecure=not configuration.verify_ssl,
+        server=access.host,
+        ca_path=access.ca_file,
+        ca_data=base64.b64encode(access.ca_data.encode()) if access.ca_data else None,
+        insecure=not access.verify,
         scheme=scheme or None,
         token=token or None,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
+        certificate_path=access.cert_file,
+        private_key_path=access.key_file,
     )

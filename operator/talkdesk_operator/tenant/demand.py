@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from kubernetes.utils.quantity import parse_quantity
+from talkdesk_operator.tenant.quantity import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,12 +61,9 @@ class Demand:
 
 def amount_of(quantity: Any) -> Decimal | None:
     """A Kubernetes quantity as a number, None where it is none."""
-    if isinstance(quantity, bool) or not isinstance(quantity, str | int | float):
-        return None
-    try:
-        return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]  # the library has no types
-    except ValueError:
-        return None
+    if isinstance(quantity, str):
+        return parse(quantity)
+    return Decimal(quantity) if isinstance(quantity, int | float) and not isinstance(quantity, bool) else None
 
 
 def pod_demand(pod: Mapping[str, Any], plan: Plan, where: str) -> Demand:

@@ -59,7 +59,8 @@ def envoy_config(
     output: Annotated[Path, typer.Option(help="Where Envoy reads its configuration.", dir_okay=False)],
 ) -> None:
     """Write Envoy's configuration as JSON (settings: TALKDESK_ENVOY_* variables)."""
-    from talkdesk_gateway.envoy import EnvoySettings, write
+    with imports.kept():
+        from talkdesk_gateway.envoy import EnvoySettings, write
 
     try:
         write(_settings(EnvoySettings), output)

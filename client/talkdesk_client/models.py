@@ -110,6 +110,7 @@ class Answered(BaseModel):
         populate_by_name=True,
         coerce_numbers_to_str=True,
         hide_input_in_errors=True,
+        defer_build=True,  # until it is first used: a process asks for some of them
     )
 
 

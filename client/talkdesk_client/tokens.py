@@ -24,7 +24,7 @@ _PRUNE_FROM = 1024
 class TokenAnswer(BaseModel):
     """The token endpoint's success body (RFC 6749 §5.1); validation errors do not show it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     access_token: SecretStr
     token_type: Text = None

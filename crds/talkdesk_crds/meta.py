@@ -52,7 +52,10 @@ ATOMIC_LIST: JsonDict = {"x-kubernetes-list-type": "atomic"}
 class Model(BaseModel):
     """Base of every kind and its parts: camelCase on the wire, unknown fields pruned as the server does."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    # Validators are built when first used: a process uses a few of the models, and most are parts of others.
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from talkdesk_kube.encoding import encode
 
-TEXTS = st.text(alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from('\\"ud83d\n\t\x7f\x85  😀')))
+CHARACTERS = st.one_of(st.characters(codec="utf-8"), st.sampled_from('\\"ud83d\n\t\x7f\x85  😀'))
+TEXTS = st.text(alphabet=CHARACTERS)
+# A key of YAML is at most 1,024 characters long, and an escaped one grows to twelve. Kubernetes' have 317.
+KEYS = st.text(alphabet=CHARACTERS, max_size=80)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), TEXTS),
-    lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXTS, inner)),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(KEYS, inner)),
     max_leaves=10,
 )
 

@@ -248,12 +248,8 @@ class EventfulStory(Story):
 
     async def update(self) -> str:
         """The ordinary update, and the app becomes popular."""
-        for number in range(CROWD):
-            user = await self.marketplace.post(
-                f"/control/accounts/{self.account['id']}/users",
-                {"email": f"u{number}@{self.account['name']}.example", "name": f"User {number}"},
-            )
-            self.crowd.append(user["id"])
+        domain = f"{self.account['name']}.example"
+        self.crowd += await self.marketplace.people(self.account["id"], range(CROWD), domain=domain)
         answer = await self.marketplace.post(
             f"/control/installations/{self.installation_id}/update",
             {"adding": [self.users[3], *self.crowd], "removing": [self.users[1]]},

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: How long an effect may take to be seen (seconds); a pod that starts on two busy cores is the slowest.
 PATIENCE = 30.0
+#: What a step raises that fails.
+FAILURES = (NotObserved, KubeError, StandInError, httpx.HTTPError)
 
 
 @dataclass
@@ -284,7 +286,7 @@ async def play(story: Story, *, tell: Callable[[StepResult], None]) -> list[Step
         began = time.monotonic()
         try:
             detail, ok = await step(), True
-        except (NotObserved, KubeError, StandInError, httpx.HTTPError) as problem:
+        except FAILURES as problem:
             detail, ok = str(problem), False
             failed = True
         results.append(StepResult(name=name, ok=ok, seconds=time.monotonic() - began, detail=detail))

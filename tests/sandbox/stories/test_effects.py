@@ -10,15 +10,15 @@ import contextlib
 import json
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pytest
 from aiohttp import web
 
 from talkdesk_sandbox.interceptor import Cut, Exchange, passing
 from talkdesk_sandbox.rights import Right, Taken, take
-from talkdesk_sandbox.story.script import Story, play
-from talkdesk_sandbox.story.step import NOT_REACHED, StepResult
+from talkdesk_sandbox.story.script import FAILURES, Story, play
+from talkdesk_sandbox.story.step import NOT_REACHED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
 
-#: How much longer than in an undamaged story an effect may take: long enough for what works on a machine
-#: that is busier by then, short enough for what does not.
+#: How much longer than in an undisturbed story the effect may take that is to be missed: long enough for what
+#: works on a machine that is busier by then, short enough for what does not.
 TIMES = 3.0
 #: And so many seconds in any case.
 LEAST = 3.0
@@ -172,7 +172,7 @@ class NoGateway:
         await self._scale(sandbox, 0)
 
     async def undo(self, sandbox: Any) -> None:
-        await self._scale(sandbox, 2)
+        await self._scale(sandbox, sandbox.environment.release.values["gateway"]["replicas"])
 
     async def _scale(self, sandbox: Any, replicas: int) -> None:
         plane, release = sandbox.environment.control_plane, sandbox.environment.release
@@ -185,25 +185,60 @@ class NoGateway:
 
 
 @dataclass
+class Case:
+    """What is damaged, before which step, and the step that must fail, the first of all.
+
+    What is ``mended`` once the damage is undone is seen then by that step, and the story goes on; it goes on
+    as well where the effect is ``lost`` for good, and else ``ends``.
+    """
+
+    damage: Damage
+    at: str
+    fails: str
+    then: Literal["mended", "lost", "ends"] = "mended"
+
+
+@dataclass
 class DamagedStory(Story):
-    """Does the damage right before the step ``at``."""
+    """Meets ``cases``, one after another; it waits ``seconds`` for an effect to be missed.
+
+    ``undo`` holds what is to be undone at the latest in the end, ``failed`` the steps that failed as due.
+    """
 
     sandbox: Any = None
-    damage: Damage = field(default_factory=Damage)
-    at: str = ""
-    met: bool = False
+    cases: tuple[Case, ...] = ()
+    seconds: Callable[[str], float] = lambda _: LEAST
+    undo: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    failed: list[str] = field(default_factory=list)
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
         return [(name, self._damaged(name, step)) for name, step in super().steps()]
 
     def _damaged(self, name: str, step: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
         async def run() -> str:
-            if name == self.at:
-                self.met = True
-                await self.damage.do(self.sandbox, self)
-            return await step()
+            for case in self.cases:
+                if case.at == name:
+                    self.undo.push_async_callback(case.damage.undo, self.sandbox)
+                    await case.damage.do(self.sandbox, self)
+            due = next((case for case in self.cases if case.fails == name), None)
+            return await (step() if due is None else self._fails(due, step))
 
         return run
+
+    async def _fails(self, case: Case, step: Callable[[], Awaitable[str]]) -> str:
+        patience, self.patience = self.patience, self.seconds(case.fails)
+        try:
+            await step()
+        except FAILURES as problem:
+            self.failed.append(case.fails)
+            if case.then == "ends":
+                raise
+            missed = str(problem)
+        else:
+            raise AssertionError(f"{case.fails}: passes, although {case.damage} took its effect away")
+        self.patience = patience
+        await self.undo.aclose()
+        return await step() if case.then == "mended" else missed
 
 
 @dataclass
@@ -243,111 +278,89 @@ class Unposted:
 
 FIRST = "a customer appears"
 ENTERED = "install: one click, and users are in"
-#: What is damaged, before which step, and the step that must fail.
-CASES: list[tuple[Damage, str, str]] = [
-    (NoRight(Right("webhook", OURS, "talkdeskinstallations", "create")), FIRST, "install: event stored"),
-    (NoRight(Right("webhook-credentials", "", "secrets", "create")), FIRST, "install: event stored"),
-    (NoRight(Right("cluster", "", "namespaces", "create")), FIRST, "install: tenant made"),
-    (NoRight(Right("tenant", "", "resourcequotas", "create")), FIRST, "install: tenant made"),
-    (NoRight(Right("tenant", "", "configmaps", "create")), FIRST, "install: account record written"),
-    (NoRight(Right("operator", OURS, "talkdeskuserslices", "create")), FIRST, "install: users licensed"),
-    (BrokenImage(), FIRST, "install: app answers"),
-    (Refused("POST", "/state"), FIRST, "install: approved"),
-    (Unposted(), FIRST, "install: the admin gets a mail"),
-    (Refused("GET", "/users/me"), FIRST, ENTERED),
-    (Refused("POST", "/oauth/token"), ENTERED, ENTERED),
-    (Undelivered("app.trial_started"), FIRST, "trial: start stored"),
-    (Undelivered("app.updated"), FIRST, "update: event stored"),
+INSTALLED, UPDATED = "install: event stored", "update: event stored"
+UNINSTALLED, REINSTALLED = "uninstall: event stored", "reinstall: event stored"
+DEPLOYMENTS = Right("tenant", "apps", "deployments", "patch")
+SLICES = "talkdeskuserslices"
+#: By story, in the order of its steps.
+STORIES: tuple[tuple[Case, ...], ...] = (
+    (Case(NoRight(Right("webhook", OURS, "talkdeskinstallations", "create")), FIRST, INSTALLED, "ends"),),
+    (Case(NoRight(Right("webhook-credentials", "", "secrets", "create")), FIRST, INSTALLED, "ends"),),
+    (Case(BrokenImage(), FIRST, "install: app answers", "ends"),),
     (
-        NoRight(Right("operator", OURS, "talkdeskuserslices", "patch")),
-        "update: event stored",
-        "update: removed user is refused",
-    ),
-    (Unlisted(), "update: event stored", "update: users changed"),
-    (Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
-    (Refused("POST", "/state"), "update: event stored", "update: approved"),
-    (Unposted(), "update: event stored", "update: the admin gets a mail"),
-    (Unposted(), "uninstall: event stored", "uninstall: the admin gets a mail"),
-    (Undelivered("app.uninstalled"), FIRST, "uninstall: event stored"),
-    (
-        NoRight(Right("tenant", "apps", "deployments", "patch")),
-        "uninstall: event stored",
-        "uninstall: app suspended",
-    ),
-    (NoGateway(), "uninstall: nobody enters", "uninstall: nobody enters"),
-    (Refused("POST", "/state"), "uninstall: event stored", "uninstall: approved"),
-    (TenantDeleted(), "uninstall: tenant kept", "uninstall: tenant kept"),
-    (Undelivered("app.installed"), "reinstall: event stored", "reinstall: event stored"),
-    (
-        NoRight(Right("tenant", "apps", "deployments", "patch")),
-        "reinstall: event stored",
-        "reinstall: same tenant resumed",
+        Case(NoRight(Right("cluster", "", "namespaces", "create")), FIRST, "install: tenant made"),
+        Case(Refused("GET", "/users/me"), "update: added user enters", "update: added user enters"),
+        Case(Undelivered("app.uninstalled"), UNINSTALLED, UNINSTALLED, "ends"),
     ),
     (
-        NoRight(Right("operator", OURS, "talkdeskuserslices", "create")),
-        "reinstall: event stored",
-        "reinstall: users licensed",
+        Case(NoRight(Right("tenant", "", "resourcequotas", "create")), FIRST, "install: tenant made"),
+        Case(NoRight(Right("operator", OURS, SLICES, "patch")), UPDATED, "update: removed user is refused"),
+        Case(NoRight(DEPLOYMENTS), UNINSTALLED, "uninstall: app suspended"),
+        Case(NoRight(DEPLOYMENTS), REINSTALLED, "reinstall: same tenant resumed"),
+        Case(
+            Both(NoRight(Right("tenant", "", "services", "create")), "services"),
+            "reinstall: app answers",
+            "reinstall: app answers",
+        ),
+        Case(VolumeLost(), "reinstall: users enter again", "reinstall: users enter again", "ends"),
     ),
     (
-        Both(NoRight(Right("tenant", "", "services", "create")), "services"),
-        "reinstall: app answers",
-        "reinstall: app answers",
+        Case(NoRight(Right("tenant", "", "configmaps", "create")), FIRST, "install: account record written"),
+        Case(Refused("POST", "/oauth/token"), ENTERED, ENTERED),
+        Case(Unposted(), UPDATED, "update: the admin gets a mail", "lost"),
+        Case(NoGateway(), "uninstall: nobody enters", "uninstall: nobody enters"),
+        Case(TenantDeleted(), "uninstall: tenant kept", "uninstall: tenant kept", "ends"),
     ),
-    (Refused("POST", "/state"), "reinstall: event stored", "reinstall: approved"),
-    (VolumeLost(), "reinstall: users enter again", "reinstall: users enter again"),
-]
+    (
+        Case(NoRight(Right("operator", OURS, SLICES, "create")), FIRST, "install: users licensed"),
+        Case(Refused("POST", "/state"), UPDATED, "update: approved"),
+        Case(Refused("POST", "/state"), UNINSTALLED, "uninstall: approved"),
+        Case(NoRight(Right("operator", OURS, SLICES, "create")), REINSTALLED, "reinstall: users licensed"),
+    ),
+    (
+        Case(Refused("POST", "/state"), FIRST, "install: approved"),
+        Case(Refused("POST", "/state"), REINSTALLED, "reinstall: approved"),
+    ),
+    (
+        Case(Unposted(), FIRST, "install: the admin gets a mail", "lost"),
+        Case(Unlisted(), UPDATED, "update: users changed", "ends"),
+    ),
+    (
+        Case(Refused("GET", "/users/me"), FIRST, ENTERED),
+        Case(Unposted(), UNINSTALLED, "uninstall: the admin gets a mail", "lost"),
+        Case(Undelivered("app.installed"), REINSTALLED, REINSTALLED, "ends"),
+    ),
+    (
+        Case(Undelivered("app.trial_started"), FIRST, "trial: start stored", "lost"),
+        Case(Undelivered("app.updated"), UPDATED, UPDATED, "ends"),
+    ),
+)
 
 
-@dataclass
-class Undamaged:
-    """The story without any damage, played once, before all others."""
-
-    results: list[StepResult] = field(default_factory=list)
-
-    async def played(self, sandbox: Any) -> list[StepResult]:
-        """Its results."""
-        if not self.results:
-            async with sandbox.story() as story:
-                self.results += await play(story, tell=lambda _: None)
-        return self.results
-
-    async def patience(self, sandbox: Any) -> float:
-        """Seconds that an effect may take on this machine."""
-        return max(LEAST, TIMES * max(result.seconds for result in await self.played(sandbox)))
+def _seconds(undisturbed: Any, step: str) -> float:
+    """How long the effect that ``step`` shows may take on this machine."""
+    needed = next(result.seconds for result in undisturbed.results if result.name == step)
+    return float(max(LEAST, TIMES * needed))
 
 
-@pytest.fixture(scope="module")
-def undamaged() -> Undamaged:
-    """Played by the first test that asks for it."""
-    return Undamaged()
+async def test_the_story_passes_through_the_interceptors_when_nothing_is_damaged(undisturbed: Any) -> None:
+    assert all(result.ok for result in undisturbed.results)
 
 
-async def test_the_story_passes_through_the_interceptors_when_nothing_is_damaged(
-    sandbox: Any, undamaged: Undamaged, capsys: pytest.CaptureFixture[str]
-) -> None:
-    results = await undamaged.played(sandbox)
-    assert all(result.ok for result in results), [result for result in results if not result.ok]
-    with capsys.disabled():
-        print(f"\n  an effect may take {await undamaged.patience(sandbox):.1f} s")
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[2]} - {str(case[0])[:60]}")
+@pytest.mark.parametrize("cases", STORIES, ids=lambda cases: ", ".join(case.fails for case in cases))
 async def test_the_story_fails_where_its_effect_was_taken_away(
-    sandbox: Any, whole_run: Any, undamaged: Undamaged, case: tuple[Damage, str, str]
+    sandbox: Any, whole_run: Any, undisturbed: Any, cases: tuple[Case, ...]
 ) -> None:
-    damage, at, fails = case
-    by_rights, patience = isinstance(damage, NoRight | Both), await undamaged.patience(sandbox)
     async with contextlib.AsyncExitStack() as stack:
-        if by_rights:
+        if any(isinstance(case.damage, NoRight | Both) for case in cases):
             stack.enter_context(whole_run.refusals_intended())
-        plain = await stack.enter_async_context(sandbox.story(patience=patience))
-        story = DamagedStory(**vars(plain), sandbox=sandbox, damage=damage, at=at)
-        try:
+        plain = await stack.enter_async_context(sandbox.story())
+        story = DamagedStory(
+            **vars(plain), sandbox=sandbox, cases=cases, seconds=lambda step: _seconds(undisturbed, step)
+        )
+        async with story.undo:
             results = await play(story, tell=lambda _: None)
-        finally:
-            if story.met:
-                await damage.undo(sandbox)
     failed = [result for result in results if not result.ok]
-    assert failed, "the story passed although an effect was missing"
-    assert failed[0].name == fails, failed[0]
+    assert [result.name for result in failed[:1]] == [case.fails for case in cases if case.then == "ends"]
+    assert story.failed == [case.fails for case in cases]
     assert {result.detail for result in failed[1:]} <= {NOT_REACHED}

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 import pytest
+import pytest_asyncio
 
-from talkdesk_sandbox.story.script import play
 from talkdesk_sandbox.talkdesk.switches import Switches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import AsyncIterator, Callable, Hashable
+
+    from talkdesk_sandbox.release import Release
 
     Entry = dict[str, Any]
     Shown = Callable[[list[Entry]], set[Hashable]]
+    Setting = tuple[dict[str, Any], dict[str, str], tuple[Shown, ...]]
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.sandbox]
 
@@ -152,10 +156,9 @@ def answered_states(entries: list[Entry]) -> set[Hashable]:
 
 
 #: By story: switch, its other value, and what of the ledger must differ by it; None where the story comes to
-#: no moment of it. Those that share a story act in different places; those that change when things happen
-#: have one of their own.
+#: no moment of it. Those that share a story act in different places.
 STORIES: dict[str, list[tuple[str, Any, Shown | None]]] = {
-    "signatures": [
+    "signatures, answers and lists": [
         ("signature_encoding", "raw", signature("encoding")),
         ("signature_curve", "p384", signature("curve")),
         ("key_encoding", "point", signature("key_form")),
@@ -165,8 +168,17 @@ STORIES: dict[str, list[tuple[str, Any, Shown | None]]] = {
         ("rejected_install", "revoked", None),
         ("rejected_uninstall", "restored", None),
         ("unanswered_uninstall", "timeout", None),
+        ("event_id_field", "event_id", body_keys),
+        ("no_trial", "empty", statuses("/trial")),
+        ("state_answer", "answer", answered_states),
+        ("after_uninstall", "revoked", last_states),
+        ("after_trial", "completed", None),
+        ("upgrade_ends_trial", "at-update", None),
+        ("installation_errors", "common", None),
+        ("update_shows", "old", first_list_of_update),
+        ("scope_delay_seconds", 1.0, first_tokens),
     ],
-    "events": [
+    "events, tokens and users": [
         ("event_time", "offset", times),
         ("self_link", "other", self_links),
         ("token_link", "absent", install_links),
@@ -176,17 +188,6 @@ STORIES: dict[str, list[tuple[str, Any, Shown | None]]] = {
         ("repeated_answer", 409, None),
         ("contrary_answer", 422, None),
         ("overlap", "replace", None),
-    ],
-    "answers": [
-        ("event_id_field", "event_id", body_keys),
-        ("no_trial", "empty", statuses("/trial")),
-        ("state_answer", "answer", answered_states),
-        ("after_uninstall", "revoked", last_states),
-        ("after_trial", "completed", None),
-        ("upgrade_ends_trial", "at-update", None),
-        ("installation_errors", "common", None),
-    ],
-    "tokens and users": [
         ("event_id_field", "both", body_keys),
         ("credential_key", "wrapped", public_keys),
         ("token_form", "opaque", token_forms),
@@ -196,14 +197,12 @@ STORIES: dict[str, list[tuple[str, Any, Shown | None]]] = {
         ("rotate_answer", 200, None),
         ("ack_state", "object", None),
         ("basic", "refused", None),
+        ("token_seconds", 5, lives),
     ],
-    "update_shows": [("update_shows", "old", first_list_of_update)],
-    "token_seconds": [("token_seconds", 5, lives)],
-    "scope_delay_seconds": [("scope_delay_seconds", 1.0, first_tokens)],
 }
 
 #: What the client cannot find out: switches, their settings, and what of the ledger must differ.
-SETTINGS: dict[str, tuple[dict[str, Any], dict[str, str], tuple[Shown, ...]]] = {
+SETTINGS: dict[str, Setting] = {
     "audience, page size and signature hash": (
         {"audience": "host", "page_size": 1, "signature_hash": "sha256"},
         {
@@ -217,41 +216,23 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, str], tuple[Shown, ...]]] = 
 }
 
 
-async def _ledger_of_a_story(sandbox: Any) -> list[Entry]:
-    """Without what is repeated of earlier ones: Talkdesk delivers for a quarter of an hour."""
-    async with sandbox.story() as story:
-        before = len(await story.marketplace.read())
-        older = {one["id"] for one in (await story.marketplace.state())["installations"]}
-        results = await play(story, tell=lambda _: None)
-        assert all(result.ok for result in results), [result for result in results if not result.ok]
-        return [e for e in (await story.marketplace.read())[before:] if e.get("installation_id") not in older]
-
-
-@pytest.fixture(scope="module")
-def default_ledger() -> list[Entry]:
-    """The ledger of a story with the default switches; filled by the first test that needs it."""
-    return []
-
-
 @pytest.mark.parametrize("switches", STORIES.values(), ids=STORIES)
 async def test_the_story_passes_with_switches_either_way_and_the_ledger_differs_by_each(
-    sandbox: Any, default_ledger: list[Entry], switches: list[tuple[str, Any, Shown]]
+    sandbox: Any, undisturbed: Any, play_undisturbed: Any, switches: list[tuple[str, Any, Shown]]
 ) -> None:
-    if not default_ledger:
-        default_ledger += await _ledger_of_a_story(sandbox)
     stand_in = sandbox.environment.stand_in
     before = await asyncio.to_thread(stand_in.get, "/control/switches")
     changed = {name: other for name, other, _ in switches}
     assert not [name for name in changed if before[name] == changed[name]]
     await asyncio.to_thread(stand_in.patch, "/control/switches", changed)
     try:
-        ledger = await _ledger_of_a_story(sandbox)
+        ledger = (await play_undisturbed(sandbox)).ledger
     finally:
         await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before[name] for name in changed})
     for name, _, shown in switches:
         if shown is not None:
             assert shown(ledger), name
-            assert shown(ledger) != shown(default_ledger), name
+            assert shown(ledger) != shown(undisturbed.ledger), name
 
 
 async def test_every_switch_between_words_is_in_a_story() -> None:
@@ -261,26 +242,41 @@ async def test_every_switch_between_words_is_in_a_story() -> None:
     assert words - told == set()
 
 
-@pytest.mark.parametrize(("switch", "setting", "shown"), SETTINGS.values(), ids=SETTINGS)
+@dataclass
+class Told:
+    """The release, told otherwise by one test after another: whoever answers at the end of each knows it."""
+
+    release: Release
+    before: dict[str, Any]
+
+    async def tell(self, setting: dict[str, str]) -> None:
+        """From now on this holds, and nothing that was told before."""
+        self.release.values = self.before
+        await asyncio.to_thread(self.release.install, {"env": setting})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def told(sandbox: Any) -> AsyncIterator[Told]:
+    """It is told nothing in the end."""
+    release = sandbox.environment.release
+    telling = Told(release, release.values)
+    yield telling
+    await telling.tell({})
+
+
+@pytest.mark.parametrize("case", SETTINGS.values(), ids=SETTINGS)
 async def test_what_the_client_must_be_told_is_a_setting(
-    sandbox: Any,
-    default_ledger: list[Entry],
-    switch: dict[str, Any],
-    setting: dict[str, str],
-    shown: tuple[Shown, ...],
+    sandbox: Any, undisturbed: Any, play_undisturbed: Any, told: Told, case: Setting
 ) -> None:
-    if not default_ledger:
-        default_ledger += await _ledger_of_a_story(sandbox)
-    stand_in, release = sandbox.environment.stand_in, sandbox.environment.release
-    before, values = await asyncio.to_thread(stand_in.get, "/control/switches"), release.values
+    switch, setting, shown = case
+    stand_in = sandbox.environment.stand_in
+    before = await asyncio.to_thread(stand_in.get, "/control/switches")
     await asyncio.to_thread(stand_in.patch, "/control/switches", switch)
-    await asyncio.to_thread(release.install, {"env": setting})
-    assert await asyncio.to_thread(release.leaving) == [], "nobody is left who does not know it"
     try:
-        ledger = await _ledger_of_a_story(sandbox)
+        await told.tell(setting)
+        assert await asyncio.to_thread(told.release.leaving) == [], "nobody is left who does not know it"
+        ledger = (await play_undisturbed(sandbox)).ledger
     finally:
         await asyncio.to_thread(stand_in.patch, "/control/switches", {name: before[name] for name in switch})
-        release.values = values
-        await asyncio.to_thread(release.install, {})
     for each in shown:
-        assert each(ledger) != each(default_ledger)
+        assert each(ledger) != each(undisturbed.ledger)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Longer than anything that the settings repeat by themselves while something is pending.
 QUIET_SECONDS = 1.5
+#: How much longer than a look the pause after it is: some are dozens of requests, to whom is waited for.
+LEISURE = 4
 _WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -52,12 +54,14 @@ async def calm(made: Round) -> None:
 
 
 async def _becomes(made: Round, invariant: Invariant, wrong: Callable[[Round], Awaitable[list[str]]]) -> None:
-    deadline = time.monotonic() + made.calm_within
+    deadline = (looked := time.monotonic()) + made.calm_within
     while found := await wrong(made):
         made.judge.check()
         if time.monotonic() > deadline:
             raise Violation(invariant, "; ".join(found))
-        await asyncio.sleep(0.1)
+        took = time.monotonic() - looked
+        await asyncio.sleep(min(max(0.1, LEISURE * took), 1.0))
+        looked = time.monotonic()
 
 
 async def _unanswered(made: Round) -> list[str]:

@@ -43,10 +43,12 @@ class Ledger:
         self, wanted: Callable[[Entry], bool], *, since: int, within: float, number: int = 1
     ) -> bool:
         """Whether ``number`` entries like ``wanted`` came after ``since`` within so many seconds."""
-        deadline = time.monotonic() + within
+        deadline, found = time.monotonic() + within, 0
         while True:
             grown = self._grown
-            if sum(1 for entry in self.entries[since:] if wanted(entry)) >= number:
+            found += sum(1 for entry in self.entries[since:] if wanted(entry))
+            since = self.position
+            if found >= number:
                 return True
             left = deadline - time.monotonic()
             if left <= 0:

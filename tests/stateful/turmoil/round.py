@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from turmoil.arena import Arena
+    from turmoil.ledger import Entry
 
 #: (name, type): the first is a trial.
 PLANS = (("Trial", "trial"), ("Small", "paid"), ("Large", "paid"))
@@ -145,9 +146,9 @@ class Round:
         ]
 
     async def something_happens(self, *, within: float = 0.5) -> None:
-        """Wait for a line in the ledger, a while at the most."""
+        """Wait until an installation's state changes, a while at the most."""
         ledger = self.arena.ledger
-        await ledger.until(lambda _: True, since=ledger.position, within=within)
+        await ledger.until(_is_transition, since=ledger.position, within=within)
 
     async def all_settled(self, *, within: float) -> bool:
         """Wait until Talkdesk waits for no answer."""
@@ -199,6 +200,10 @@ class Round:
         """This round's TalkdeskInstallations, as stored now."""
         found = await self.arena.kube.list(resources.INSTALLATIONS, namespace=self.arena.release.namespace)
         return [one for one in found.items if one["spec"]["appId"] in self.apps]
+
+
+def _is_transition(entry: Entry) -> bool:
+    return bool(entry["kind"] == "transition")
 
 
 def is_live(installation: Talkdesk) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from turmoil.actions import ACTIONS
-from turmoil.machine import Turmoil, play, run
+from turmoil.machine import TIMES, Turmoil, play, run
 from turmoil.record import Record, moves_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     Ground = Any
 
-EXAMPLES = int(os.environ.get("TURMOIL_EXAMPLES", "3"))
+#: As many as CI plays: ``make turmoil`` plays more.
+EXAMPLES = int(os.environ.get("TURMOIL_EXAMPLES", "2"))
+#: Of the times that an action is drawn, so many have an effect: it may meet a situation without room for it.
+EFFECTIVE = 5 / 6
 
 
 def test_whatever_happens_in_whatever_order_the_invariants_hold(ground: Ground) -> None:
@@ -38,7 +41,8 @@ def test_whatever_happens_in_whatever_order_the_invariants_hold(ground: Ground) 
         f"\n{steps} steps; effective: " + ", ".join(f"{name} {effective[name]}" for name in sorted(ACTIONS))
     )
     assert steps >= 200
-    assert {name: effective[name] for name in ACTIONS if effective[name] < 10} == {}
+    least = EFFECTIVE * EXAMPLES * TIMES
+    assert {name: effective[name] for name in ACTIONS if effective[name] < least} == {}
 
 
 def test_a_table_that_was_printed_can_be_played_again(ground: Ground) -> None:

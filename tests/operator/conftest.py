@@ -43,16 +43,18 @@ QUIET_SECONDS = 2.5
 
 async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 90.0) -> Any:
     """The first truthy answer of ``look``; what is not there yet (404, a false assertion) counts as no."""
-    began = time.monotonic()
+    looks = began = time.monotonic()
     problem: Exception | None = None
-    while (waited := time.monotonic() - began) < within:
+    while looks - began < within:
         try:
             if found := await look():
                 return found
             problem = None
         except (NotFound, AssertionError, KeyError) as error:
             problem = error
-        await asyncio.sleep(pause(waited, least=0.02))
+        now = time.monotonic()
+        await asyncio.sleep(pause(now - began, now - looks, least=0.02))
+        looks = time.monotonic()
     raise AssertionError(f"not so within {within:g} s: {problem or look}")
 
 

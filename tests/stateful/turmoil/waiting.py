@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 async def until(look: Callable[[], Awaitable[bool]], *, within: float) -> bool:
     """Whether ``look`` said yes within so many seconds."""
-    began = time.monotonic()
+    looks = began = time.monotonic()
     while not await look():
-        waited = time.monotonic() - began
-        if waited > within:
+        now = time.monotonic()
+        if now - began > within:
             return False
-        await asyncio.sleep(pause(waited, least=0.02))
+        await asyncio.sleep(pause(now - began, now - looks, least=0.02))
+        looks = time.monotonic()
     return True

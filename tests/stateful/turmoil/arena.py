@@ -34,7 +34,7 @@ PRODUCT = (sys.executable, "-m", "talkdesk_cli")
 
 _SETTINGS = {
     # A hiccup is met by the next renewal, if by nothing else.
-    "TALKDESK_LEASE_RETRY_SECONDS": "0.1",
+    "TALKDESK_LEASE_RETRY_SECONDS": "0.5",
     "TALKDESK_PENDING_RESYNC_SECONDS": "1",
     "TALKDESK_RESYNC_SECONDS": "20",
     "TALKDESK_RESYNC_RATE": "50",

@@ -33,7 +33,8 @@ def render(control_plane: ControlPlane) -> Callable[..., list[dict[str, Any]]]:
 
     def rendered(*arguments: str, release: str = "td", namespace: str = "talkdesk-system") -> list[Any]:
         text = control_plane.helm("template", release, CHART, "--namespace", namespace, *arguments)
-        return [obj for obj in yaml.safe_load_all(text) if obj]
+        # By libyaml: PyYAML's own reader takes seven times as long, a third of a second for the chart.
+        return [obj for obj in yaml.load_all(text, Loader=yaml.CSafeLoader) if obj]
 
     return rendered
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from talkdesk_sandbox.node.process import die_with_parent
 from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.ports import free_port
 
@@ -36,7 +37,8 @@ class NotReady(Exception):  # noqa: N818 - an outcome of waiting
 class Supervised:
     """``talkdesk-operator <component>`` with ``environment``; its output goes to ``log``.
 
-    An async context manager. ``port`` is where ``/readyz`` is answered; ``starts`` counts processes.
+    An async context manager; the process also ends if this one dies (Linux). ``port`` is where ``/readyz`` is
+    answered; ``starts`` counts processes.
     ``program`` is what takes the component's name, if not the product's own command.
     """
 
@@ -94,6 +96,7 @@ class Supervised:
                 self._process = await asyncio.create_subprocess_exec(
                     *self.program, self.component,
                     env=environment, stdout=sink, stderr=sink, start_new_session=True,
+                    preexec_fn=die_with_parent(),
                 )  # fmt: skip
             await self._process.wait()
             # As short as a back-off can be: what is tested is what a restarted process finds.

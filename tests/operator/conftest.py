@@ -22,7 +22,7 @@ from talkdesk_sandbox.environment import demo_app
 from talkdesk_sandbox.plain import plain
 from talkdesk_sandbox.release import WITHOUT_PODS, Release
 from talkdesk_sandbox.story.marketplace import Marketplace
-from talkdesk_sandbox.story.observe import pause
+from talkdesk_sandbox.story.observe import Looks
 from talkdesk_sandbox.supervised import Supervised
 from talkdesk_sandbox.talkdesk import StandIn
 
@@ -43,19 +43,17 @@ QUIET_SECONDS = 2.5
 
 async def _eventually(look: Callable[[], Awaitable[Any]], *, within: float = 90.0) -> Any:
     """The first truthy answer of ``look``; what is not there yet (404, a false assertion) counts as no."""
-    looks = began = time.monotonic()
+    looks = Looks(within=within, least=0.02)
     problem: Exception | None = None
-    while looks - began < within:
+    while True:
         try:
             if found := await look():
                 return found
             problem = None
         except (NotFound, AssertionError, KeyError) as error:
             problem = error
-        now = time.monotonic()
-        await asyncio.sleep(pause(now - began, now - looks, least=0.02))
-        looks = time.monotonic()
-    raise AssertionError(f"not so within {within:g} s: {problem or look}")
+        if not await looks.again():
+            raise AssertionError(f"not so within {within:g} s: {problem or look}")
 
 
 @dataclass

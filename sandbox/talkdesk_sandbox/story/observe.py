@@ -16,6 +16,7 @@ LOOK = 0.05
 _SELDOM = 0.5
 #: How many times as long as it looked the observer then leaves alone what it looks at.
 _LEISURE = 4.0
+_LONGEST = 1.0
 
 
 class NotYet(Exception):  # noqa: N818 - an observation, not a fault
@@ -26,13 +27,27 @@ class NotObserved(Exception):  # noqa: N818 - an outcome of the story
     """The deadline passed; the message says what was missing to the last."""
 
 
-def pause(waited: float, looked: float, *, least: float = LOOK) -> float:
-    """Seconds until the next look, after so many of waiting and a look of so many.
+class Looks:
+    """The looks of somebody who waits for at most ``within`` seconds; it begins with the first.
 
-    A twentieth of the waiting is added by it, unless a look takes long: whoever looks all the time takes the
-    processor from what is waited for.
+    A pause is a twentieth of the waiting so far, from ``least`` seconds on, unless a look takes long: whoever
+    looks all the time takes the processor from what is waited for.
     """
-    return max(min(max(least, waited / 20), _SELDOM), min(_LEISURE * looked, 1.0))
+
+    def __init__(self, *, within: float, least: float = LOOK) -> None:
+        self._within, self._least = within, least
+        self._began = self._looked = time.monotonic()
+
+    async def again(self) -> bool:
+        """After a look that was in vain: pause, and look again if this is true; else the time is over."""
+        now = time.monotonic()
+        waited, took = now - self._began, now - self._looked
+        if waited > self._within:
+            return False
+        pause = max(min(max(self._least, waited / 20), _SELDOM), min(_LEISURE * took, _LONGEST))
+        await asyncio.sleep(min(pause, self._within - waited))
+        self._looked = time.monotonic()
+        return True
 
 
 async def eventually(check: Callable[[], Awaitable[T]], *, within: float) -> T:
@@ -40,13 +55,11 @@ async def eventually(check: Callable[[], Awaitable[T]], *, within: float) -> T:
 
     Raises :class:`NotObserved` with the last reason.
     """
-    began = time.monotonic()
+    looks = Looks(within=within)
     while True:
-        looks = time.monotonic()
         try:
             return await check()
         except NotYet as missing:
-            now = time.monotonic()
-            if now - began > within:
-                raise NotObserved(f"after {within:g} s: {missing}") from None
-        await asyncio.sleep(pause(now - began, now - looks))
+            reason = str(missing)
+        if not await looks.again():
+            raise NotObserved(f"after {within:g} s: {reason}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from talkdesk_crds import names
 from talkdesk_kube import KubeError, NotFound, resources
+from talkdesk_sandbox.story.observe import Looks
 from turmoil.actions.platform import ATTEMPTS_SECONDS
 from turmoil.eyes import is_usable, plan_of
 from turmoil.round import is_live
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 #: Longer than anything that the settings repeat by themselves while something is pending.
 QUIET_SECONDS = 1.5
-#: How much longer than a look the pause after it is: some are dozens of requests, to whom is waited for.
-LEISURE = 4
 _WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -54,14 +53,11 @@ async def calm(made: Round) -> None:
 
 
 async def _becomes(made: Round, invariant: Invariant, wrong: Callable[[Round], Awaitable[list[str]]]) -> None:
-    deadline = (looked := time.monotonic()) + made.calm_within
+    looks = Looks(within=made.calm_within, least=0.1)
     while found := await wrong(made):
         made.judge.check()
-        if time.monotonic() > deadline:
+        if not await looks.again():
             raise Violation(invariant, "; ".join(found))
-        took = time.monotonic() - looked
-        await asyncio.sleep(min(max(0.1, LEISURE * took), 1.0))
-        looked = time.monotonic()
 
 
 async def _unanswered(made: Round) -> list[str]:

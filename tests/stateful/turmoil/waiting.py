@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING
 
-from talkdesk_sandbox.story.observe import pause
+from talkdesk_sandbox.story.observe import Looks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,11 +12,8 @@ if TYPE_CHECKING:
 
 async def until(look: Callable[[], Awaitable[bool]], *, within: float) -> bool:
     """Whether ``look`` said yes within so many seconds."""
-    looks = began = time.monotonic()
+    looks = Looks(within=within, least=0.02)
     while not await look():
-        now = time.monotonic()
-        if now - began > within:
+        if not await looks.again():
             return False
-        await asyncio.sleep(pause(now - began, now - looks, least=0.02))
-        looks = time.monotonic()
     return True

@@ -13,7 +13,7 @@ from talkdesk_kube import Conflict, NotFound
 from talkdesk_kube import resources as kinds
 from talkdesk_sandbox.environment import Environment, running
 from talkdesk_sandbox.interceptor import before_talkdesk, before_webhook
-from talkdesk_sandbox.release import merged
+from talkdesk_sandbox.release import merged, of_each
 from talkdesk_sandbox.story.opening import open_story
 from talkdesk_sandbox.story.script import PATIENCE, Story
 
@@ -54,10 +54,6 @@ async def _clear(story: Story, app: str) -> None:
             await kube.delete(kinds.NAMESPACES, tenant["metadata"]["name"])
 
 
-def _replicas(number: int) -> dict[str, Any]:
-    return {component: {"replicas": number} for component in ("webhook", "operator", "gateway", "envoy")}
-
-
 @contextlib.asynccontextmanager
 async def intercepted(*, values: Mapping[str, Any], replicas: int) -> AsyncIterator[Intercepted]:
     """One that runs while the block does; ``values`` are chart values over the sandbox's own.
@@ -65,13 +61,13 @@ async def intercepted(*, values: Mapping[str, Any], replicas: int) -> AsyncItera
     Of each component so many replicas start, once: when the interceptors are there.
     """
     async with contextlib.AsyncExitStack() as stack:
-        up = running(values=_replicas(0))
+        up = running(values=of_each(replicas=0))
         environment = await asyncio.to_thread(up.__enter__)
         stack.push_async_callback(asyncio.to_thread, up.__exit__, None, None, None)
         talkdesk = await stack.enter_async_context(before_talkdesk(environment.stand_in))
         assert talkdesk.ca_file is not None  # noqa: S101 - it opens tunnels, so it has an authority
         egress = {"proxy": talkdesk.url, "ca": talkdesk.ca_file.read_text()}
-        given = merged({**_replicas(replicas), "egress": egress}, values)
+        given = merged({**of_each(replicas=replicas), "egress": egress}, values)
         await asyncio.to_thread(environment.release.install, given)
         target = environment.events_url().removesuffix("/events")
         deliveries = await stack.enter_async_context(before_webhook(target))

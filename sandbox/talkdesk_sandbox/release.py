@@ -39,11 +39,13 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def of_each(*, replicas: int) -> dict[str, Any]:
+    """Values for so many of each component."""
+    return {component: {"replicas": replicas} for component in ("webhook", "operator", "gateway", "envoy")}
+
+
 #: Values of a release whose processes a test runs itself; the CRDs are there already.
-WITHOUT_PODS: dict[str, Any] = {
-    "crds": {"install": False},
-    **{component: {"replicas": 0} for component in ("webhook", "operator", "gateway", "envoy")},
-}
+WITHOUT_PODS: dict[str, Any] = {"crds": {"install": False}, **of_each(replicas=0)}
 
 
 #: What a release is called, if nobody says otherwise.

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_crds.names import (
     API_VERSION,
     PAUSED_ANNOTATION,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("all_rights")
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 SECURE = {"pod-security.kubernetes.io/enforce": "restricted"}
 ANSWERS = "talkdesk-operator.io/answers"
 MAILS = "talkdesk-operator.io/mails"
@@ -54,7 +52,7 @@ SWITCHES = [
 
 
 def sample(kind: str, name: str) -> dict[str, Any]:
-    obj: dict[str, Any] = yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text(encoding="utf-8"))
+    obj = sample_of(kind)
     obj["metadata"] = {"name": name}
     return obj
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samples import sample_of
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.installation import TalkdeskInstallation
 from talkdesk_operator.app_reconcile import mail_templates
@@ -31,24 +29,18 @@ from talkdesk_operator.mail.situations import UNCERTAIN, situations
 from talkdesk_operator.mail.values import Story, values
 from talkdesk_operator.tenant.facts import AccountFacts
 
-SAMPLES = Path(__file__).parents[1] / "crds" / "samples"
 DATE = datetime(2026, 1, 5, 10, tzinfo=UTC)
 ADA = Recipient("ada@acme.example", "Ada Lovelace")
 ACME = AccountFacts(name="acme", company_name="Acme & Sons <Ltd>", email="office@acme.example")
 
 
 @cache
-def sample(kind: str) -> Any:
-    return yaml.safe_load((SAMPLES / f"{kind}.yaml").read_text())
-
-
-@cache
 def an_installation() -> TalkdeskInstallation:
-    return TalkdeskInstallation.model_validate(sample("talkdeskinstallation"))
+    return TalkdeskInstallation.model_validate(sample_of("talkdeskinstallation"))
 
 
 def an_app(**email: Any) -> TalkdeskApp:
-    declared = sample("talkdeskapp")
+    declared = sample_of("talkdeskapp")
     spec = declared["spec"] | {"email": {"appName": "Call Insights", **email}}
     return TalkdeskApp.model_validate(declared | {"spec": spec})
 
@@ -290,7 +282,7 @@ def test_a_template_is_tried_without_each_value_that_may_be_missing_and_with_all
     bare = app.model_copy(
         update={"spec": app.spec.model_copy(update={"contact": None, "links": type(app.spec.links)()})}
     )
-    declared = deepcopy(sample("talkdeskinstallation"))
+    declared = sample_of("talkdeskinstallation")
     del declared["spec"]["talkdesk"]["accountName"]
     unnamed = TalkdeskInstallation.model_validate(declared)
     missing = set()
@@ -311,7 +303,7 @@ def test_a_template_is_tried_without_each_value_that_may_be_missing_and_with_all
 
 
 def an_uninstallation(*, seconds: int, due: str | None = None, uninstalled: str | None = None) -> Story:
-    declared, known = deepcopy(sample("talkdeskapp")), deepcopy(sample("talkdeskinstallation"))
+    declared, known = sample_of("talkdeskapp"), sample_of("talkdeskinstallation")
     declared["spec"] |= {"retention": {"seconds": seconds}, "email": {"appName": "Call Insights"}}
     known["status"]["deadlines"]["retention"] = due
     known["spec"]["talkdesk"]["installed"]["at"] = "2026-01-01T10:00:00.000000Z"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_crds.blueprint import Blueprint, blueprint_of
 from talkdesk_operator.revision import (
@@ -21,7 +20,7 @@ from talkdesk_operator.revision import (
     revision_name,
 )
 
-SAMPLE = yaml.safe_load((Path(__file__).parents[1] / "crds/samples/talkdeskapp.yaml").read_text())
+SAMPLE = sample_of("talkdeskapp")
 
 
 def app(**changes: Any) -> TalkdeskApp:

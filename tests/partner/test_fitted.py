@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from samples import sample_of
 from talkdesk_crds.app import TalkdeskApp
 from talkdesk_sandbox.partner.fitted import Place, fitted, listing, without_scopes
 from talkdesk_sandbox.talkdesk.control_bodies import DEFAULT_SCOPES
 
-SAMPLE = yaml.safe_load((Path(__file__).parents[1] / "crds" / "samples" / "talkdeskapp.yaml").read_text())
+SAMPLE = sample_of("talkdeskapp")
 PLACE = Place(
     app="sample",
     namespace="talkdesk-system",

@@ -27,10 +27,11 @@ _BACKLOG = 1024
 
 
 class Listener:
-    """One open port of a Service, spliced to its backends in turn."""
+    """One open port of a Service, spliced to its backends in turn. ``service``: its uid."""
 
-    def __init__(self, backends: list[Address]) -> None:
+    def __init__(self, backends: list[Address], service: str = "") -> None:
         self.backends = backends
+        self.service = service
         self.alive: set[Front] = set()
         self.port = 0
         self._turn = itertools.count()
@@ -95,18 +96,20 @@ class ServiceProxy:
     async def _settle(self) -> None:
         services = list(self._services.store.values())
         wanted = cluster_addresses(services, self._slices.store.values(), listens_on=self.listens_on)
-        existing = {service["spec"].get("clusterIP") for service in services}
-        for address in self._listeners.keys() - wanted.keys():
-            self._listeners.pop(address).close(abort=address[0] not in existing)
+        # A freed address may have gone to another Service, all in one look: it takes over no connection.
+        owners = {service["spec"].get("clusterIP"): service["metadata"]["uid"] for service in services}
+        for address, listener in list(self._listeners.items()):
+            same = owners.get(address[0]) == listener.service
+            if address not in wanted or not same:
+                self._listeners.pop(address).close(abort=not same)
         self._refused &= wanted.keys()
         for address, backends in wanted.items():
             if address in self._listeners:
                 self._listeners[address].backends = backends
             else:
-                await self._open(address, backends)
+                await self._open(address, Listener(backends, owners[address[0]]))
 
-    async def _open(self, address: Address, backends: list[Address]) -> None:
-        listener = Listener(backends)
+    async def _open(self, address: Address, listener: Listener) -> None:
         try:
             await listener.open(address)
         except OSError as error:

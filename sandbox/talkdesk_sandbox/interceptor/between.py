@@ -9,7 +9,7 @@ import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import yaml
@@ -106,11 +106,31 @@ def _session(trust: ssl.SSLContext) -> aiohttp.ClientSession:
     )
 
 
+class _Server(web.Server):
+    """Hangs up on whoever arrives after its end: who still shook hands then is nobody's to close."""
+
+    _ended = False
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's own
+        self._ended = True
+        await super().shutdown(timeout)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if self._ended:
+            transport.abort()
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """As aiohttp makes it, for longer bodies: lists of users."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=8 * 1024 * 1024)
+
+
 @contextlib.asynccontextmanager
 async def _serving(relay: Relay, context: ssl.SSLContext | None) -> AsyncIterator[int]:
-    app = web.Application(client_max_size=8 * 1024 * 1024)
-    app.router.add_route("*", "/{tail:.*}", relay.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    server = _Server(relay.handle, request_factory=_request, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)

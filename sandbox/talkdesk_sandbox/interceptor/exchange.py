@@ -74,7 +74,7 @@ class Relay:
     upstream: str | None = None
     proxy: str | None = None
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The aiohttp handler."""
         body = await request.read()
 
@@ -96,7 +96,9 @@ class Relay:
                 request.transport.abort()
             return web.Response(status=502)
 
-    async def _forward(self, request: web.Request, body: bytes, upstream: str | None) -> web.StreamResponse:
+    async def _forward(
+        self, request: web.BaseRequest, body: bytes, upstream: str | None
+    ) -> web.StreamResponse:
         base = upstream or f"https://{request.host.partition(':')[0]}"
         answer = await self.session.request(
             request.method,

@@ -387,11 +387,19 @@ function STEPS.head(self, data, at, out, copied)
   return last + 1
 end
 
+-- Looks at no more than the end tags: pages bring much in scripts and styles.
 function STEPS.raw(self, data, at)
-  local place = data:lower():find(self.raw, at, true)
-  if not place then return nil, math.max(at, #data - #self.raw + 1) end
-  self.state = "head"
-  return place
+  local place = data:find("</", at, true)
+  while place do
+    local ahead = data:sub(place, place + #self.raw - 1):lower()
+    if ahead == self.raw then
+      self.state = "head"
+      return place
+    end
+    if #ahead < #self.raw and self.raw:sub(1, #ahead) == ahead then return nil, place end
+    place = data:find("</", place + 2, true)
+  end
+  return nil, math.max(at, #data)
 end
 
 -- What goes out for what came in; the rest is held until more comes, or until `finish`.

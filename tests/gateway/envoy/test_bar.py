@@ -430,6 +430,7 @@ async def test_of_several_policy_headers_each_gains_it(edge: Edge) -> None:
 GAINED = "https://cdn.example/bar.js"
 CSP = '<meta http-equiv="Content-Security-Policy" |>'
 SCRIPTS = """<title><meta></title><script>"<meta http-equiv=content-security-policy content=x>"</script>"""
+ENDS = "<style></STYLE><script>a</scrip</s<</b></sCRIPT\n><title></<///</titl</TITLE x><noscript></</NoScript>"
 METAS: dict[str, tuple[str, str, str]] = {
     # name: (the element, what stands at its "|", its policy as it goes out)
     "double quotes": (CSP, """content="script-src 'self'\"""", f"script-src 'self' {GAINED}"),
@@ -441,6 +442,11 @@ METAS: dict[str, tuple[str, str, str]] = {
     "no quotes": (CSP, "content=script-src", f"script-src {GAINED}"),
     "after other things": (
         f"{SCRIPTS}<!-- </head> --><link rel=x><meta http-equiv=Content-Security-Policy |>",
+        """content="script-src 'self'\"""",
+        f"script-src 'self' {GAINED}",
+    ),
+    "after elements that end in odd ways": (
+        f"{ENDS}<meta http-equiv=Content-Security-Policy |>",
         """content="script-src 'self'\"""",
         f"script-src 'self' {GAINED}",
     ),

@@ -87,7 +87,10 @@ breakages-all: controlplane programs ## certify the app broken in every way that
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/sandbox/stories/test_rights.py
 
-# Without a cache: ruff's verdict on a file's imports outlives a module that came or went elsewhere.
+# Ruff without a cache: its verdict on a file's imports outlives a module that came or went elsewhere. Mypy with one
+# for all clones: it goes by what files hold, and only what changed, and what imports that, costs half a minute.
+MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/talkdesk-operator/mypy
+lint: export MYPY_CACHE_DIR := $(MYPY_CACHE_DIR)
 lint: install ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check --no-cache .
 	@$(BIN)/ruff format --check .

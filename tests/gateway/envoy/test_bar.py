@@ -430,7 +430,7 @@ async def test_of_several_policy_headers_each_gains_it(edge: Edge) -> None:
 GAINED = "https://cdn.example/bar.js"
 CSP = '<meta http-equiv="Content-Security-Policy" |>'
 SCRIPTS = """<title><meta></title><script>"<meta http-equiv=content-security-policy content=x>"</script>"""
-ENDS = "<style></STYLE><script>a</scrip</s<</b></sCRIPT\n><title></<///</titl</TITLE x><noscript></</NoScript>"
+ENDS = "<style></STYLE><script></scrip</s<</b></sCRIPT\n><title></<///</titl</TITLE x><noscript></</NoScript>"
 METAS: dict[str, tuple[str, str, str]] = {
     # name: (the element, what stands at its "|", its policy as it goes out)
     "double quotes": (CSP, """content="script-src 'self'\"""", f"script-src 'self' {GAINED}"),

@@ -14,6 +14,10 @@ ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
 # Tests that start no program, and fewer examples of each property than `make test` tries.
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
+# Where it is set, whatever inherits it compiles all that it imports at each start: pytest, whose workers then take
+# twelve seconds each to find the tests instead of four, and what they start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install sandbox controlplane programs unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all clean
 

@@ -11,12 +11,16 @@ LOCKED := --require-hashes --only-binary :all: -r
 LANES ?= 3
 # Afterwards, with nothing beside them: what counts requests, and what judges the audit logs of all the others.
 ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
+# What outlives a clone; the control plane's programs are there as well.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/talkdesk-operator
 # Tests that start no program, and fewer examples of each property than `make test` tries.
 UNIT := -m "not cluster and not sandbox and not processes" --hypothesis-profile=unit
 
 # Where it is set, whatever inherits it compiles all that it imports at each start: pytest, whose workers then take
 # twelve seconds each to find the tests instead of four, and what they start.
 unexport PYTHONDONTWRITEBYTECODE
+# Playwright's driver is Node's, and starts with each browser: a third of that start is compiling.
+export NODE_COMPILE_CACHE ?= $(CACHE)/node
 
 .DEFAULT_GOAL := help
 .PHONY: help install sandbox controlplane programs unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all clean
@@ -93,8 +97,7 @@ rbac-all: controlplane ## take away every right of the chart in turn: the story 
 
 # Ruff without a cache: its verdict on a file's imports outlives a module that came or went elsewhere. Mypy with one
 # for all clones: it goes by what files hold, and only what changed, and what imports that, costs half a minute.
-MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/talkdesk-operator/mypy
-lint: export MYPY_CACHE_DIR := $(MYPY_CACHE_DIR)
+lint: export MYPY_CACHE_DIR ?= $(CACHE)/mypy
 lint: install ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check --no-cache .
 	@$(BIN)/ruff format --check .

@@ -34,7 +34,8 @@ DEFAULT_SCOPES = ["openid", "refresh_token", "account:read", "users:read", "apps
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # Built when used: a stand-in is started often, and mostly asked for little of this.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class NewPlan(_Body):

@@ -96,7 +96,7 @@ rbac-all: controlplane ## take away every right of the chart in turn: the story 
 	@RIGHTS=all $(PYTEST) tests/sandbox/stories/test_rights.py
 
 # Ruff without a cache: its verdict on a file's imports outlives a module that came or went elsewhere. Mypy with one
-# for all clones: it goes by what files hold, and only what changed, and what imports that, costs half a minute.
+# for all clones: it goes by what files hold, and to read them all takes half a minute.
 lint: export MYPY_CACHE_DIR ?= $(CACHE)/mypy
 lint: install ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check --no-cache .

@@ -61,7 +61,6 @@ def endpoints(tenant: str, port: int) -> Obj:
 @contextlib.asynccontextmanager
 async def app(name: bytes) -> AsyncIterator[int]:
     """Says its name for each byte it reads; yields its port."""
-
     served = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import yaml
@@ -121,15 +122,12 @@ class _Server(web.Server):
             transport.abort()
 
 
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    """As aiohttp makes it, for longer bodies: lists of users."""
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=8 * 1024 * 1024)
-
-
 @contextlib.asynccontextmanager
 async def _serving(relay: Relay, context: ssl.SSLContext | None) -> AsyncIterator[int]:
-    server = _Server(relay.handle, request_factory=_request, access_log=None)
+    request = functools.partial(
+        web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=8 * 1024 * 1024
+    )
+    server = _Server(relay.handle, request_factory=request, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     try:

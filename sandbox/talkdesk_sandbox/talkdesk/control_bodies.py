@@ -34,8 +34,7 @@ DEFAULT_SCOPES = ["openid", "refresh_token", "account:read", "users:read", "apps
 
 
 class _Body(BaseModel):
-    # Built when used: a stand-in is started often, and mostly asked for little of this.
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class NewPlan(_Body):

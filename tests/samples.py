@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ _FOLDER = Path(__file__).parent / "crds" / "samples"
 
 
 @functools.cache
-def _read(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((_FOLDER / f"{kind}.yaml").read_text(encoding="utf-8"))
-    return found
+def _text(kind: str) -> str:
+    return json.dumps(yaml.safe_load((_FOLDER / f"{kind}.yaml").read_text(encoding="utf-8")))
 
 
 def sample_of(kind: str) -> dict[str, Any]:
     """That of a kind, by its name in lower case; the caller's own to change."""
-    return copy.deepcopy(_read(kind))
+    obj: dict[str, Any] = json.loads(_text(kind))
+    return obj

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from typer.testing import CliRunner
 
+from samples import sample_of
 from talkdesk_cli.main import app
 
-SAMPLE = Path(__file__).parents[1] / "crds" / "samples" / "talkdeskapp.yaml"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def written(folder: Path, **email: Any) -> Path:
-    sample = yaml.safe_load(SAMPLE.read_text())
+    sample = sample_of("talkdeskapp")
     sample["spec"]["email"] = email
     path = folder / "app.yaml"
     path.write_text(yaml.safe_dump_all([{"kind": "Other"}, sample]))

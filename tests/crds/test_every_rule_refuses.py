@@ -7,17 +7,14 @@ that nobody has taught this file to break fails the collection.
 from __future__ import annotations
 
 import copy
-import functools
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
+from samples import sample_of
 from talkdesk_crds.meta import VALIDATIONS
 from talkdesk_crds.schema.crd import schema
 from talkdesk_crds.schema.kinds import KINDS, Kind
@@ -250,23 +247,11 @@ def nodes(node: dict[str, Any], value: Any, path: Path_) -> Iterator[tuple[Path_
         yield from nodes(node["items"], value[0], (*path, 0))
 
 
-@functools.cache
-def _text(kind: Kind) -> str:
-    text = (Path(__file__).parent / "samples" / f"{kind.singular}.yaml").read_text(encoding="utf-8")
-    return json.dumps(yaml.safe_load(text))
-
-
-def load(kind: Kind) -> dict[str, Any]:
-    """A fresh copy of the kind's sample object."""
-    obj: dict[str, Any] = json.loads(_text(kind))
-    return obj
-
-
 def refusals() -> Iterator[Refusal]:
     for kind in KINDS:
         parts = schema(kind)["properties"]
         for part in ("spec", "status") if kind.has_status else ("spec",):
-            for path, node in nodes(parts[part], load(kind)[part], (part,)):
+            for path, node in nodes(parts[part], sample_of(kind.singular)[part], (part,)):
                 yield from keyword_refusals(kind, path, node)
                 yield from rule_refusals(kind, path, node)
         yield Refusal(kind=kind, path=(), rule="required spec", edit=drop(("spec",)), field="spec")
@@ -276,7 +261,7 @@ TABLE = list(refusals())
 
 
 def spoilt(refusal: Refusal) -> dict[str, Any]:
-    obj = load(refusal.kind)
+    obj = sample_of(refusal.kind.singular)
     refusal.edit(obj)
     return obj
 
@@ -293,7 +278,7 @@ def test_the_table_breaks_every_rule_in_cel_and_no_rule_that_is_gone() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_unspoilt_sample_is_accepted(kind: Kind, api: Any) -> None:
-    obj = load(kind)
+    obj = sample_of(kind.singular)
     created = api.create(kind, obj)
     assert created.accepted, created.body
     kind.model.model_validate(obj)
@@ -306,7 +291,7 @@ def test_the_unspoilt_sample_is_accepted(kind: Kind, api: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_each_rule_of_a_kind_refuses_an_object_for_that_alone(kind: Kind, api: Any) -> None:
-    stored = api.create(kind, load(kind)).body
+    stored = api.create(kind, sample_of(kind.singular)).body
     faults = []
     for entry in TABLE:
         if entry.kind is not kind:
@@ -335,4 +320,4 @@ def test_the_model_refuses_what_the_rule_refuses(entry: Refusal) -> None:
 
 def test_a_spoilt_object_differs_from_the_sample() -> None:
     for entry in TABLE:
-        assert spoilt(entry) != load(entry.kind), entry
+        assert spoilt(entry) != sample_of(entry.kind.singular), entry

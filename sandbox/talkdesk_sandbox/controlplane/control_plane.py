@@ -30,7 +30,7 @@ _COMMAND_SECONDS = 300.0
 _REQUEST_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
 #: Collecting garbage less often saves a tenth of the API server's CPU time and a third of helm's, for memory.
-#: On one core each they do not look for work on the others: a twentieth less of the API server, a fifth of etcd.
+#: On one core each they do not look for work on others: a twentieth less of the API server, a fifth of etcd.
 _GO = {"GOGC": "300", "GOMAXPROCS": "1"}
 
 

@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export NODE_COMPILE_CACHE ?= $(CACHE)/node
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox controlplane programs unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all clean
+.PHONY: help install sandbox controlplane programs unit unit-all bench bench-gateway costs turmoil test lint format crds lock kill-all browser certify screenshots rbac-all breakages-all stories-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -67,8 +67,9 @@ kill-all: controlplane ## kill -9 before and after every write and call of an in
 costs: controlplane ## count what each step of a customer's life costs, into docs/costs.md
 	@COSTS=write $(PYTEST) -q tests/stateful/test_costs.py
 
-turmoil: controlplane ## customers, platform and faults at random, ten examples (CI takes two), and what must hold
+turmoil: controlplane ## customers, platform and faults at random, ten examples (CI takes two), and all planted bugs
 	@TURMOIL_TELL=1 TURMOIL_EXAMPLES=$${TURMOIL_EXAMPLES:-10} $(PYTEST) -s tests/stateful/test_turmoil.py
+	@TURNS=all $(PYTEST) tests/stateful/test_planted.py
 
 bench: controlplane ## benchmarks, as ratios (bench/README.md); CI does not run them
 	@$(BIN)/python bench/install_share.py
@@ -89,8 +90,11 @@ bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thous
 	@$(MAKE) --no-print-directory install VENV=.venv-bench PYTHON="$$(sh bench/python.sh $(PYTHON))"
 	@PYTHONPATH=bench .venv-bench/bin/python -m gateway_bench
 
-breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes a quarter)
-	@BREAKAGES=all $(PYTEST) tests/certify/test_breakages.py
+breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes a sixth)
+	@TURNS=all $(PYTEST) tests/certify/test_breakages.py
+
+stories-all: controlplane programs ## the sandbox's stories with every damage and every switch (CI takes a part)
+	@TURNS=all $(PYTEST) tests/sandbox
 
 rbac-all: controlplane ## take away every right of the chart in turn: the story must fail (CI takes a sample)
 	@RIGHTS=all $(PYTEST) tests/sandbox/stories/test_rights.py

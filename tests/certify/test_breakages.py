@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
 from certify_breaking.breakage import BREAKAGES, UNBROKEN, Breakage
-from certify_breaking.sample import chosen, commit
 from talkdesk_certify.checks import every_check
+from turns import in_turn
 
-TRIED = chosen(BREAKAGES, wanted=os.environ.get("BREAKAGES", ""), commit=commit())
+#: By the words of its name with dashes. They are in the order of how long they take, the longest first.
+TRIED = in_turn({one.name.replace(" ", "-"): one for one in BREAKAGES}, parts=6)
 
 
 def test_every_check_is_failed_by_a_breakage_or_a_reason_says_why_not() -> None:
@@ -25,20 +25,11 @@ def test_every_check_is_failed_by_a_breakage_or_a_reason_says_why_not() -> None:
     assert all(UNBROKEN.values())
 
 
-def test_a_quarter_of_the_breakages_has_its_turn_with_each_commit_and_all_of_them_soon() -> None:
-    turns = [chosen(BREAKAGES, wanted="", commit=f"{number:040x}") for number in range(12)]
-    assert {len(turn) for turn in turns} == {len(BREAKAGES) // 4}
-    assert chosen(BREAKAGES, wanted="", commit=f"{0:040x}") == turns[0]
-    assert {one.name for turn in turns for one in turn} == {one.name for one in BREAKAGES}
-    assert chosen(BREAKAGES, wanted="all", commit="") == list(BREAKAGES)
-    assert [one.name for one in chosen(BREAKAGES, wanted="^no mail$", commit="")] == ["no mail"]
-
-
 @pytest.mark.sandbox
 @pytest.mark.asyncio(loop_scope="session")
 # Playwright leaves the pipes of its driver to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("breakage", [pytest.param(one, id=one.name.replace(" ", "-")) for one in TRIED])
+@pytest.mark.parametrize("breakage", TRIED.values(), ids=TRIED)
 async def test_what_is_broken_fails_its_checks_and_no_others(workshop: Any, breakage: Breakage) -> None:
     run = await workshop.walked(breakage)
     results = [check for item in run.items for check in item.checks]

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from talkdesk_sandbox.story.step import NOT_REACHED, StepResult, report_json, write_report
+from turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,12 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])""",
 ]
 COMMAND = [sys.executable, "-m", "talkdesk_cli", "sandbox"]
+#: Command, ending, and whether somebody sits at a display.
+STAYS = {
+    "make sandbox and Ctrl-C, at a display": (["make", "sandbox"], signal.SIGINT, True),
+    "the command and SIGTERM, without one": (COMMAND, signal.SIGTERM, False),
+}
+STAYS_IN_TURN = in_turn(STAYS, parts=2)
 
 
 class Desk:
@@ -194,11 +201,7 @@ def _printed(pattern: str, output: str) -> str:
 
 
 @pytest.mark.sandbox
-@pytest.mark.parametrize(
-    ("command", "ending", "display"),
-    [(["make", "sandbox"], signal.SIGINT, True), (COMMAND, signal.SIGTERM, False)],
-    ids=["make sandbox and Ctrl-C, at a display", "the command and SIGTERM, without one"],
-)
+@pytest.mark.parametrize(("command", "ending", "display"), STAYS_IN_TURN.values(), ids=STAYS_IN_TURN)
 def test_the_sandbox_stays_up_and_leaves_no_process_and_no_port(
     command: list[str], ending: signal.Signals, display: bool, tmp_path: Path
 ) -> None:

@@ -1,7 +1,8 @@
 """The story passes with each undocumented behaviour of Talkdesk either way, and the ledger differs.
 
 Where the story comes to no moment in which a switch acts (repeated answers, contrary answers, error shapes),
-it passes all the same; that the switch acts is shown by raw requests in ``tests/talkdesk``.
+it passes all the same; that the switch acts is shown by raw requests in ``tests/talkdesk``. Half of
+the switches and of the settings have their turn with each commit; ``make stories-all`` has all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from talkdesk_sandbox.talkdesk.switches import Switches
+from turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable
@@ -216,7 +218,11 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-@pytest.mark.parametrize("switches", STORIES.values(), ids=STORIES)
+STORIES_IN_TURN = in_turn(STORIES, parts=2)
+SETTINGS_IN_TURN = in_turn(SETTINGS, parts=2)
+
+
+@pytest.mark.parametrize("switches", STORIES_IN_TURN.values(), ids=STORIES_IN_TURN)
 async def test_the_story_passes_with_switches_either_way_and_the_ledger_differs_by_each(
     sandbox: Any, undisturbed: Any, play_undisturbed: Any, switches: list[tuple[str, Any, Shown]]
 ) -> None:
@@ -264,7 +270,7 @@ async def told(sandbox: Any) -> AsyncIterator[Told]:
     await telling.tell({})
 
 
-@pytest.mark.parametrize("case", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("case", SETTINGS_IN_TURN.values(), ids=SETTINGS_IN_TURN)
 async def test_what_the_client_must_be_told_is_a_setting(
     sandbox: Any, undisturbed: Any, play_undisturbed: Any, told: Told, case: Setting
 ) -> None:

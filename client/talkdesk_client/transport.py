@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from talkdesk_client.connections import Connections
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Shared by all installations; beyond ``max_connections`` a request waits for ``pool`` seconds.
-LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20.0)
+#: Shared by all installations; beyond ``max_connections`` in use a request waits for ``pool`` seconds. Each
+#: account has a host for its tokens, whose connection is not wanted again for long.
+LIMITS = httpx.Limits(max_connections=64, keepalive_expiry=5.0)
 #: Seconds for connecting (TLS and proxy included), between reads, between writes, for a free connection.
 TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=10.0, pool=10.0)
 
@@ -41,17 +44,12 @@ def http_client(
     """
     if proxy and not proxy.startswith(("http://", "https://")):
         raise ValueError("the proxy must be an http:// or https:// URL")
-    trust = _trust(ca_file) if transport is None else None
-    through = None
-    if proxy and trust is not None:
-        # httpx gives ``verify`` to the origin's TLS alone, and takes no context for a proxy without TLS.
-        through = httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https://") else None)
+    if transport is None:
+        through = httpx.Proxy(proxy) if proxy else None
+        transport = Connections(trust=_trust(ca_file), proxy=through, limits=LIMITS)
     return httpx.AsyncClient(
         transport=transport,
-        proxy=through,
-        verify=True if trust is None else trust,
         timeout=TIMEOUT if timeout is None else timeout,
-        limits=LIMITS,
         headers={"User-Agent": _user_agent(), "Accept": "application/json, application/hal+json"},
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import gzip
 import json
 import logging
 import ssl
@@ -18,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from talkdesk_client import ClientOptions, TalkdeskClient, TransportError, http_client
+from talkdesk_client import ClientOptions, TalkdeskClient, TransportError, UnexpectedAnswer, http_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -153,12 +155,16 @@ class Proxy:
     port: int
     status: str = "200 Connection established"
     asked: list[str] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
+    #: Whether a tunnel has.
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.split(b"\r\n")[0].decode().split()
         assert method == "CONNECT"
         self.asked.append(target)
+        self.heads.append(head)
         writer.write(f"HTTP/1.1 {self.status}\r\n\r\n".encode())
         await writer.drain()
         if not self.status.startswith("200"):
@@ -174,6 +180,8 @@ class Proxy:
             )
         finally:
             upstream_writer.transport.abort()
+            writer.transport.abort()
+            self.ended.set()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -270,6 +278,23 @@ async def test_a_proxy_that_refuses_is_a_transport_error_and_nothing_was_sent(
     assert network.origin.heads == []
 
 
+async def test_the_credentials_in_a_proxys_url_are_for_the_proxy_alone(
+    network: Network, authority: Authority, ref: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = network.proxy_url.replace("://", "://someone:CANARY%40word@")
+    async with http_client(proxy=url, ca_file=authority.ca_file) as http:
+        assert (await TalkdeskClient(http, OPTIONS).installation(ref)).id == "installation-1"
+    expected = b"proxy-authorization: basic " + base64.b64encode(b"someone:CANARY@word")
+    assert [expected.lower() in head.lower() for head in network.proxy.heads] == [True, True]
+    assert not any(b"proxy-authorization" in head.lower() for head in network.origin.heads)
+    network.proxy.status = "407 Proxy Authentication Required"
+    async with http_client(proxy=url, ca_file=authority.ca_file) as http:
+        with pytest.raises(TransportError) as caught:
+            await TalkdeskClient(http, OPTIONS).installation(ref)
+    assert "CANARY" not in caplog.text + str(caught.value) + repr(http)
+
+
 async def test_the_environments_proxies_and_authorities_are_ignored(
     network: Network, authority: Authority, ref: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +319,83 @@ async def test_a_connection_lost_after_a_change_was_sent_leaves_its_outcome_unkn
     assert sum(head.startswith(b"POST /apps/") for head in network.origin.heads) == 1
 
 
+async def test_a_kept_connection_that_was_closed_meanwhile_is_not_asked_for_a_change(
+    network: Network, authority: Authority, ref: Any
+) -> None:
+    """Two requests, of which Talkdesk closes each connection without a word."""
+    network.origin.answers = [_http({"state": "completed"}), None]
+    async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
+        client = TalkdeskClient(http, OPTIONS)
+        await client.answer(ref, "approve")
+        network.origin.answers = [_http({"state": "completed"})]
+        await asyncio.wait_for(network.proxy.ended.wait(), 10)
+        for _ in range(100):  # each lets whatever has arrived be noticed
+            await asyncio.sleep(0)
+        await client.answer(ref, "approve")
+    assert network.proxy.asked == [f"{IDENTITY}:443", f"{API}:443", f"{API}:443"]
+
+
+async def test_an_answer_that_does_not_come_leaves_a_changes_outcome_unknown(
+    network: Network, authority: Authority, ref: Any
+) -> None:
+    network.origin.answers = [b""]
+    async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file, timeout=0.3) as http:
+        with pytest.raises(TransportError, match="ReadTimeout") as caught:
+            await TalkdeskClient(http, OPTIONS).answer(ref, "approve")
+    assert caught.value.outcome_unknown
+
+
+async def test_a_host_that_takes_no_connection_in_time_was_sent_nothing(ref: Any) -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with _listening(silent) as port, http_client(proxy=f"http://127.0.0.1:{port}", timeout=0.3) as http:
+        with pytest.raises(TransportError, match="ConnectTimeout") as caught:
+            await TalkdeskClient(http, OPTIONS).answer(ref, "approve")
+    assert not caught.value.outcome_unknown
+
+
+async def test_an_answer_in_gzip_is_read_and_bounded_by_what_it_unfolds_to(
+    network: Network, authority: Authority, ref: Any
+) -> None:
+    def packed(body: bytes) -> bytes:
+        content = gzip.compress(body)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(content)}\r\n\r\n"
+        return head.encode() + content
+
+    network.origin.answers = [packed(b'{"id": "installation-1"}'), packed(b" " * 50_000_000)]
+    async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
+        client = TalkdeskClient(http, OPTIONS)
+        assert (await client.installation(ref)).id == "installation-1"
+        with pytest.raises(UnexpectedAnswer, match="more than"):
+            await client.installation(ref)
+        network.origin.answers = []
+        assert (await client.installation(ref)).id == "installation-1", "by another connection"
+
+
+async def test_an_answer_that_is_no_http_is_an_error_and_a_changes_outcome_unknown(
+    network: Network, authority: Authority, ref: Any
+) -> None:
+    network.origin.answers = [b"SSH-2.0-Talkdesk\r\n\r\n"]
+    async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
+        with pytest.raises(TransportError, match="RemoteProtocolError") as caught:
+            await TalkdeskClient(http, OPTIONS).answer(ref, "approve")
+    assert caught.value.outcome_unknown
+
+
+async def test_cookies_of_one_customer_are_not_sent_for_another(
+    network: Network, authority: Authority, ref: Any
+) -> None:
+    body = b'{"id": "installation-1"}'
+    head = f"HTTP/1.1 200 OK\r\nSet-Cookie: crumb=1; Path=/\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    network.origin.answers = [head + body]
+    async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
+        client = TalkdeskClient(http, OPTIONS)
+        await client.installation(ref)
+        await client.installation(ref)
+    assert not any(b"crumb" in head for head in network.origin.heads)
+
+
 async def test_a_server_that_is_not_there_is_a_transport_error_of_a_request_never_sent(ref: Any) -> None:
     async with _listening(lambda *_: None) as port:
         pass
@@ -306,13 +408,13 @@ async def test_a_server_that_is_not_there_is_a_transport_error_of_a_request_neve
 async def test_the_libraries_debug_logs_hold_no_secret_either(
     network: Network, authority: Authority, ref_with: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for logger in ("", "httpcore", "httpx"):  # a command that ran in this process may have quietened them
+    for logger in ("", "aiohttp", "httpx"):  # a command that ran in this process may have quietened them
         caplog.set_level(logging.DEBUG, logger=logger)
     ref = ref_with(client_secret="CANARY-secret")
     async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
         for method in ("client_secret_basic", "private_key_jwt"):
             await TalkdeskClient(http, ClientOptions(auth_method=method)).installation(ref)
-    assert any(record.name.startswith("httpcore") for record in caplog.records)
+    assert any(record.name.startswith("httpx") for record in caplog.records)
     assert "CANARY" not in caplog.text
     basic = next(head for head in network.origin.heads if b"basic " in head.lower())
     assert basic.lower().partition(b"basic ")[2].split(b"\r\n")[0].decode() not in caplog.text.lower()

@@ -9,8 +9,8 @@ LOCKED := --require-hashes --only-binary :all: -r
 # Processes that `make test` runs tests in, each with a control plane of its own. Three keep two cores busy; one
 # after another the tests take half as long again.
 LANES ?= 3
-# Afterwards, with nothing beside them: what counts requests, and what judges the audit logs of all the others.
-ALONE := tests/stateful/test_costs.py tests/rbac/test_audit.py
+# It judges the audit logs of all the others, afterwards.
+AUDIT := tests/rbac/test_audit.py
 # What outlives a clone; the control plane's programs are there as well.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/talkdesk-operator
 # Tests that start no program, and fewer examples of each property than `make test` tries.
@@ -56,10 +56,10 @@ unit-all: ## the fast tests on every supported Python that is at hand
 programs: # what no lock file brings
 	@sh tests/programs.sh
 
-test: controlplane programs ## every test
+test: controlplane programs ## every test, of the exhaustive ones a part
 	@rm -rf build/audits build/browser
-	@AUDITS=build/audits $(PYTEST) $(if $(filter-out 1,$(LANES)),--numprocesses=$(LANES) --no-loadscope-reorder) --durations=15 $(addprefix --ignore=,$(ALONE))
-	@AUDITS=build/audits $(PYTEST) -q $(ALONE)
+	@AUDITS=build/audits $(PYTEST) $(if $(filter-out 1,$(LANES)),--numprocesses=$(LANES) --no-loadscope-reorder) --durations=15 --ignore=$(AUDIT)
+	@AUDITS=build/audits $(PYTEST) -q $(AUDIT)
 
 kill-all: controlplane ## kill -9 before and after every write and call of an install (CI takes a quarter)
 	@KILL=all $(PYTEST) tests/faults/test_kill.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import logging
 import queue
 import threading
 import time
@@ -127,6 +128,14 @@ class PrivateKeys:
         """As an event carries it: Base64 PKCS#8, no armour, one line."""
         der = self[algorithm].private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return base64.b64encode(der).decode()
+
+
+@pytest.fixture
+def debug_logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Everything that is logged: a command that ran in this process may have quietened the libraries."""
+    for logger in ("", "aiohttp", "httpx"):
+        caplog.set_level(logging.DEBUG, logger=logger)
+    return caplog
 
 
 @pytest.fixture(scope="session")

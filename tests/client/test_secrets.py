@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
@@ -121,12 +120,11 @@ async def test_no_error_path_shows_a_secret(
     connect: Any,
     ref_with: Any,
     private_keys: Any,
-    caplog: pytest.LogCaptureFixture,
+    debug_logs: pytest.LogCaptureFixture,
     auth_method: str,
     at_token_endpoint: bool,
     call: Any,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     private_key = private_keys.base64("ES256")
     ref = ref_with(client_secret=SECRET, private_key=private_key)
     known = "" if at_token_endpoint else TOKEN
@@ -152,14 +150,14 @@ async def test_no_error_path_shows_a_secret(
                 data = not at_token_endpoint and error.status == 200
                 said.append(_everything_said_by(error, local_variables=not data))
             said.append(repr(client) + repr(ref) + repr(vars(client._session)))
-    said += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    said += [debug_logs.text, *(repr(vars(record)) for record in debug_logs.records)]
 
     canaries = Canaries(private_key, talkdesk.token_asked + talkdesk.asked, talkdesk.form)
     assert failed > len(answers) - 10  # a few are successes of the calls that do not look at the body
     assert len(canaries.words) > 3
     assert [found for text in said for found in canaries.found_in(text)] == []
-    assert any("talkdesk_client" in record.name for record in caplog.records)
-    assert any(record.name == "httpx" for record in caplog.records)
+    assert any("talkdesk_client" in record.name for record in debug_logs.records)
+    assert any(record.name == "httpx" for record in debug_logs.records)
 
 
 SIGN_ON = {
@@ -178,11 +176,10 @@ async def test_no_error_of_a_sign_on_shows_code_verifier_token_or_session(
     connect: Any,
     ref_with: Any,
     private_keys: Any,
-    caplog: pytest.LogCaptureFixture,
+    debug_logs: pytest.LogCaptureFixture,
     auth_method: str,
     step: str,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     private_key = private_keys.base64("ES256")
     ref = ref_with(client_secret=SECRET, private_key=private_key)
     echo = f"bad {CODE} {VERIFIER} {TOKEN} {SECRET} {quote_plus(CODE)} {private_key}"
@@ -211,7 +208,7 @@ async def test_no_error_of_a_sign_on_shows_code_verifier_token_or_session(
             data = step == "userinfo" and caught.value.status == 200
             said.append(_everything_said_by(caught.value, local_variables=not data))
             said.append(repr(client) + repr(vars(client._session)))
-    said += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    said += [debug_logs.text, *(repr(vars(record)) for record in debug_logs.records)]
 
     canaries = Canaries(private_key, talkdesk.token_asked + talkdesk.asked, talkdesk.form)
     assert [found for text in said for found in canaries.found_in(text)] == []

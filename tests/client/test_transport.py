@@ -7,7 +7,6 @@ import base64
 import contextlib
 import gzip
 import json
-import logging
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -279,9 +278,8 @@ async def test_a_proxy_that_refuses_is_a_transport_error_and_nothing_was_sent(
 
 
 async def test_the_credentials_in_a_proxys_url_are_for_the_proxy_alone(
-    network: Network, authority: Authority, ref: Any, caplog: pytest.LogCaptureFixture
+    network: Network, authority: Authority, ref: Any, debug_logs: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     url = network.proxy_url.replace("://", "://someone:CANARY%40word@")
     async with http_client(proxy=url, ca_file=authority.ca_file) as http:
         assert (await TalkdeskClient(http, OPTIONS).installation(ref)).id == "installation-1"
@@ -292,7 +290,7 @@ async def test_the_credentials_in_a_proxys_url_are_for_the_proxy_alone(
     async with http_client(proxy=url, ca_file=authority.ca_file) as http:
         with pytest.raises(TransportError) as caught:
             await TalkdeskClient(http, OPTIONS).installation(ref)
-    assert "CANARY" not in caplog.text + str(caught.value) + repr(http)
+    assert "CANARY" not in debug_logs.text + str(caught.value) + repr(http)
 
 
 async def test_the_environments_proxies_and_authorities_are_ignored(
@@ -406,18 +404,16 @@ async def test_a_server_that_is_not_there_is_a_transport_error_of_a_request_neve
 
 
 async def test_the_libraries_debug_logs_hold_no_secret_either(
-    network: Network, authority: Authority, ref_with: Any, caplog: pytest.LogCaptureFixture
+    network: Network, authority: Authority, ref_with: Any, debug_logs: pytest.LogCaptureFixture
 ) -> None:
-    for logger in ("", "aiohttp", "httpx"):  # a command that ran in this process may have quietened them
-        caplog.set_level(logging.DEBUG, logger=logger)
     ref = ref_with(client_secret="CANARY-secret")
     async with http_client(proxy=network.proxy_url, ca_file=authority.ca_file) as http:
         for method in ("client_secret_basic", "private_key_jwt"):
             await TalkdeskClient(http, ClientOptions(auth_method=method)).installation(ref)
-    assert any(record.name.startswith("httpx") for record in caplog.records)
-    assert "CANARY" not in caplog.text
+    assert any(record.name.startswith("httpx") for record in debug_logs.records)
+    assert "CANARY" not in debug_logs.text
     basic = next(head for head in network.origin.heads if b"basic " in head.lower())
-    assert basic.lower().partition(b"basic ")[2].split(b"\r\n")[0].decode() not in caplog.text.lower()
+    assert basic.lower().partition(b"basic ")[2].split(b"\r\n")[0].decode() not in debug_logs.text.lower()
 
 
 @pytest.mark.parametrize(("ca_file", "kind"), [("missing.pem", OSError), ("empty.pem", ssl.SSLError)])

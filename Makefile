@@ -90,7 +90,7 @@ bench-gateway: controlplane ## the gateway against bare Envoy, removals, a thous
 	@$(MAKE) --no-print-directory install VENV=.venv-bench PYTHON="$$(sh bench/python.sh $(PYTHON))"
 	@PYTHONPATH=bench .venv-bench/bin/python -m gateway_bench
 
-breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes a sixth)
+breakages-all: controlplane programs ## certify the app broken in every way that is known (CI takes an eighth)
 	@TURNS=all $(PYTEST) tests/certify/test_breakages.py
 
 stories-all: controlplane programs ## the sandbox's stories with every damage and every switch (CI takes a part)

@@ -28,15 +28,20 @@ def in_turn(members: Mapping[str, _Member], *, parts: int) -> dict[str, _Member]
 def chosen(members: Mapping[str, _Member], *, parts: int, wanted: str, commit: str) -> dict[str, _Member]:
     """The same, for what ``TURNS`` says and the commit. Pure.
 
-    A part has every ``parts``-th of them: where they are in the order of how long they take, each part takes
+    They are dealt to the parts to and fro: where they are in the order of how long they take, each part takes
     about as long as the others.
     """
     if wanted == "all":
         return dict(members)
     if wanted:
         return {name: one for name, one in members.items() if re.search(wanted, name)}
-    first = random.Random(commit).randrange(parts)
-    return dict(list(members.items())[first::parts])
+    mine = random.Random(commit).randrange(parts)
+    turns = (mine, parts - 1 - mine)
+    return {
+        name: one
+        for place, (name, one) in enumerate(members.items())
+        if place % parts == turns[place // parts % 2]
+    }
 
 
 @cache

@@ -53,7 +53,8 @@ class Connections(httpx.AsyncBaseTransport):
 
     def __init__(self, *, trust: ssl.SSLContext, proxy: httpx.Proxy | None, limits: httpx.Limits) -> None:
         self._trust = trust
-        self._proxy = proxy
+        self._proxy = None if proxy is None else URL(str(proxy.url), encoded=True)
+        self._proxy_headers = None if proxy is None else _proxy_headers(proxy)
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
 
@@ -67,8 +68,8 @@ class Connections(httpx.AsyncBaseTransport):
                 data=await request.aread() or None,
                 allow_redirects=False,
                 timeout=_timeout(request.extensions.get("timeout") or {}),
-                proxy=None if self._proxy is None else str(self._proxy.url),
-                proxy_headers=None if self._proxy is None else _proxy_headers(self._proxy),
+                proxy=self._proxy,
+                proxy_headers=self._proxy_headers,
             )
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer, request))
 
@@ -108,7 +109,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _timeout(seconds: Mapping[str, float | None]) -> aiohttp.ClientTimeout:
-    """As httpx has it, but for writing, which aiohttp does not limit."""
+    """As httpx has it, but for writing, which aiohttp does not limit: the whole attempt's end does."""
     connect, free = seconds.get("connect"), seconds.get("pool")
     return aiohttp.ClientTimeout(
         total=None,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 #: Shared by all installations; beyond ``max_connections`` in use a request waits for ``pool`` seconds. Each
 #: account has a host for its tokens, whose connection is not wanted again for long.
 LIMITS = httpx.Limits(max_connections=64, keepalive_expiry=5.0)
-#: Seconds for connecting (TLS and proxy included), between reads, between writes, for a free connection.
+#: Seconds for connecting (TLS and proxy included), between reads, for a free connection. A write has the time
+#: of the whole attempt (``ClientOptions.attempt_timeout``).
 TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=10.0, pool=10.0)
 
 
@@ -35,7 +36,7 @@ def http_client(
                  ignored.
     ``ca_file``  PEM bundle trusted *instead of* the built-in one, by TLS to the proxy as well; empty or None:
                  the built-in one.
-    ``timeout``  seconds for each of connect, read, write and pool; None: :data:`TIMEOUT`.
+    ``timeout``  seconds for each of connect, read and pool; None: :data:`TIMEOUT`.
     ``transport`` replaces the network: the seam for tests; ``proxy`` and ``ca_file`` mean nothing then.
 
     Redirects are not followed and cookies are not kept: one client serves many customers. OSError for a file

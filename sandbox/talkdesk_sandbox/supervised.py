@@ -87,7 +87,7 @@ class Supervised:
         await self.terminate(signal.SIGKILL)
 
     async def _supervise(self) -> None:
-        quiet = {"PATH", "HOME", "LANG", "TMPDIR"}
+        quiet = {"PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE"}
         environment = {name: value for name, value in os.environ.items() if name in quiet}
         environment |= {"PYTHONUNBUFFERED": "1", **self.environment}
         while True:

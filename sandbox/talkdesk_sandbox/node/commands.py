@@ -111,9 +111,15 @@ def _working_folder(container: Obj, image: Image, paths: MountPaths) -> Path | N
 
 
 def _surrounding(facts: PodFacts, folders: Mapping[str, str], folder: Path, mark: str) -> dict[str, str]:
-    """What a process has of the node's environment: next to nothing, so that nothing works by chance."""
+    """What a process has of the node's environment: next to nothing, so that nothing works by chance.
+
+    An image has the public certificate authorities with it; here they are the machine's, also where those are
+    in a file of its own.
+    """
     programs = str(Path(sys.executable).parent)
+    authorities = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}
     return {
+        **authorities,
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOSTNAME": facts.field("metadata.name"),
         "HOME": str(folder),

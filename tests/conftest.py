@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 import pytest_asyncio
@@ -37,6 +38,8 @@ _SANDBOXES = {
     **dict.fromkeys(("certify", "tutorial"), "certifications"),
 }
 _LONG = frozenset({"stateful", "faults"})
+#: A folder whose tests share what takes longer to set up than most of them take.
+_ONE_WORLD = "one_world"
 _STARTS_A_PROGRAM = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"})
 
 # How long one example takes says more about the machine's load than about the code. A property that needs
@@ -130,7 +133,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
     items.sort(key=lambda item: item.path.name == "test_audit.py")
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=_lightness)
+        items.sort(key=_turn)
 
 
 def _folder(path: str) -> str:
@@ -138,26 +141,42 @@ def _folder(path: str) -> str:
     return Path(path).parts[1]
 
 
-def _lightness(item: pytest.Item) -> int:
+def _lane(nodeid: str) -> str:
+    """What one process of a run does, one test after another, is called the same."""
+    path = nodeid.partition("::")[0]
+    folder = path.rpartition("/")[0]
+    return folder if folder.endswith(_ONE_WORLD) else _SANDBOXES.get(_folder(path), path)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    """When, in a run of several processes; neighbours in the alphabet are alike in what they need.
+
+    What takes longest begins, beside a third of the files whose tests mostly wait for something. The others
+    are dealt among those that keep the machine busy, so that at no time all wait. What starts no program
+    fills the gaps at the end.
+    """
+    lane = _lane(item.nodeid)
+    dealt = crc32(lane.encode())
     if (folder := _folder(item.nodeid)) in _SANDBOXES:
-        return 0
+        return 0, 0
     if folder in _LONG:
-        return 1
-    return 2 if any(item.get_closest_marker(name) for name in ("cluster", "processes")) else 3
+        return 2, 0
+    if any(item.get_closest_marker(name) for name in ("cluster", "processes")):
+        return (1 if lane.endswith(_ONE_WORLD) or dealt % 3 == 0 else 3), dealt
+    return 4, 0
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """In a run of several processes (pytest-xdist) a file stays in one of them.
 
     So do all files with whole sandboxes, and all that certify: they and their browsers keep the machine busy,
-    while most other tests wait for something.
+    while most other tests wait for something. And those that share a world.
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not at hand in every process
 
     class Lanes(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            return _SANDBOXES.get(_folder(path), path)
+            return _lane(nodeid)
 
     return Lanes(config, log)
 

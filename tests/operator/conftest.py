@@ -451,11 +451,9 @@ def world_class() -> type[World]:
     return World
 
 
-@pytest.fixture(scope="module")
-def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
-    """The chart without pods, as the fixture ``release``, but for a whole module."""
-    name = f"operator-{secrets.token_hex(4)}"
-    installed = Release(control_plane, name)
+@contextlib.contextmanager
+def _released(plane: ControlPlane) -> Iterator[Release]:
+    installed = Release(plane, f"operator-{secrets.token_hex(4)}")
     installed.install(WITHOUT_PODS | {"operator": {"replicas": 0, "copySecrets": ["copied", "registry"]}})
     yield installed
     installed.uninstall()
@@ -463,8 +461,7 @@ def shared_release(control_plane: ControlPlane) -> Iterator[Release]:
 
 
 @contextlib.asynccontextmanager
-async def opened(plane: ControlPlane, release: Release, folder: Path) -> AsyncIterator[World]:
-    """A world whose processes are yet to be started."""
+async def _opened(plane: ControlPlane, release: Release, folder: Path) -> AsyncIterator[World]:
     with StandIn.start(folder / "talkdesk") as stand_in:
         async with contextlib.AsyncExitStack() as stack:
             kube = await stack.enter_async_context(
@@ -474,12 +471,33 @@ async def opened(plane: ControlPlane, release: Release, folder: Path) -> AsyncIt
             yield World(plane, kube, release, stand_in, control, folder, stack)
 
 
+@pytest.fixture(scope="session")
+def released(control_plane: ControlPlane) -> Callable[[], contextlib.AbstractContextManager[Release]]:
+    """``with released() as release``: without pods, as the fixture ``release``, but for many tests."""
+    return lambda: _released(control_plane)
+
+
+@pytest.fixture(scope="session")
+def opened(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Release], contextlib.AbstractAsyncContextManager[World]]:
+    """``async with opened(release) as world``, whose processes are yet to be started."""
+    return lambda release: _opened(control_plane, release, tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def shared_release(released: Callable[[], contextlib.AbstractContextManager[Release]]) -> Iterator[Release]:
+    """A release for a whole module."""
+    with released() as installed:
+        yield installed
+
+
 @pytest.fixture(scope="module")
 def open_world(
-    control_plane: ControlPlane, shared_release: Release, tmp_path_factory: pytest.TempPathFactory
+    shared_release: Release, opened: Callable[[Release], contextlib.AbstractAsyncContextManager[World]]
 ) -> Callable[[], contextlib.AbstractAsyncContextManager[World]]:
     """``async with open_world() as world``: for modules whose processes need settings of their own."""
-    return lambda: opened(control_plane, shared_release, tmp_path_factory.mktemp("world"))
+    return lambda: opened(shared_release)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

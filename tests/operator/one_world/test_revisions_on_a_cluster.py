@@ -13,7 +13,7 @@ from talkdesk_kube import NotFound, resources
 if TYPE_CHECKING:
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def change(world: World, **spec: Any) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STATE = r"/apps/[^/]+/installations/[^/]+/state"
 USERS = r"/apps/[^/]+/installations/[^/]+/users"

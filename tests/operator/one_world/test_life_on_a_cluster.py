@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_an_install_makes_a_tenant_and_is_approved_once(world: World) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def account(world: World, name: str, region: str = "eu") -> str:

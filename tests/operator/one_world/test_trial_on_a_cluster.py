@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAID = {"name": "Pro", "type": "paid", "license_type": "individual", "price": 10}
 TRIAL = {"name": "Free trial", "type": "trial", "license_type": "individual", "price": 0}

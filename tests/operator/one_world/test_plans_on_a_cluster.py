@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FREE, PAID = "Free", "Paid"
 AT_TALKDESK = [

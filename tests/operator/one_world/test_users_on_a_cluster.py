@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCIM = ["openid", "account:read", "users:read", "apps:read", "apps:write", "scim"]
 

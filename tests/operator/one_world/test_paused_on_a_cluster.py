@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def pause(world: World, installed: Any, why: str, eventually: Any) -> None:

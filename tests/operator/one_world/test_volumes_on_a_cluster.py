@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     World = Any
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Writes down, once, for which installation it ran first, and serves its folder.
 WRITER = """

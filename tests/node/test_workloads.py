@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from talkdesk_kube.resources import CONFIG_MAPS, JOBS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS
+from talkdesk_sandbox.node.guard import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +60,18 @@ async def job_condition(kube: Kube, namespace: str, condition: str) -> Obj | Non
     status = (await kube.get(JOBS, "work", namespace=namespace)).get("status") or {}
     held = {one["type"] for one in status.get("conditions") or [] if one["status"] == "True"}
     return status if condition in held else None
+
+
+async def test_of_the_nodes_own_environment_a_container_has_only_what_an_image_would_bring(
+    kube: Kube, control_plane: ControlPlane, place: str, until: Any, shell_pod: Callable[..., Obj]
+) -> None:
+    await kube.create(PODS, shell_pod(place, "bare", "env", spec={"restartPolicy": "Never"}))
+    told = await output(kube, control_plane, until, place, "bare")
+    found = dict(line.split("=", 1) for line in told.splitlines())
+    of_the_shell = {"PWD", "OLDPWD", "SHLVL", "_"}
+    names = {name for name in found if not name.startswith("KUBERNETES_")} - of_the_shell
+    assert names == {"PATH", "HOSTNAME", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", MARK}
+    assert found["SSL_CERT_FILE"] == os.environ["SSL_CERT_FILE"]
 
 
 async def test_config_maps_secrets_and_the_downward_api_reach_environment_and_folders(

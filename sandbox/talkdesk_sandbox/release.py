@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,13 +53,11 @@ RELEASE = "td"
 
 
 @dataclass
-class Release:
-    """A release ``name`` in ``namespace``; ``values`` are those it was last installed with."""
+class Named:
+    """What a release ``name`` in ``namespace`` calls its own."""
 
-    control_plane: ControlPlane
     namespace: str
     name: str = RELEASE
-    values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def credentials_namespace(self) -> str:
@@ -70,6 +68,21 @@ class Release:
     def tenant_cluster_role(self) -> str:
         """The ClusterRole that the operator binds in every tenant."""
         return f"{self.namespace}-{self.name}-tenant"
+
+
+class Release(Named):
+    """A release on a control plane; ``values`` are those it was last installed with."""
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        namespace: str,
+        name: str = RELEASE,
+        values: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(namespace, name)
+        self.control_plane = control_plane
+        self.values = values or {}
 
     def install(self, values: Mapping[str, Any]) -> None:
         """``helm upgrade --install --wait`` with ``values`` over the earlier ones; whoever answers has them.

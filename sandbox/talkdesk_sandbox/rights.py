@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 
-from talkdesk_sandbox.release import Release, chart
+from talkdesk_sandbox.controlplane.assets import locate
+from talkdesk_sandbox.release import RELEASE, Named, chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from talkdesk_sandbox.controlplane import ControlPlane
+    from talkdesk_sandbox.release import Release
 
 Where = Literal[
     "webhook",
@@ -48,7 +50,7 @@ class Right:
         return f"{self.where}: {self.verb} {self.resource}{f'.{self.group}' if self.group else ''}"
 
 
-def _role(release: Release, where: Where) -> tuple[str, ...]:
+def _role(release: Named, where: Where) -> tuple[str, ...]:
     """What kubectl calls the role."""
     name, own, credentials = release.name, release.namespace, release.credentials_namespace
     outside = f"{own}-{name}"
@@ -76,10 +78,11 @@ def granted(release: Release) -> list[Right]:
     return [right for where in PLACES for right in _expanded(where, _rules(release, where))]
 
 
-def promised(control_plane: ControlPlane) -> list[Right]:
+def promised() -> list[Right]:
     """Every right that the chart grants, as helm renders it by default, and with a Secret to copy."""
     values = ("--set", "operator.copySecrets[0]=any")
-    text = control_plane.helm("template", "td", str(chart()), "--namespace", "own", *values)
+    command = (locate().path("helm"), "template", RELEASE, str(chart()), "--namespace", "own", *values)
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     rules: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in yaml.safe_load_all(text):
         if item and item["kind"] in {"Role", "ClusterRole"}:
@@ -88,8 +91,7 @@ def promised(control_plane: ControlPlane) -> list[Right]:
             if item["kind"] == "Role":
                 key += ("--namespace", metadata.get("namespace", "own"))
             rules[key] = item["rules"]
-    release = Release(control_plane, "own")
-    found = {where: rules.pop(_role(release, where)) for where in PLACES}
+    found = {where: rules.pop(_role(Named("own"), where)) for where in PLACES}
     if rules:
         raise LookupError(f"the chart has roles that nobody looks at: {sorted(rules)}")
     return [right for where, of_role in found.items() for right in _expanded(where, of_role)]

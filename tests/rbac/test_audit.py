@@ -9,15 +9,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from talkdesk_sandbox.rights import COMPONENTS, is_refused, promised, used
 from talkdesk_sandbox.run_audit import RunAudit, read
-
-if TYPE_CHECKING:
-    from talkdesk_sandbox.controlplane import ControlPlane
 
 pytestmark = [pytest.mark.cluster, pytest.mark.sandbox]
 
@@ -83,11 +80,9 @@ def test_no_request_of_the_product_is_refused_but_on_purpose(
     assert not unintended, "\n".join(shown(entry) for entry in unintended[:20])
 
 
-def test_no_right_of_the_chart_is_unused(
-    audits: list[RunAudit], control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_right_of_the_chart_is_unused(audits: list[RunAudit], capsys: pytest.CaptureFixture[str]) -> None:
     exercised = {right for audit in audits for entry in audit.requests for right in used(entry)}
-    rights = set(promised(control_plane))
+    rights = set(promised())
     wide_story = any(audit.wide_story for audit in audits)
     beyond = sorted(map(str, exercised - rights))
     unused = sorted(map(str, rights - exercised))

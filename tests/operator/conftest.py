@@ -126,6 +126,17 @@ class World:
         found: dict[str, Any] = answer.json()
         return found
 
+    @contextlib.asynccontextmanager
+    async def switched(self, **switches: Any) -> AsyncIterator[None]:
+        """The stand-in's switches, for a while."""
+        before = (await self.control.get("/control/switches")).json()
+        (await self.control.patch("/control/switches", json=switches)).raise_for_status()
+        try:
+            yield
+        finally:
+            kept = {name: before[name] for name in switches}
+            (await self.control.patch("/control/switches", json=kept)).raise_for_status()
+
     async def declare(self, **spec: Any) -> Obj:
         """Another app at Talkdesk and its TalkdeskApp; ``spec`` over the demo's, gate NamespaceReady."""
         assert self.webhook is not None

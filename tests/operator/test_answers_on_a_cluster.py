@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import shlex
@@ -33,18 +32,6 @@ async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
     async with open_world() as made:
         await made.start(TALKDESK_REVOKED_SECONDS="2")
         yield made
-
-
-@contextlib.asynccontextmanager
-async def switched(world: World, **switches: Any) -> AsyncIterator[None]:
-    """The stand-in's switches, for a while."""
-    before = (await world.control.get("/control/switches")).json()
-    (await world.control.patch("/control/switches", json=switches)).raise_for_status()
-    try:
-        yield
-    finally:
-        kept = {name: before[name] for name in switches}
-        (await world.control.patch("/control/switches", json=kept)).raise_for_status()
 
 
 async def served(world: World, **install: Any) -> Any:
@@ -110,7 +97,7 @@ async def test_one_answer_settles_two_updates_of_which_the_second_took_the_first
     installed = await served(world)
     await set_spec(world, installed, approval="Manual")
     first, second = [await world.person(installed.account, number) for number in (8, 9)]
-    async with switched(world, overlap="replace"):
+    async with world.switched(overlap="replace"):
         await world.post(f"/control/installations/{installed.id}/update", {"adding": [first]})
         one = await asked(world, installed, eventually)
         await world.post(f"/control/installations/{installed.id}/update", {"adding": [second]})
@@ -173,7 +160,7 @@ async def test_an_uninstall_that_takes_an_updates_place_is_approved_and_never_he
     installed = await served(world)
     await set_spec(world, installed, approval="Manual")
     added = await world.person(installed.account, 9)
-    async with switched(world, overlap="replace"):
+    async with world.switched(overlap="replace"):
         await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})
         await asked(world, installed, eventually)
         await world.post(f"/control/installations/{installed.id}/uninstall", {})
@@ -311,7 +298,7 @@ async def test_a_contrary_answer_is_settled_by_what_the_installation_says_then(
     """Our approval is on its way when Talkdesk's seven days end: nothing waits for it any more."""
     await world.declare()
     installed = await served(world)
-    async with switched(world, contrary_answer=status, repeated_answer=409):
+    async with world.switched(contrary_answer=status, repeated_answer=409):
         await world.post("/control/faults", {"path": STATE, "method": "POST", "delay_seconds": 2})
         added = await world.person(installed.account, 9)
         await world.post(f"/control/installations/{installed.id}/update", {"adding": [added]})

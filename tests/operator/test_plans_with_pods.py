@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from talkdesk_kube import resources
 from talkdesk_sandbox.environment import demo_app
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from talkdesk_sandbox.controlplane import ControlPlane
@@ -109,15 +108,6 @@ async def declared(world: World) -> None:
     answer.raise_for_status()
 
 
-@contextlib.asynccontextmanager
-async def update_shows(world: World, value: str) -> AsyncIterator[None]:
-    (await world.control.patch("/control/switches", json={"update_shows": value})).raise_for_status()
-    try:
-        yield
-    finally:
-        (await world.control.patch("/control/switches", json={"update_shows": "new"})).raise_for_status()
-
-
 async def look(world: World, tenant: str) -> dict[str, Any]:
     """What a change of plan may and may not touch."""
     deployment = await world.kube.get(resources.DEPLOYMENTS, "demo", namespace=tenant)
@@ -163,7 +153,7 @@ async def test_free_to_paid_changes_the_running_tenant_and_is_approved_once_that
     world: World, node: Node, eventually: Any, shows: str
 ) -> None:
     (node.directory / "images.json").write_text(json.dumps({"talkdesk-demo": {"command": light_app.IMAGE}}))
-    async with update_shows(world, shows):
+    async with world.switched(update_shows=shows):
         await declared(world)
         installed = await world.install(plan=FREE)
         await world.approved(installed)

@@ -123,10 +123,7 @@ async def test_who_left_by_a_lost_uninstall_is_deleted_in_time_whatever_talkdesk
     brisk: World, eventually: Any
 ) -> None:
     # Its last word and the end of the credentials come with the approval.
-    switch = {"after_uninstall": "revoked"}
-    before = (await brisk.control.get("/control/switches")).json()
-    (await brisk.control.patch("/control/switches", json=switch)).raise_for_status()
-    try:
+    async with brisk.switched(after_uninstall="revoked"):
         await brisk.declare(retention={"seconds": 1})
         installed = await brisk.install()
         await brisk.approved(installed)
@@ -146,9 +143,6 @@ async def test_who_left_by_a_lost_uninstall_is_deleted_in_time_whatever_talkdesk
         await eventually(gone)
         found = await brisk.kube.list(resources.INSTALLATIONS, namespace=brisk.release.namespace)
         assert installed.name not in {one["metadata"]["name"] for one in found.items}
-    finally:
-        kept = {name: before[name] for name in switch}
-        (await brisk.control.patch("/control/switches", json=kept)).raise_for_status()
 
 
 async def test_a_lost_uninstall_is_answered_although_the_customer_is_back_and_the_new_one_is_left_alone(

@@ -23,17 +23,11 @@ def shared_release(released: Callable[[], contextlib.AbstractContextManager[Rele
         yield installed
 
 
-@pytest.fixture(scope="package")
-def open_world(
-    shared_release: Release, opened: Callable[[Release], contextlib.AbstractAsyncContextManager[World]]
-) -> Callable[[], contextlib.AbstractAsyncContextManager[World]]:
-    """``async with open_world() as world``: for a test whose operator needs settings of its own."""
-    return lambda: opened(shared_release)
-
-
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def world(open_world: Callable[..., Any]) -> AsyncIterator[World]:
+async def world(
+    shared_release: Release, opened: Callable[[Release], contextlib.AbstractAsyncContextManager[World]]
+) -> AsyncIterator[World]:
     """Running, for all modules of this folder: each test declares an app of its own."""
-    async with open_world() as made:
+    async with opened(shared_release) as made:
         await made.start()
         yield made

@@ -348,9 +348,7 @@ async def test_of_two_apps_with_one_id_the_older_is_used_and_the_other_says_so(
 async def test_a_life_ends_well_however_talkdesk_reads_what_it_does_not_document(
     world: World, eventually: Any, switch: dict[str, Any]
 ) -> None:
-    before = (await world.control.get("/control/switches")).json()
-    (await world.control.patch("/control/switches", json=switch)).raise_for_status()
-    try:
+    async with world.switched(**switch):
         await world.declare()
         installed = await world.install(users=2)
         await world.approved(installed)
@@ -369,6 +367,3 @@ async def test_a_life_ends_well_however_talkdesk_reads_what_it_does_not_document
         await world.condition(installed, "Confirmed", "True")
         stored = await world.installation(installed)
         assert stored["status"]["access"] == {"state": "Refused", "reason": "Uninstalled"}
-    finally:
-        kept = {name: before[name] for name in switch}
-        (await world.control.patch("/control/switches", json=kept)).raise_for_status()

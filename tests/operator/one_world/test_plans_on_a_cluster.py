@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from talkdesk_crds.names import PAUSED_ANNOTATION
 from talkdesk_kube import resources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from typing import Any
 
     World = Any
@@ -95,17 +93,6 @@ async def read_again(world: World, installed: Any, eventually: Any) -> None:
     await eventually(seen)
 
 
-@contextlib.asynccontextmanager
-async def switched(world: World, **switches: Any) -> AsyncIterator[None]:
-    before = (await world.control.get("/control/switches")).json()
-    (await world.control.patch("/control/switches", json=switches)).raise_for_status()
-    try:
-        yield
-    finally:
-        kept = {name: before[name] for name in switches}
-        (await world.control.patch("/control/switches", json=kept)).raise_for_status()
-
-
 def sent(world: World, tenant: str, since: int) -> list[tuple[str, bool]]:
     """What the operator changed in the tenant since that place of the audit log: (what, dry run)."""
     user = world.release.user("operator")
@@ -164,7 +151,7 @@ async def test_an_installation_without_a_subscription_gets_the_default_and_says_
 async def test_an_approved_update_gives_the_new_plan_whatever_talkdesk_shows_meanwhile(
     world: World, eventually: Any, shows: str
 ) -> None:
-    async with switched(world, update_shows=shows):
+    async with world.switched(update_shows=shows):
         await declared(world, plans=plans({}, {}), template=[settings("plan ${plan.name}")])
         installed = await world.install(plan=FREE)
         await world.approved(installed)
@@ -216,7 +203,7 @@ async def test_an_approved_update_gives_the_new_plan_although_talkdesk_does_not_
 async def test_after_a_rejected_update_the_old_plan_comes_back(
     world: World, eventually: Any, shows: str
 ) -> None:
-    async with switched(world, update_shows=shows):
+    async with world.switched(update_shows=shows):
         await declared(world, plans=plans({}, {}), template=[worker(1)])
         installed = await world.install(plan=FREE)
         await world.approved(installed)

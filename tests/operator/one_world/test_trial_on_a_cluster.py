@@ -107,19 +107,11 @@ async def deaf(world: World) -> str:
     return f"{world.webhook.url}/events"
 
 
-async def switched(world: World, **switches: Any) -> dict[str, Any]:
-    """The stand-in's switches of these names before they were set."""
-    before = (await world.control.get("/control/switches")).json()
-    (await world.control.patch("/control/switches", json=switches)).raise_for_status()
-    return {name: before[name] for name in switches}
-
-
 @pytest.mark.parametrize("after_trial", ["suspended", "completed"])
 async def test_an_expired_trial_suspends_the_tenant_and_an_upgrade_resumes_it(
     world: World, after_trial: str
 ) -> None:
-    before = await switched(world, after_trial=after_trial)
-    try:
+    async with world.switched(after_trial=after_trial):
         installed = await customer(world, template=with_claim(world))
         tenant = await world.tenant(installed)
         written = {**DATA, "metadata": {"name": "settings", "namespace": tenant}}
@@ -140,8 +132,6 @@ async def test_an_expired_trial_suspends_the_tenant_and_an_upgrade_resumes_it(
         assert await replicas(world, installed) == 1
         assert await kept(world, tenant) == data
         assert "trial" not in (await world.installation(installed))["status"].get("deadlines", {})
-    finally:
-        await switched(world, **before)
 
 
 async def test_other_users_are_approved_while_the_trial_is_over_and_nothing_runs_or_opens(
@@ -191,8 +181,7 @@ async def test_a_trial_that_starts_again_resumes_the_tenant(world: World, eventu
 async def test_a_trial_that_ends_by_an_upgrade_suspends_nobody(
     world: World, eventually: Any, when: str
 ) -> None:
-    before = await switched(world, upgrade_ends_trial=when)
-    try:
+    async with world.switched(upgrade_ends_trial=when):
         installed = await customer(world)
         await trial_stored(world, installed, eventually, "started")
         before_update = await world.kube.list(resources.INSTALLATIONS, namespace=world.release.namespace)
@@ -203,8 +192,6 @@ async def test_a_trial_that_ends_by_an_upgrade_suspends_nobody(
         seen = await accesses_since(world, installed, before_update.resource_version)
         assert seen
         assert set(seen) == {"Allowed"}
-    finally:
-        await switched(world, **before)
 
 
 async def test_the_clock_ends_a_trial_whose_end_nobody_told(world: World, eventually: Any) -> None:

@@ -53,7 +53,7 @@ RELEASE = "td"
 
 
 @dataclass
-class Named:
+class ReleaseNames:
     """What a release ``name`` in ``namespace`` calls its own."""
 
     namespace: str
@@ -70,7 +70,7 @@ class Named:
         return f"{self.namespace}-{self.name}-tenant"
 
 
-class Release(Named):
+class Release(ReleaseNames):
     """A release on a control plane; ``values`` are those it was last installed with."""
 
     def __init__(

@@ -6,15 +6,16 @@ A right is (where, API group, resource, verb); ``where`` says which role of the 
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 
 from talkdesk_sandbox.controlplane.assets import locate
-from talkdesk_sandbox.release import RELEASE, Named, chart
+from talkdesk_sandbox.controlplane.programs import output_of
+from talkdesk_sandbox.release import RELEASE, ReleaseNames, chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ class Right:
         return f"{self.where}: {self.verb} {self.resource}{f'.{self.group}' if self.group else ''}"
 
 
-def _role(release: Named, where: Where) -> tuple[str, ...]:
+def _role(release: ReleaseNames, where: Where) -> tuple[str, ...]:
     """What kubectl calls the role."""
     name, own, credentials = release.name, release.namespace, release.credentials_namespace
     outside = f"{own}-{name}"
@@ -81,8 +82,8 @@ def granted(release: Release) -> list[Right]:
 def promised() -> list[Right]:
     """Every right that the chart grants, as helm renders it by default, and with a Secret to copy."""
     values = ("--set", "operator.copySecrets[0]=any")
-    command = (locate().path("helm"), "template", RELEASE, str(chart()), "--namespace", "own", *values)
-    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    arguments = ("template", RELEASE, chart(), "--namespace", "own", *values)
+    text = output_of(locate().path("helm"), arguments, env=os.environ)
     rules: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in yaml.safe_load_all(text):
         if item and item["kind"] in {"Role", "ClusterRole"}:
@@ -91,7 +92,7 @@ def promised() -> list[Right]:
             if item["kind"] == "Role":
                 key += ("--namespace", metadata.get("namespace", "own"))
             rules[key] = item["rules"]
-    found = {where: rules.pop(_role(Named("own"), where)) for where in PLACES}
+    found = {where: rules.pop(_role(ReleaseNames("own"), where)) for where in PLACES}
     if rules:
         raise LookupError(f"the chart has roles that nobody looks at: {sorted(rules)}")
     return [right for where, of_role in found.items() for right in _expanded(where, of_role)]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import signal
 import ssl
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,9 +14,9 @@ import httpx
 from talkdesk_sandbox.certificates import Authority, KeyPair, new_key_file, write_private
 from talkdesk_sandbox.controlplane import audit_log, kubeconfig, servers
 from talkdesk_sandbox.controlplane.assets import Assets, locate
-from talkdesk_sandbox.controlplane.errors import CommandError, RequestError
+from talkdesk_sandbox.controlplane.errors import RequestError
 from talkdesk_sandbox.controlplane.network import Claim, Network, NodeTLS
-from talkdesk_sandbox.controlplane.programs import Program, run
+from talkdesk_sandbox.controlplane.programs import Program, output_of
 from talkdesk_sandbox.controlplane.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _START_SECONDS = 60.0
-_COMMAND_SECONDS = 300.0
 _REQUEST_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
 #: Collecting garbage less often saves a tenth of the API server's CPU time and a third of helm's, for memory.
@@ -239,24 +236,11 @@ class ControlPlane:
 
     def kubectl(self, *args: str | Path, input: str | None = None) -> str:  # noqa: A002 - as subprocess.run
         """Run kubectl as administrator; its standard output. CommandError when it fails."""
-        return self._command("kubectl", args, input)
+        return output_of(self.bin("kubectl"), args, env=self.environment, text=input or "")
 
     def helm(self, *args: str | Path, input: str | None = None) -> str:  # noqa: A002 - as subprocess.run
         """Run helm as administrator; its standard output. CommandError when it fails."""
-        return self._command("helm", args, input)
-
-    def _command(self, name: str, args: tuple[str | Path, ...], text: str | None) -> str:
-        label = " ".join([name, *(str(arg) for arg in args[:1])])
-        try:
-            result = run(
-                [self.bin(name), *args], text=text or "", env=self.environment, seconds=_COMMAND_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            late = f"killed, for it had not ended after {_COMMAND_SECONDS:g} s"
-            raise CommandError(command=label, exit_code=-signal.SIGKILL, stderr=late) from None
-        if result.returncode != 0:
-            raise CommandError(command=label, exit_code=result.returncode, stderr=result.stderr)
-        return result.stdout
+        return output_of(self.bin("helm"), args, env=self.environment, text=input or "")
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request as administrator, without the start of a kubectl: ``("GET", "/api/v1/namespaces")``.

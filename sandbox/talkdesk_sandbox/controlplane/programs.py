@@ -19,12 +19,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from talkdesk_sandbox.controlplane.errors import StartError
+from talkdesk_sandbox.controlplane.errors import CommandError, StartError
 from talkdesk_sandbox.problems import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+_COMMAND_SECONDS = 300.0
 
 # After prctl the parent may be gone already; the kernel would then never send the signal.
 _TRAMPOLINE = """\
@@ -104,6 +106,19 @@ def run(
     return subprocess.CompletedProcess(
         process.args, process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")
     )
+
+
+def output_of(program: Path, args: Sequence[str | Path], *, env: Mapping[str, str], text: str = "") -> str:
+    """The standard output of kubectl or helm. CommandError when it fails or does not end in five minutes."""
+    label = " ".join([program.name, *(str(arg) for arg in args[:1])])
+    try:
+        result = run([program, *args], text=text, env=env, seconds=_COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        late = f"killed, for it had not ended after {_COMMAND_SECONDS:g} s"
+        raise CommandError(command=label, exit_code=-signal.SIGKILL, stderr=late) from None
+    if result.returncode != 0:
+        raise CommandError(command=label, exit_code=result.returncode, stderr=result.stderr)
+    return result.stdout
 
 
 @dataclass

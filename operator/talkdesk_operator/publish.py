@@ -18,6 +18,7 @@ from talkdesk_operator.confirm import NOT_FOUND_STATE, was_served
 from talkdesk_operator.deadlines import deadlines
 from talkdesk_operator.incumbent import Role
 from talkdesk_operator.moments import moment
+from talkdesk_operator.news import news
 from talkdesk_operator.over import is_over
 from talkdesk_operator.paused import is_paused
 from talkdesk_operator.tenant.sign_in import sign_in
@@ -33,20 +34,6 @@ if TYPE_CHECKING:
     from talkdesk_operator.notes import Notes
     from talkdesk_operator.observe import Observer
     from talkdesk_operator.tenant import Making, Tenant
-
-#: Not worth an Event: they say that nothing is known, or only sum the others up.
-_SILENT = frozenset(
-    {
-        Reason.NOT_CHECKED,
-        Reason.WAITING_FOR_ACCESS,
-        Reason.WAITING_FOR_USERS,
-        Reason.NOTHING_TO_TELL,
-        Reason.MAILS_NOT_CONFIGURED,
-        Reason.MAILS_SWITCHED_OFF,
-        Reason.MAIL_OWED,
-        Reason.MAIL_SENT,
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -289,45 +276,9 @@ class Publisher:
         self._recorder.event(reference(notes.installation), kind, reason, note, action)
 
     def _tell(self, installation: TalkdeskInstallation, now: list[Condition]) -> None:
-        before = {condition.type: condition for condition in installation.status.conditions}
-        for condition in now:
-            old = before.get(condition.type)
-            same = old is not None and (old.status, old.reason) == (condition.status, condition.reason)
-            if same or condition.reason in _SILENT:
-                continue
-            if condition.type == READY and condition.reason != Reason.INSTALLATION_READY:
-                continue
-            waiting = condition.type == types.CONFIRMED and condition.status != "True"
-            good = condition.status == "True" or waiting or condition.reason in _EXPECTED
-            good = good and condition.reason not in _LACKING
-            self._recorder.event(
-                reference(installation),
-                "Normal" if good else "Warning",
-                condition.reason,
-                condition.message or f"{condition.type} is {condition.status}",
-                condition.type,
-            )
-
-
-#: True, and yet something is missing.
-_LACKING = frozenset({Reason.ROLES_REFUSED, Reason.ROLES_UNKNOWN})
-
-#: Not True, and yet nothing is wrong.
-_EXPECTED = frozenset(
-    {
-        Reason.WORKLOAD_NOT_READY,
-        Reason.PROBE_FAILING,
-        Reason.AWAITING_ACCOUNT,
-        Reason.AWAITING_REVISION,
-        Reason.APPLY_RETRYING,
-        Reason.UNINSTALLED,
-        Reason.SUSPENDED,
-        Reason.TRIAL_ENDED,
-        Reason.SUPERSEDED,
-        Reason.CREDENTIALS_REVOKED,
-        Reason.CREDENTIALS_SPREADING,
-    }
-)
+        regarding = reference(installation)
+        for told in news(installation.status.conditions, now):
+            self._recorder.event(regarding, told.kind, told.reason, told.note, told.action)
 
 
 def reference(installation: TalkdeskInstallation) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from playwright.async_api import Error as BrowserError
 
 from serving import serving
 from talkdesk_certify.check import Failed
@@ -52,6 +53,7 @@ class _World:
     keeps: str = ""
     ended: bool = False
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    late: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
 
     @property
@@ -82,6 +84,11 @@ class _World:
 
     async def _at_app(self, request: web.Request) -> web.Response:
         opened = request.headers["Sec-Fetch-Dest"] == "document"
+        if request.path == "/late":
+            if not self.late.is_set():
+                self.late.set()
+                await self.left.wait()
+            return web.Response(text="<h1>Late</h1>", content_type="text/html")
         kept = request.path == "/app" and (self.keeps == "all" or (self.keeps == "links" and opened))
         if not self.ended or kept:
             # What is opened later stays where it is: one tab that goes away is enough.
@@ -148,6 +155,20 @@ async def test_an_app_that_goes_on_answering_is_found_though_the_tab_went_away(
     async with _jon_in(world) as journey:
         with pytest.raises(Failed, match=r"still answered \[200, 200, 200\]"):
             await _left_behind(world, journey)
+
+
+async def test_an_address_is_typed_again_where_the_page_went_elsewhere_meanwhile() -> None:
+    world = _World()
+    async with _jon_in(world) as journey:
+        page, late = journey.visits["second"].page, f"{world.app}/late"
+        typed = asyncio.create_task(journey.people["second"].opens(late, page))
+        await world.late.wait()
+        # What is typed anew ends this in its turn, if it comes before the answer.
+        with contextlib.suppress(BrowserError):
+            await page.goto(f"{world.talkdesk}/login")
+        visit = await typed
+        world.left.set()
+        assert (visit.page.url, [hop.url for hop in visit.hops]) == (late, [late])
 
 
 async def test_signing_out_is_judged_by_the_apps_address_whatever_the_tab_shows() -> None:

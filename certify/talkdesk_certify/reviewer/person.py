@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from playwright.async_api import Error as BrowserError
+
 from talkdesk_certify.check import Failed
 from talkdesk_certify.reviewer.steady import Steady
 from talkdesk_certify.reviewer.visit import Listening, Visit
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1280, 900
 #: How long a page may take to show what is waited for.
 PATIENCE_SECONDS = 20.0
+#: How often an address is typed; what interrupted it once may come to its end in the next try.
+_TRIES = 5
+#: Playwright's words for it, and Chromium's where nothing of the first was there yet; neither has a class.
+_INTERRUPTED = ("interrupted by another navigation", "net::ERR_ABORTED")
 
 
 async def window(browser: Browser, *, proxy: str | None = None, state: Path | None = None) -> BrowserContext:
@@ -102,10 +108,10 @@ class Person:
         return Visit(page, listening.hops)
 
     async def opens(self, url: str, page: Page | None = None) -> Visit:
-        """Types an address into a new tab, or into ``page``."""
+        """Types an address into a new tab, or into ``page``; again where that went elsewhere meanwhile."""
         page = page or await self.context.new_page()
         async with self._listening(page) as listening:
-            await page.goto(url)
+            await _typed(page, url, listening)
             await listening.settled(page)
         return Visit(page, listening.hops)
 
@@ -118,3 +124,22 @@ class Person:
                 yield listening
         finally:
             where.remove_listener("response", listening.hear)
+
+
+async def _typed(page: Page, url: str, listening: Listening) -> None:
+    """Types an address into ``page``; what is heard begins with it."""
+    for left in reversed(range(_TRIES)):
+        try:
+            answer = await page.goto(url)
+            break
+        except BrowserError as error:
+            # A page that was cut off may go elsewhere by itself in the very moment.
+            if not left or not any(words in str(error) for words in _INTERRUPTED):
+                raise
+            await page.wait_for_load_state()
+            listening.hops.clear()
+    asked = answer.request if answer else None
+    while asked and asked.redirected_from:
+        asked = asked.redirected_from
+    if asked:
+        listening.begins(asked.url)

@@ -109,6 +109,11 @@ class Listening:
             self.hops.append(Hop(response.status, response.url))
             self._heard.set()
 
+    def begins(self, url: str) -> None:
+        """Forget what was heard before ``url``: there the page went by itself."""
+        found = [number for number, hop in enumerate(self.hops) if hop.url == url]
+        del self.hops[: found[0] if found else 0]
+
     async def settled(self, page: Page) -> None:
         """Wait while ``page`` says that it goes on by itself, as a customer would: for a few seconds."""
         if any(hop.status == WAITING for hop in self.hops):

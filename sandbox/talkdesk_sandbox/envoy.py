@@ -8,7 +8,6 @@ import json
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from talkdesk_sandbox.node.process import die_with_parent
+from talkdesk_sandbox.plain import NO_TLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,14 +134,13 @@ class EnvoyProcess:
 
 
 def _admin(address: Mapping[str, Any]) -> httpx.Client:
-    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # plain HTTP; spares reading the system's certificates
     if pipe := address.get("pipe"):
         name = pipe["path"]
-        transport = httpx.HTTPTransport(uds="\0" + name[1:] if name.startswith("@") else name, verify=nobody)
+        transport = httpx.HTTPTransport(uds="\0" + name[1:] if name.startswith("@") else name, verify=NO_TLS)
         return httpx.Client(base_url="http://admin", transport=transport, timeout=10)
     where = address["socket_address"]
     base = f"http://{where['address']}:{where['port_value']}"
-    return httpx.Client(base_url=base, timeout=10, trust_env=False, verify=nobody)
+    return httpx.Client(base_url=base, timeout=10, trust_env=False, verify=NO_TLS)
 
 
 def _listening(address: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from talkdesk_client import (
     token_url,
 )
 from talkdesk_client.clock import Clock
+from talkdesk_sandbox.plain import NO_TLS
 from talkdesk_sandbox.talkdesk import StandIn
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ class Market:
             },
         )
         self.count = 0
-        self.browser = httpx.Client(trust_env=False)
+        self.browser = httpx.Client(trust_env=False, verify=NO_TLS)
 
     def switch(self, **switches: Any) -> None:
         self.stand_in.patch("/control/switches", switches)

@@ -7,7 +7,6 @@ import json
 import os
 import select
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from talkdesk_sandbox.plain import NO_TLS
 from talkdesk_sandbox.problems import end_of, in_words
 from talkdesk_sandbox.talkdesk.hosts import sign_on_root
 
@@ -50,10 +50,8 @@ class StandIn:
         self.pid = process.pid
         self._process = process
         self._log = log
-        # Plain HTTP: a context that trusts nobody spares reading the system's certificates.
-        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._http = httpx.Client(
-            base_url=self.control, timeout=_CALL_SECONDS, trust_env=False, verify=nobody
+            base_url=self.control, timeout=_CALL_SECONDS, trust_env=False, verify=NO_TLS
         )
 
     @classmethod

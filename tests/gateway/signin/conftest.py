@@ -32,6 +32,7 @@ from talkdesk_gateway.signin.edge import Parts
 from talkdesk_gateway.signin.step import Moment
 from talkdesk_gateway.tenancy import Tenancy
 from talkdesk_gateway.web import sign_in_app
+from talkdesk_sandbox.plain import NO_TLS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -202,7 +203,7 @@ class OverLoopback(httpx.AsyncBaseTransport):
     """Sends every request to this machine, whatever its host; the port stays."""
 
     def __init__(self) -> None:
-        self._inner = httpx.AsyncHTTPTransport()
+        self._inner = httpx.AsyncHTTPTransport(verify=NO_TLS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         sent = httpx.Request(

@@ -48,7 +48,7 @@ controlplane: install ## build (once) the programs of the local control plane
 	@$(BIN)/talkdesk-operator controlplane build
 
 unit: install ## fast tests: no cluster, no other program
-	@$(PYTEST) -q $(UNIT)
+	@$(PYTEST) -q --numprocesses=auto --maxprocesses=4 $(UNIT)
 
 unit-all: ## the fast tests on every supported Python that is at hand
 	@MAKE='$(MAKE)' sh tests/unit-all.sh

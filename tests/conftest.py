@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import secrets
@@ -111,8 +112,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_FolderGuard())
 
 
-def pytest_collection() -> None:
+class _FirstCompiles:
+    """Of a run's processes that begin at once, one imports everything first; the others find it compiled.
+
+    In a fresh clone that is two thirds of the time that it takes to find the tests.
+    """
+
+    def __init__(self) -> None:
+        self._lock = os.open(__file__, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def pytest_collection_finish(self) -> None:
+        """Let the others begin."""
+        os.close(self._lock)
+
+
+def pytest_collection(session: pytest.Session) -> None:
     """Thousands of tests and their modules stay to the end: the garbage collector need not look at them."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session.config.pluginmanager.register(_FirstCompiles())
     gc.disable()
 
 

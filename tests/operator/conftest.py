@@ -137,6 +137,18 @@ class World:
             kept = {name: before[name] for name in switches}
             (await self.control.patch("/control/switches", json=kept)).raise_for_status()
 
+    async def spoil(self, tenant: str, text: str) -> None:
+        """Change fields of the tenant's Service that are the operator's, and one that is somebody else's."""
+        patch = {"metadata": {"annotations": {"someone": text}}, "spec": {"selector": {"app": text}}}
+        await self.kube.merge_patch(
+            resources.SERVICES, "demo", patch, namespace=tenant, field_manager="someone"
+        )
+
+    async def mended(self, tenant: str) -> bool:
+        """What was the operator's is again as it was."""
+        service = await self.kube.get(resources.SERVICES, "demo", namespace=tenant)
+        return bool(service["spec"]["selector"] == {"app": "demo"})
+
     async def declare(self, **spec: Any) -> Obj:
         """Another app at Talkdesk and its TalkdeskApp; ``spec`` over the demo's, gate NamespaceReady."""
         assert self.webhook is not None
@@ -492,8 +504,25 @@ def released(control_plane: ControlPlane) -> Callable[[], contextlib.AbstractCon
 def opened(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Release], contextlib.AbstractAsyncContextManager[World]]:
-    """``async with opened(release) as world``, whose processes are yet to be started."""
-    return lambda release: _opened(control_plane, release, tmp_path_factory.mktemp("world"))
+    """``async with opened(release) as world``, whose processes are yet to be started.
+
+    One at a time for each release: operators of two worlds would both hold its Lease, as ``operator-0``, and
+    ask two stand-ins about the same installations.
+    """
+    taken: set[str] = set()
+
+    @contextlib.asynccontextmanager
+    async def alone(release: Release) -> AsyncIterator[World]:
+        if release.namespace in taken:
+            pytest.fail(f"another world runs in {release.namespace}: this one needs a release of its own")
+        taken.add(release.namespace)
+        try:
+            async with _opened(control_plane, release, tmp_path_factory.mktemp("world")) as made:
+                yield made
+        finally:
+            taken.remove(release.namespace)
+
+    return alone
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,16 @@
-"""A person's hands-off, drift that is repaired in time, and watches that die unnoticed."""
+"""A person's hands-off, and drift that is repaired in time."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
 
 from talkdesk_kube import resources
-from talkdesk_sandbox.interceptor import before_kubernetes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from typing import Any
-
-    from talkdesk_sandbox.interceptor import Exchange
 
     World = Any
 
@@ -33,17 +27,6 @@ async def pause(world: World, installed: Any, why: str, eventually: Any) -> None
         return found["Ready"]["status"] == "True" and "paused" in found["Ready"]["message"]
 
     await eventually(shown)
-
-
-async def spoil(world: World, tenant: str, text: str) -> None:
-    """Change fields that are the operator's, and one that is somebody else's."""
-    patch = {"metadata": {"annotations": {"someone": text}}, "spec": {"selector": {"app": text}}}
-    await world.kube.merge_patch(resources.SERVICES, "demo", patch, namespace=tenant, field_manager="someone")
-
-
-async def mended(world: World, tenant: str) -> bool:
-    service = await world.kube.get(resources.SERVICES, "demo", namespace=tenant)
-    return bool(service["spec"]["selector"] == {"app": "demo"})
 
 
 async def repaired(world: World, tenant: str, resource: str, name: str, since: int) -> float | None:
@@ -68,7 +51,7 @@ async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_th
     tenant = await world.tenant(installed)
     await pause(world, installed, "maintenance until Monday", eventually)
     since = world.plane.audit_position()
-    await spoil(world, tenant, "wrong")
+    await world.spoil(tenant, "wrong")
     await world.kube.delete(resources.NETWORK_POLICIES, "tenant", namespace=tenant)
     found = await world.condition(installed, "TenantReady", "False", "Paused")
 
@@ -90,7 +73,7 @@ async def test_a_paused_tenant_is_not_written_to_says_so_and_users_still_lose_th
     assert world.writes(since, tenant=tenant) == []
     assert len(await world.approvals(installed)) == 1
     await world.annotate(installed, paused=None)
-    await eventually(lambda: mended(world, tenant))
+    await eventually(lambda: world.mended(tenant))
     await world.approved(installed, 2)
     await world.condition(installed, "Ready", "True")
     await world.kube.get(resources.NETWORK_POLICIES, "tenant", namespace=tenant)
@@ -148,7 +131,7 @@ async def test_nobody_is_rejected_because_a_tenant_is_paused(world: World, event
     installed = await world.settled(approval={"gate": "NamespaceReady", "patienceSeconds": 1})
     tenant = await world.tenant(installed)
     await pause(world, installed, "true", eventually)
-    await spoil(world, tenant, "wrong")
+    await world.spoil(tenant, "wrong")
     await world.condition(installed, "TenantReady", "False", "Paused")
     added = await world.person(installed.account, 9)
     await world.post(f"/control/installations/{installed.id}/update", {"adding": [added], "removing": []})
@@ -169,9 +152,9 @@ async def test_drift_is_repaired_within_two_seconds_and_what_is_foreign_stays(
     taken = []
     for number in range(4):
         since = world.plane.audit_position()
-        await spoil(world, tenant, f"wrong-{number}")
+        await world.spoil(tenant, f"wrong-{number}")
         taken.append(await eventually(lambda since=since: repaired(world, tenant, "services", "demo", since)))
-        assert await mended(world, tenant)
+        assert await world.mended(tenant)
     since = world.plane.audit_position()
     await world.kube.delete(resources.NETWORK_POLICIES, "tenant", namespace=tenant)
     taken.append(await eventually(lambda: repaired(world, tenant, "networkpolicies", "tenant", since)))
@@ -181,40 +164,3 @@ async def test_drift_is_repaired_within_two_seconds_and_what_is_foreign_stays(
     assert service["metadata"]["annotations"]["someone"] == "wrong-3"
     managers = {one["manager"] for one in service["metadata"]["managedFields"]}
     assert {"someone", "talkdesk-operator"} <= managers
-
-
-async def test_drift_behind_watches_that_died_unnoticed_is_found_by_listing_again(
-    open_world: Any, eventually: Any
-) -> None:
-    dead = asyncio.Event()
-    swallowed: list[str] = []
-
-    async def nothing() -> AsyncIterator[bytes]:
-        yield b"\n"  # takes the answer's head with it: the watch is open
-        await dead.wait()
-
-    async def swallow(exchange: Exchange) -> web.StreamResponse:
-        """Watches open, and show nothing for ever: as behind a device that forgot the connection."""
-        if exchange.is_watch:
-            swallowed.append(exchange.path)
-            return web.Response(content_type="application/json", body=nothing())
-        return await exchange.forward()
-
-    async with open_world() as blind, before_kubernetes(blind.plane) as between:
-        between.rule = swallow
-        through = between.kubeconfig(blind.release.kubeconfig("operator"))
-        await blind.start(operators=0)
-        silence = 2.0
-        await blind.operator(TALKDESK_KUBECONFIG=str(through), TALKDESK_WATCH_SILENCE_SECONDS=str(silence))
-        try:
-            await blind.operators[0].ready()
-            installed = await blind.settled()
-            tenant = await blind.tenant(installed)
-            await spoil(blind, tenant, "unseen")
-            seen = len(swallowed)
-            # 90 seconds less the 75 of silence: what is left for the rest, whatever the silence.
-            await eventually(lambda: mended(blind, tenant), within=silence + 15)
-            # No watch has shown anything, ever: it can only have been a list.
-            await eventually(lambda: asyncio.sleep(0, len(swallowed) > seen))
-        finally:
-            dead.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import ssl
 import stat
@@ -171,6 +172,17 @@ def test_a_kubeconfig_for_nobody_is_an_error_that_names_it(control_plane: Contro
     with pytest.raises(RequestError, match=r'serviceaccounts "nobody" not found') as raised:
         control_plane.kubeconfig_for("nobody", "default")
     assert (raised.value.code, raised.value.reason) == (404, "NotFound")
+
+
+def test_what_is_vacated_is_gone_soon_although_the_node_of_its_pods_is(control_plane: ControlPlane) -> None:
+    name = f"vacated-{secrets.token_hex(4)}"
+    path = f"/api/v1/namespaces/{name}"
+    control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    control_plane.kubectl("wait", "--for=create", "serviceaccount/default", "--namespace", name)
+    spec = {"nodeName": "gone", "containers": [{"name": "main", "image": "x"}]}
+    control_plane.request("POST", f"{path}/pods", {"metadata": {"name": "left"}, "spec": spec})
+    control_plane.vacate(name)
+    control_plane.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=20s")
 
 
 def test_the_audit_log_counts_who_wrote_what(control_plane: ControlPlane, namespace: str) -> None:

@@ -262,6 +262,8 @@ class ControlPlane:
         if self.request("GET", f"{path}/pods?limit=1")["items"]:
             with contextlib.suppress(RequestError):  # somebody has deleted it already
                 self.request("DELETE", path)
+                # Where their node is gone nobody else ends them, and the namespace stays for minutes.
+                self.request("DELETE", f"{path}/pods?gracePeriodSeconds=0")
 
     def kubeconfig_for(self, service_account: str, namespace: str) -> Path:
         """A kubeconfig that acts as a service account, with a token for a day (inline and as ``tokenFile``).

@@ -333,7 +333,7 @@ class World:
         return {user: entry for one in mine for user, entry in (one.get("users") or {}).items()}
 
     async def passes(self, number: int = 0) -> float:
-        """How many passes over tenants the operator has ended."""
+        """How many passes over tenants the operator has ended; in a shared world also of neighbours."""
         text = (await self.control.get(f"{self.operators[number].url}/metrics")).text
         return sum(
             float(line.rpartition(" ")[2])

@@ -146,11 +146,19 @@ async def test_an_uninstall_is_not_approved_before_access_is_stored_as_refused(
 
     await rules(kept)
     try:
-        passes = await world.passes()
+        since = world.plane.audit_position()
         await world.post(f"/control/installations/{installed.id}/uninstall", {})
 
         async def tried() -> bool:
-            return bool(await world.passes() > passes + 3)
+            refused = [
+                entry
+                for entry in world.plane.audit(since=since)
+                if (entry.get("responseStatus") or {}).get("code") == 403
+                and entry["user"]["username"] == world.release.user("operator")
+                and (entry["objectRef"].get("name"), entry["objectRef"].get("subresource"))
+                == (installed.name, "status")
+            ]
+            return len(refused) > 3
 
         await eventually(tried)
         assert len(await world.approvals(installed)) == 1

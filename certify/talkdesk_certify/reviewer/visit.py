@@ -111,8 +111,8 @@ class Listening:
 
     def begins(self, url: str) -> None:
         """Forget what was heard before ``url``: there the page went by itself."""
-        found = [number for number, hop in enumerate(self.hops) if hop.url == url]
-        del self.hops[: found[0] if found else 0]
+        before = next((number for number, hop in enumerate(self.hops) if hop.url == url), 0)
+        del self.hops[:before]
 
     async def settled(self, page: Page) -> None:
         """Wait while ``page`` says that it goes on by itself, as a customer would: for a few seconds."""

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from talkdesk_crds import names
 from talkdesk_kube import resources
+from talkdesk_sandbox.rights import is_refused
 
 if TYPE_CHECKING:
     from typing import Any
@@ -150,15 +151,10 @@ async def test_an_uninstall_is_not_approved_before_access_is_stored_as_refused(
         await world.post(f"/control/installations/{installed.id}/uninstall", {})
 
         async def tried() -> bool:
-            refused = [
-                entry
-                for entry in world.plane.audit(since=since)
-                if (entry.get("responseStatus") or {}).get("code") == 403
-                and entry["user"]["username"] == world.release.user("operator")
-                and (entry["objectRef"].get("name"), entry["objectRef"].get("subresource"))
-                == (installed.name, "status")
-            ]
-            return len(refused) > 3
+            refused = [one for one in world.plane.audit(since=since) if is_refused(one)]
+            where = [(one["user"]["username"], one.get("objectRef") or {}) for one in refused]
+            asked = [(user, what.get("name"), what.get("subresource")) for user, what in where]
+            return asked.count((world.release.user("operator"), installed.name, "status")) > 3
 
         await eventually(tried)
         assert len(await world.approvals(installed)) == 1
